@@ -1,0 +1,44 @@
+# DiffusionRet from random weights on clips that the project renders: the main job, anywhere.
+_base_ = [
+    './_base_/models/diffusionret_tiny.py',
+    './_base_/datasets/shapes.py',
+    './_base_/schedules/two_stage.py',
+    './_base_/default_runtime.py',
+]
+
+model = dict(num_negatives=63)
+
+stage_one_epochs = 20
+max_epochs = 24
+train_cfg = dict(max_epochs=max_epochs, val_interval=2)
+
+optim_wrapper = dict(
+    optimizer=dict(lr=1e-3, weight_decay=0.05),
+    paramwise_cfg=dict(backbone_lr_mult=1.0),  # nothing is pre-trained
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, begin=0, end=2, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', begin=2, end=stage_one_epochs, convert_to_iter_based=True),
+]
+
+custom_hooks = [
+    dict(
+        type='StageSwitchHook',
+        begin=stage_one_epochs,
+        optim_wrapper=dict(
+            type='OptimWrapper',
+            optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+            clip_grad=dict(max_norm=1.0),
+            constructor='RoleOptimWrapperConstructor',
+        ),
+        param_scheduler=[
+            dict(
+                type='CosineAnnealingLR',
+                begin=0,
+                end=max_epochs - stage_one_epochs,
+                convert_to_iter_based=True,
+            ),
+        ],
+    ),
+]
+auto_scale_lr = dict(base_batch_size=64)

@@ -1,0 +1,60 @@
+"""Options that the command line tools share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+
+def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -> None:
+    """Add the options of every tool that runs a config.
+
+    Args:
+        parser: parser to add them to.
+        checkpoint: whether a checkpoint follows the config.
+    """
+    parser.add_argument('config', help='config file')
+    if checkpoint:
+        parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config, such as train_dataloader.batch_size=32',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
+    )
+    # torch.distributed.launch passes the one spelling, older launchers the other.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config of a parsed command line.
+
+    Args:
+        args: namespace with the options of `add_run_options`.
+
+    Returns:
+        The config with its overrides, launcher and a work dir, `work_dirs/CONFIG_NAME` if none is
+        given.
+
+    Raises:
+        SystemExit: if there is no such config.
+    """
+    path = Path(args.config)
+    if not path.is_file():
+        raise SystemExit(f'There is no config {path}.')
+    cfg = Config.fromfile(path)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.launcher = args.launcher
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / path.stem)
+    return cfg

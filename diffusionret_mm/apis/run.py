@@ -1,0 +1,80 @@
+"""Train and test from a config."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import barrier, is_main_process
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from diffusionret_mm.evaluation import write_metrics
+
+METRICS_FILE = 'metrics.json'
+
+
+def train_retriever(cfg: Config) -> dict[str, float]:
+    """Train, test the best checkpoint of the last stage, and write its metrics.
+
+    Args:
+        cfg: config with a `work_dir`; `metrics.json` is left there.
+
+    Returns:
+        The flat metrics of the test split.
+    """
+    runner = build_runner(cfg)
+    runner.train()
+    best = runner.message_hub.runtime_info.get('best_ckpt')
+    if best is None:
+        print_log('No validation chose a best checkpoint; testing the last state.', 'current')
+    else:
+        barrier()  # rank 0 may still be writing it
+        runner.load_checkpoint(best)
+    metrics = runner.test()
+    save_metrics(metrics, Path(cfg.work_dir) / METRICS_FILE)
+    return metrics
+
+
+def test_retriever(cfg: Config, checkpoint: str, out: str | None) -> dict[str, float]:
+    """Test a checkpoint.
+
+    Args:
+        cfg: config with a `work_dir`.
+        checkpoint: path of the checkpoint.
+        out: file for the metrics, or None.
+
+    Returns:
+        The flat metrics of the test split.
+
+    Raises:
+        FileNotFoundError: if there is no such checkpoint.
+        CheckpointError: if it does not fit the model.
+    """
+    cfg.load_from = checkpoint
+    metrics = build_runner(cfg).test()
+    if out is not None:
+        save_metrics(metrics, Path(out))
+    return metrics
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build mmengine's runner, on GPUs where there are any, else on the CPU.
+
+    Args:
+        cfg: the whole config.
+    """
+    if not torch.cuda.is_available() and cfg.get('launcher', 'none') != 'none':
+        # mmengine gives DistributedDataParallel the index of a GPU unless told otherwise.
+        cfg.env_cfg.dist_cfg.backend = 'gloo'
+        cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
+    return Runner.from_cfg(cfg)
+
+
+def save_metrics(metrics: dict[str, float], path: Path) -> None:
+    """Write the metrics as JSON, on the main process alone."""
+    if is_main_process():
+        write_metrics(path, metrics)
+        print_log(f'Metrics: {os.path.relpath(path)}', 'current')

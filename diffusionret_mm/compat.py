@@ -1,0 +1,193 @@
+"""Work-arounds for defects of the packages this project stands on, one function each.
+
+``apply()`` runs those that the installed versions need. It must run before ``mmaction.models``
+is imported, is cheap and may run any number of times. Each function says what breaks, in which
+versions, where it is reported, and when it can go.
+"""
+
+import functools
+import importlib.metadata
+import importlib.util
+import os
+import re
+import sys
+import types
+import warnings
+from pathlib import Path
+from typing import Any
+
+from mmengine.fileio import file_client
+from mmengine.runner.checkpoint import CheckpointLoader
+from mmengine.utils import package_utils
+
+from diffusionret_mm.checkpoint_io import load_checkpoint_file
+
+
+def apply() -> None:
+    """Run every work-around that the installed versions need."""
+    silence_mmcv_lite()
+    silence_file_client()
+    replace_pkg_resources()
+    register_checkpoint_loader()
+    provide_drn()
+    disable_broken_multimodal()
+
+
+def silence_mmcv_lite() -> None:
+    """Silence mmcv-lite's warning that ``MultiScaleDeformableAttention`` is missing.
+
+    mmcv-lite has no compiled operators and says so at every start, although nothing here uses
+    them. Versions: mmcv-lite 2.x. Can go with the dependency on mmcv-lite.
+    """
+    warnings.filterwarnings(
+        'ignore',
+        message='Fail to import ``MultiScaleDeformableAttention``',
+        category=UserWarning,
+        module=r'mmcv\.cnn\.bricks\.transformer',
+    )
+
+
+def silence_file_client() -> None:
+    """Silence mmengine's messages that ``FileClient`` and ``HardDiskBackend`` are deprecated.
+
+    mmaction2's loading transforms (``DecordInit``, ``PyAVInit``, ...) make a ``FileClient`` at
+    the first item of each loader worker, so both come once a worker and epoch, and a user can do
+    nothing about it. Versions: mmengine 0.2 to 0.10 with mmaction2 1.x. Can go when
+    mmaction2 uses ``mmengine.fileio`` functions.
+    """
+    silenced = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
+    original = file_client.print_log
+    if getattr(original, '_drops_deprecation', False):
+        return
+
+    @functools.wraps(original)
+    def print_log(msg: Any, *args: Any, **kwargs: Any) -> None:
+        if not str(msg).startswith(silenced):
+            original(msg, *args, **kwargs)
+
+    print_log._drops_deprecation = True
+    file_client.print_log = print_log
+
+
+def replace_pkg_resources() -> None:
+    """Let mmengine find installed packages without ``pkg_resources``.
+
+    ``_base_ = 'mmaction::...'`` and ``mmengine.hub`` import ``pkg_resources``, which setuptools
+    removed in 82. Versions: mmengine up to 0.10.7 (open-mmlab/mmcv#3325 is the same defect in
+    mmcv). Can go when mmengine uses ``importlib.metadata``.
+    """
+    if importlib.util.find_spec('pkg_resources') is not None:
+        return
+    for replacement in (is_installed, get_installed_path):
+        name = replacement.__name__
+        original = getattr(package_utils, name)
+        for module_name, module in list(sys.modules.items()):
+            # Modules that imported the function by name hold references of their own.
+            if module_name.startswith('mmengine') and vars(module).get(name) is original:
+                setattr(module, name, replacement)
+
+
+def is_installed(package: str) -> bool:
+    """Tell whether a distribution or a regular package of this name is installed."""
+    try:
+        importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        spec = importlib.util.find_spec(package)
+        return spec is not None and spec.origin is not None
+    return True
+
+
+def get_installed_path(package: str) -> str:
+    """Return the folder of an installed package, named by its module or its distribution.
+
+    Raises:
+        PackageNotFoundError: Nothing of this name is installed.
+        RuntimeError: It is a namespace package, which has no single folder.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        top_level = importlib.metadata.distribution(package).read_text('top_level.txt') or ''
+        module = next(iter(top_level.split()), package)
+        spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise RuntimeError(f'{package} has no folder: it is a namespace package or has no module.')
+    return os.path.dirname(spec.origin)
+
+
+def provide_drn() -> None:
+    """Stand in for ``mmaction.models.localizers.drn``, which the wheel lacks.
+
+    ``import mmaction.models`` raises ``ModuleNotFoundError``, because the folder has no
+    ``__init__.py`` and was left out of the wheel. Versions: mmaction2 1.1.0 to 1.2.0
+    (open-mmlab/mmaction2#2714, fix in #2721 not merged). Can go with a release that has the folder.
+    """
+    spec = importlib.util.find_spec('mmaction')
+    name = 'mmaction.models.localizers.drn'
+    if spec is None or spec.origin is None or f'{name}.drn' in sys.modules:
+        return
+    if Path(spec.origin).with_name('models').joinpath('localizers', 'drn', 'drn.py').is_file():
+        return
+    from mmaction.registry import MODELS
+
+    package, module = types.ModuleType(name), types.ModuleType(f'{name}.drn')
+    package.__path__ = []
+    module.DRN = type('DRN', (), {'__init__': _refuse_drn, '__module__': module.__name__})
+    MODELS.register_module(module=module.DRN)
+    sys.modules.update({package.__name__: package, module.__name__: module})
+
+
+def _refuse_drn(*args: Any, **kwargs: Any) -> None:
+    raise ImportError(
+        'DRN is missing from the wheel of mmaction2 (open-mmlab/mmaction2#2714). To use it, clone '
+        'https://github.com/open-mmlab/mmaction2 and install it with "pip install -e".'
+    )
+
+
+def disable_broken_multimodal() -> None:
+    """Switch mmaction2's multimodal models off where their import would fail.
+
+    mmaction2 imports them as soon as any ``transformers>=4.28`` is installed. They need names
+    that ``transformers.modeling_utils`` no longer has (gone in 4.57, there in 4.48), and timm,
+    which is not asked for; then ``import mmaction.models`` raises ``ImportError``. Switched off,
+    mmaction2 registers placeholders that ask for its extra. Versions: mmaction2 1.2.0, no issue
+    reported. Can go when mmaction2 imports these names from ``transformers.pytorch_utils``.
+    """
+    from mmaction.utils import dependency
+
+    if dependency.WITH_MULTIMODAL and not _multimodal_importable():
+        dependency.WITH_MULTIMODAL = False
+
+
+def _multimodal_importable() -> bool:
+    """Look for the names in the source, because importing them takes seconds at every start."""
+    names = ('apply_chunking_to_forward', 'find_pruneable_heads_and_indices', 'prune_linear_layer')
+    source = _source_of('transformers', 'modeling_utils.py')
+    has_names = all(re.search(rf'\b{name}\b', source) for name in names)
+    return has_names and bool(_source_of('timm', 'models', 'layers', '__init__.py'))
+
+
+def _source_of(package: str, *path: str) -> str:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return ''
+    file = Path(spec.origin).parent.joinpath(*path)
+    return file.read_text(encoding='utf-8') if file.is_file() else ''
+
+
+def register_checkpoint_loader() -> None:
+    """Make mmengine read local checkpoints with :func:`.checkpoint_io.load_checkpoint_file`.
+
+    mmengine calls ``torch.load(filename)``, which since torch 2.6 refuses what mmengine saves
+    itself (``HistoryBuffer``, numpy arrays), so resuming fails; before torch 2.6 it runs whatever
+    code the file contains. Versions: mmengine up to 0.10.7 (open-mmlab/mmengine#1655, #1650). Can
+    go when mmengine loads its checkpoints with ``weights_only=True``.
+    """
+    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+
+
+def load_from_local(filename: str, map_location: Any = None) -> Any:
+    """Load a local file for mmengine, which logs the name of this function without ``load_from_``.
+
+    See :func:`load_checkpoint_file`.
+    """
+    return load_checkpoint_file(filename, map_location)

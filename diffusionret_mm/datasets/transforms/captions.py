@@ -1,0 +1,71 @@
+"""Captions to token ids."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
+from torch import Tensor
+
+
+@lru_cache(maxsize=1)
+def _tokenizer() -> open_clip.SimpleTokenizer:
+    return open_clip.SimpleTokenizer()
+
+
+def tokenize(captions: list[str], max_words: int) -> tuple[Tensor, Tensor]:
+    """Tokenise captions with CLIP's byte pair encoding.
+
+    Args:
+        captions: N sentences. They are cleaned and lower-cased.
+        max_words: number L of tokens, start and end of text included; longer ones are cut.
+
+    Returns:
+        ids [N, L] int64, padded with 0, and the mask of real tokens [N, L] bool.
+
+    Raises:
+        ValueError: if a caption is empty, naming its number.
+    """
+    for number, caption in enumerate(captions):
+        if not caption.strip():
+            raise ValueError(f'Caption {number} is empty; a text to retrieve by must have words.')
+    ids = _tokenizer()(captions, context_length=max_words)
+    length = ids.argmax(dim=1, keepdim=True)  # the end-of-text token has the largest id
+    return ids, torch.arange(max_words) <= length
+
+
+@TRANSFORMS.register_module()
+class TokenizeCaptions(BaseTransform):
+    """Draw captions if the data set asks for it, and tokenise them.
+
+    Required keys: captions. Used if present: captions_per_video and item_seed
+    (`TextVideoDataset` sets both).
+    Modified keys: captions. Added keys: ids [C, L] int64, text_mask [C, L] bool.
+
+    Args:
+        max_words: number L of tokens, start and end of text included.
+    """
+
+    def __init__(self, max_words: int = 32) -> None:
+        if max_words < 3:
+            raise ValueError(f'max_words must be at least 3; got {max_words}.')
+        self.max_words = max_words
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add ids and their mask."""
+        wanted = results.get('captions_per_video')
+        if wanted is not None:
+            captions = results['captions']
+            rng = np.random.default_rng([*results['item_seed'], 0])
+            drawn = rng.choice(len(captions), size=wanted, replace=wanted > len(captions))
+            results['captions'] = [captions[index] for index in drawn]
+        try:
+            results['ids'], results['text_mask'] = tokenize(results['captions'], self.max_words)
+        except ValueError as error:
+            raise ValueError(f'Video {results.get("video_id")!r}: {error}') from error
+        return results

@@ -1,0 +1,97 @@
+"""Validation and test: encode once, score in blocks, re-rank, measure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmaction.registry import LOOPS
+from mmengine.model import is_model_wrapper
+from mmengine.runner import TestLoop, ValLoop, autocast
+
+from diffusionret_mm.engine.encoding import FeatureCollector
+from diffusionret_mm.engine.scoring import score_all
+from diffusionret_mm.evaluation import format_table
+
+
+class _RetrievalRun:
+    """What both loops do; mixed into mmengine's, which differ in the names of their hooks."""
+
+    mode: str
+    chunk_size: int
+
+    @torch.no_grad()
+    def run(self) -> dict[str, float]:
+        """Evaluate the split.
+
+        Returns:
+            The flat metrics; the same on every process.
+        """
+        runner = self.runner
+        runner.call_hook(f'before_{self.mode}')
+        runner.call_hook(f'before_{self.mode}_epoch')
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model.eval()
+        split = self._encode(model)
+        with autocast(enabled=False):  # scores and ranks are computed in float32
+            scores, t2v, v2t = score_all(model, split.texts, split.videos, self.chunk_size)
+        sample = dict(
+            rankings={'discrimination': (scores, scores.t()), '': (t2v, v2t)},
+            video_of_text=split.video_of_text.to(scores.device),
+            video_ids=split.video_ids,
+            captions=split.captions,
+        )
+        self.evaluator.process(data_samples=[sample], data_batch=None)
+        metrics = self.evaluator.evaluate(size=1)
+        runner.call_hook(f'after_{self.mode}_epoch', metrics=metrics)
+        runner.call_hook(f'after_{self.mode}')
+        runner.logger.info(
+            f'{len(split.captions)} texts, {len(split.video_ids)} videos\n{format_table(metrics)}'
+        )
+        return metrics
+
+    def _encode(self, model: torch.nn.Module) -> Any:
+        collector = FeatureCollector()
+        for batch_idx, data_batch in enumerate(self.dataloader):
+            self.runner.call_hook(
+                f'before_{self.mode}_iter', batch_idx=batch_idx, data_batch=data_batch
+            )
+            with autocast(enabled=self.fp16):
+                batch = model.data_preprocessor(data_batch, False)
+                features = model(**batch, mode='tensor')
+            collector.add(*features, batch['data_samples'])
+            self.runner.call_hook(
+                f'after_{self.mode}_iter',
+                batch_idx=batch_idx,
+                data_batch=data_batch,
+                outputs=features,
+            )
+        return collector.join()
+
+
+@LOOPS.register_module()
+class TextVideoValLoop(_RetrievalRun, ValLoop):
+    """Validation of a retriever.
+
+    Args:
+        *args: runner, dataloader and evaluator, as mmengine passes them.
+        chunk_size: texts and videos a block of the similarity; a bound on memory.
+        **kwargs: of `mmengine.runner.ValLoop`.
+    """
+
+    mode = 'val'
+
+    def __init__(self, *args: Any, chunk_size: int = 64, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.chunk_size = chunk_size
+
+
+@LOOPS.register_module()
+class TextVideoTestLoop(_RetrievalRun, TestLoop):
+    """Test of a retriever; arguments as of `TextVideoValLoop`."""
+
+    mode = 'test'
+
+    def __init__(self, *args: Any, chunk_size: int = 64, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.chunk_size = chunk_size

@@ -1,0 +1,92 @@
+"""From features to the matrices that are ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from mmengine.dist import all_gather_object, get_dist_info
+from torch import Tensor
+
+from diffusionret_mm.structures import TextFeatures, VideoFeatures
+
+if TYPE_CHECKING:
+    from diffusionret_mm.models.retrievers import TextVideoRetriever
+
+
+def similarity_matrix(
+    model: TextVideoRetriever, texts: TextFeatures, videos: VideoFeatures, chunk_size: int
+) -> Tensor:
+    """Score every text against every video, in blocks that bound the memory.
+
+    Args:
+        model: the retriever.
+        texts: N texts.
+        videos: M videos.
+        chunk_size: texts and videos a block; it changes the scores by rounding only.
+
+    Returns:
+        Similarities, shape [N, M].
+    """
+    text_rows = torch.arange(len(texts)).split(chunk_size)
+    video_rows = torch.arange(len(videos)).split(chunk_size)
+    blocks = [
+        torch.cat([model.similarity(texts[rows], videos[columns]) for columns in video_rows], dim=1)
+        for rows in text_rows
+    ]
+    return torch.cat(blocks) if blocks else texts.words.new_zeros(0, len(videos))
+
+
+def score_all(
+    model: TextVideoRetriever, texts: TextFeatures, videos: VideoFeatures, chunk_size: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Score all texts and videos of a split, the queries spread over the processes.
+
+    Args:
+        model: the retriever.
+        texts: all N texts, the same on every process.
+        videos: all M videos, the same on every process.
+        chunk_size: texts and videos a block of the similarity.
+
+    Returns:
+        On every process: the similarity [N, M], and the final t2v [N, M] and v2t [M, N].
+    """
+    scores = over_ranks(
+        len(texts), lambda rows: similarity_matrix(model, texts[rows], videos, chunk_size)
+    )
+    t2v = over_ranks(
+        len(texts),
+        lambda rows: model.rerank_queries('t2v', scores[rows], texts[rows], videos, rows),
+    )
+    v2t = over_ranks(
+        len(videos),
+        lambda rows: model.rerank_queries('v2t', scores.t()[rows], videos[rows], texts, rows),
+    )
+    return scores, t2v, v2t
+
+
+def over_ranks(num_rows: int, compute: Callable[[Tensor], Tensor]) -> Tensor:
+    """Compute rows of a matrix on all processes and give each process all rows.
+
+    Args:
+        num_rows: number of rows.
+        compute: makes the rows with the given numbers, [n] int64 -> [n, C].
+
+    Returns:
+        The matrix, [num_rows, C].
+    """
+    rank, world_size = get_dist_info()
+    own = torch.arange(num_rows).tensor_split(world_size)[rank]
+    return concat_ranks([compute(own)])
+
+
+def concat_ranks(parts: Sequence[Tensor]) -> Tensor:
+    """Join tensors, this process's and then the other processes', in the order of the ranks.
+
+    The parts may have any number of rows each; the result is on the device of the first.
+    """
+    local = torch.cat(list(parts))
+    if get_dist_info()[1] == 1:
+        return local
+    return torch.cat([part.to(local.device) for part in all_gather_object(local.cpu())])

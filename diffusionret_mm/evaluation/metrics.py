@@ -1,0 +1,181 @@
+"""mmengine metrics on whole score matrices.
+
+The evaluation loop gathers the score matrices of the whole test set on every rank and hands them
+to the evaluator as a single data sample::
+
+    dict(
+        rankings={'': (t2v [N, M], v2t [M, N]), 'discrimination': (t2v, v2t)},
+        video_of_text=Tensor [N],    # row of the video that each text describes
+        video_ids=[...], captions=[...],    # optional, M and N strings
+    )
+
+The ranking named ``''`` is the final one, the result of the model; others are intermediate.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmaction.registry import METRICS
+from mmengine.dist import is_main_process
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from torch import Tensor
+
+from diffusionret_mm.evaluation.ranking import evaluate_ranking
+from diffusionret_mm.evaluation.report import open_atomically
+
+
+class _WholeMatrixMetric(BaseMetric):
+    """A metric that sees the whole test set as one data sample."""
+
+    # mmengine warns about a prefix of None; an empty one leaves the names as they are, too.
+    default_prefix = ''
+
+    def process(self, data_batch: object, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Reduce the data sample to a small result at once.
+
+        The matrices stay out of ``self.results``, because mmengine pickles those across ranks.
+
+        Args:
+            data_batch: Not used.
+            data_samples: The one data sample, as described at the head of this module.
+
+        Raises:
+            ValueError: If this is not the only data sample since the last evaluation.
+        """
+        if len(self.results) + len(data_samples) != 1:
+            raise ValueError(
+                f'{type(self).__name__} takes the whole score matrices as one data sample, got '
+                f'{len(data_samples)} after {len(self.results)}'
+            )
+        self.results.append(self._reduce(data_samples[0]))
+
+    def _reduce(self, data_sample: dict[str, Any]) -> object:
+        """The small result that stands for the data sample."""
+        raise NotImplementedError
+
+
+@METRICS.register_module()
+class TextVideoRetrievalMetric(_WholeMatrixMetric):
+    """Recall and rank metrics of text-video retrieval, in both directions.
+
+    Every rank of a distributed run holds the same whole matrices and computes the same numbers;
+    the loop calls ``evaluate(size=1)``, which keeps those of rank 0. See
+    :mod:`diffusionret_mm.evaluation.ranking` for the definitions, and for where they differ from
+    the published code.
+
+    Args:
+        topk: Cut-offs k of ``R@k``.
+        collect_device: Device for collecting results from other ranks, ``'cpu'`` or ``'gpu'``.
+        prefix: Put before every name with a slash, to tell several test sets apart.
+
+    Examples:
+        >>> metric = TextVideoRetrievalMetric(topk=(1,))
+        >>> scores, captions_of = torch.eye(4), torch.arange(4)
+        >>> metric.process(None, [dict(rankings={'': (scores, scores.T)},
+        ...                            video_of_text=captions_of)])
+        >>> metric.evaluate(size=1)['t2v/R@1']
+        100.0
+    """
+
+    def __init__(
+        self,
+        topk: Sequence[int] = (1, 5, 10, 50),
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.topk = tuple(topk)
+
+    def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
+        """Hand back the metrics of the one data sample.
+
+        Args:
+            results: The metrics as computed in :meth:`process`.
+
+        Returns:
+            ``t2v/R@1`` to ``v2t/MnR`` of the final ranking, and the same after ``<ranking>/`` for
+            the others.
+
+        Raises:
+            ValueError: If there is not exactly one result.
+        """
+        if len(results) != 1:
+            raise ValueError(
+                f'expected the metrics of one data sample, got {len(results)}: '
+                'call evaluate(size=1) after one process()'
+            )
+        return results[0]
+
+    def _reduce(self, data_sample: dict[str, Any]) -> dict[str, float]:
+        video_of_text = data_sample['video_of_text']
+        return {
+            f'{ranking}/{name}' if ranking else name: value
+            for ranking, (t2v, v2t) in data_sample['rankings'].items()
+            for name, value in evaluate_ranking(t2v, v2t, video_of_text, self.topk).items()
+        }
+
+
+@METRICS.register_module()
+class DumpScores(_WholeMatrixMetric):
+    """Save the score matrices for analysis outside of the test run; gives no metric.
+
+    The file holds the arrays ``t2v`` [N, M] and ``v2t`` [M, N] of the final ranking,
+    ``discrimination`` [N, M] (text-to-video scores before re-ranking) if there was one,
+    ``video_of_text`` [N], and ``video_ids`` [M] and ``captions`` [N] as strings if the data sample
+    has them. All load with ``numpy.load`` without pickle. Only rank 0 writes, and the file
+    appears under its name only when it is complete.
+
+    Args:
+        out_file_path: File to write, ending in ``.npz``; missing folders are made.
+        collect_device: Device for collecting results from other ranks, ``'cpu'`` or ``'gpu'``.
+
+    Raises:
+        ValueError: If the path does not end in ``.npz``.
+    """
+
+    def __init__(self, out_file_path: str, collect_device: str = 'cpu') -> None:
+        super().__init__(collect_device=collect_device)
+        if not out_file_path.endswith('.npz'):
+            raise ValueError(f'score matrices are written as .npz, got {out_file_path!r}')
+        self.out_file_path = out_file_path
+
+    def compute_metrics(self, results: list[str]) -> dict[str, float]:
+        """Log where the matrices were saved.
+
+        Args:
+            results: The path of the file.
+
+        Returns:
+            No metrics.
+        """
+        print_log(f'Score matrices saved to {", ".join(results)}', logger='current')
+        return {}
+
+    def _reduce(self, data_sample: dict[str, Any]) -> str:
+        if is_main_process():
+            with open_atomically(self.out_file_path) as file:
+                np.savez(file, **_score_arrays(data_sample))
+        return self.out_file_path
+
+
+def _score_arrays(data_sample: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays of the dump by their names in the file."""
+    rankings = data_sample['rankings']
+    t2v, v2t = rankings['']
+    tensors = {'t2v': t2v, 'v2t': v2t, 'video_of_text': data_sample['video_of_text']}
+    if 'discrimination' in rankings:
+        tensors['discrimination'] = rankings['discrimination'][0]
+    arrays = {name: _to_numpy(tensor) for name, tensor in tensors.items()}
+    for name in ('video_ids', 'captions'):
+        if name in data_sample:
+            arrays[name] = np.array(data_sample[name], dtype=np.str_)
+    return arrays
+
+
+def _to_numpy(tensor: Tensor) -> np.ndarray:
+    # NumPy has no bfloat16.
+    tensor = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+    return tensor.detach().cpu().numpy()

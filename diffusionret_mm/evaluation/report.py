@@ -1,0 +1,114 @@
+"""Results for the reader: a table for the terminal and a JSON file for scripts."""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+_DIRECTIONS = {'t2v': 'text -> video', 'v2t': 'video -> text'}
+_TITLE = 'Retrieval (R@k in %, Rsum = R@1 + R@5 + R@10, MdR and MnR are ranks, 1 is best)'
+
+
+def format_table(metrics: Mapping[str, float]) -> str:
+    """Plain-text table of flat retrieval metrics.
+
+    Args:
+        metrics: Values under ``<ranking>/<direction>/<name>``, or ``<direction>/<name>`` for the
+            final ranking, with direction ``t2v`` or ``v2t``. Other keys are left out, so an
+            evaluator's whole result can be passed.
+
+    Returns:
+        A title with units, a header, and one row for each ranking and direction, the final
+        ranking last. Columns come in the order of the keys; a row without a value shows ``-``.
+
+    Raises:
+        ValueError: If no key belongs to a retrieval direction.
+
+    Examples:
+        >>> print(format_table({'t2v/R@1': 48.5, 't2v/MdR': 2.0}))
+        Retrieval (R@k in %, Rsum = R@1 + R@5 + R@10, MdR and MnR are ranks, 1 is best)
+        --------------------------------------
+                                  R@1      MdR
+        --------------------------------------
+        final  text -> video    48.50     2.00
+        --------------------------------------
+    """
+    rows = _table_rows(metrics)
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    width = max(map(len, rows))
+    header = ' ' * width + ''.join(f'{name:>9}' for name in columns)
+    body = [f'{label:<{width}}{_format_cells(row, columns)}' for label, row in rows.items()]
+    rule = '-' * len(header)
+    return '\n'.join([_TITLE, rule, header, rule, *body, rule])
+
+
+def write_metrics(path: str | os.PathLike[str], metrics: Mapping[str, float]) -> None:
+    """Save metrics as JSON, whole or not at all.
+
+    Args:
+        path: File to write; missing parent folders are made, an older file is replaced.
+        metrics: Values by name, kept in order and to the last bit.
+
+    Raises:
+        ValueError: If a value is NaN or infinite, which JSON cannot hold.
+    """
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise ValueError(f'metric {name!r} is {value}, which JSON cannot hold')
+    values = {name: float(value) for name, value in metrics.items()}
+    with open_atomically(path) as file:
+        file.write((json.dumps(values, indent=2) + '\n').encode())
+
+
+@contextmanager
+def open_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears under its name only when it is complete.
+
+    Args:
+        path: File to write; missing parent folders are made.
+
+    Yields:
+        A binary file in the same folder, renamed to ``path`` on success and deleted if the block
+        raises.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        with temporary.open('wb') as file:
+            yield file
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _table_rows(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Values by row label and column name, the rows of the final ranking last."""
+    rankings: dict[str, dict[str, dict[str, float]]] = {}
+    for key, value in metrics.items():
+        ranking, direction, name = _split_key(key)
+        if direction in _DIRECTIONS:
+            rankings.setdefault(ranking, {}).setdefault(direction, {})[name] = value
+    if not rankings:
+        raise ValueError(f'no retrieval metrics among {list(metrics)}')
+    width = max(len(ranking or 'final') for ranking in rankings)
+    return {
+        f'{ranking or "final":<{width}}  {_DIRECTIONS[direction]}': row
+        for ranking in sorted(rankings, key=lambda ranking: ranking == '')
+        for direction, row in rankings[ranking].items()
+    }
+
+
+def _split_key(key: str) -> tuple[str, str, str]:
+    """Ranking ('' for the final one), direction and name of a flat metric key."""
+    path, _, name = key.rpartition('/')
+    ranking, _, direction = path.rpartition('/')
+    return ranking, direction, name
+
+
+def _format_cells(row: Mapping[str, float], columns: list[str]) -> str:
+    cells = (f'{row[name]:.2f}' if name in row else '-' for name in columns)
+    return ''.join(f'{cell:>9}' for cell in cells)

@@ -1,0 +1,5 @@
+"""Encoders of words and frames."""
+
+from diffusionret_mm.models.backbones.open_clip_backbone import OpenCLIPBackbone
+
+__all__ = ['OpenCLIPBackbone']

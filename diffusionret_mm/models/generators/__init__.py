@@ -1,0 +1,23 @@
+"""Diffusion over the candidates of a query."""
+
+from diffusionret_mm.models.generators.denoiser import DenoiserContext, QueryCandidateDenoiser
+from diffusionret_mm.models.generators.diffusion_generator import DIRECTIONS, DiffusionGenerator
+from diffusionret_mm.models.generators.noise import (
+    build_noise_scheduler,
+    cosine_betas,
+    linear_betas,
+    start_noise,
+)
+from diffusionret_mm.models.generators.text_frame_attention import TextFrameAttentionHead
+
+__all__ = [
+    'DIRECTIONS',
+    'DenoiserContext',
+    'DiffusionGenerator',
+    'QueryCandidateDenoiser',
+    'TextFrameAttentionHead',
+    'build_noise_scheduler',
+    'cosine_betas',
+    'linear_betas',
+    'start_noise',
+]

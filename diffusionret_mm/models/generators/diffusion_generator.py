@@ -1,0 +1,149 @@
+"""The generator: diffusion of a distribution over the candidates of a query."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from diffusionret_mm.models.generators.denoiser import DenoiserContext
+from diffusionret_mm.models.generators.noise import build_noise_scheduler
+
+DIRECTIONS = ('t2v', 'v2t')
+POSITIVE = 0  # column of the positive in a training row
+
+
+@MODELS.register_module()
+class DiffusionGenerator(BaseModule):
+    """Generates p(candidates, query) from noise (DiffusionRet, Section 3.2).
+
+    In direction t2v a text ranks videos, each pooled by its attention to the text; in direction
+    v2t a video, pooled by each candidate text, ranks the texts.
+
+    Args:
+        direction: 't2v' or 'v2t'.
+        denoiser: config of the network that predicts x_0.
+        attention: config of the head that pools frames by a text.
+        scheduler: `dict(type=NAME)` of a scheduler of diffusers.
+        noise_schedule: 'cosine' or 'linear'.
+        num_train_steps: number T of diffusion steps.
+        num_sample_steps: number of denoising steps in `sample`; at most T.
+        negative_value: x_0 of the negatives in training, 0 or -1 (the positive's is 1).
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        direction: str,
+        denoiser: Mapping[str, Any],
+        attention: Mapping[str, Any] | None = None,
+        scheduler: Mapping[str, Any] | None = None,
+        noise_schedule: str = 'cosine',
+        num_train_steps: int = 50,
+        num_sample_steps: int = 50,
+        negative_value: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if direction not in DIRECTIONS:
+            raise ValueError(f'direction must be one of {DIRECTIONS}; got {direction!r}.')
+        if not 0 < num_sample_steps <= num_train_steps:
+            raise ValueError(
+                f'num_sample_steps must be in 1..num_train_steps ({num_train_steps}); '
+                f'got {num_sample_steps}.'
+            )
+        self.direction = direction
+        self.num_train_steps = num_train_steps
+        self.num_sample_steps = num_sample_steps
+        self.negative_value = negative_value
+        self.attention = MODELS.build(attention or dict(type='TextFrameAttentionHead'))
+        self.denoiser = MODELS.build(denoiser)
+        self.scheduler = build_noise_scheduler(
+            scheduler or dict(type='DDIMScheduler'), noise_schedule, num_train_steps
+        )
+
+    def prepare(self, text: Tensor, pooled: Tensor) -> DenoiserContext:
+        """Compute once what no step changes, from pooled videos.
+
+        Args:
+            text: end-of-text features: [n, D] in direction t2v, [n, K, D] in v2t.
+            pooled: the video of each (query, candidate) pair as its text sees it, [n, K, D].
+
+        Returns:
+            The context of the denoiser.
+        """
+        if self.direction == 't2v':
+            return self.denoiser.prepare(query=text[:, None], candidates=pooled)
+        return self.denoiser.prepare(query=pooled, candidates=text)
+
+    def context(self, text: Tensor, frames: Tensor, mask: Tensor) -> DenoiserContext:
+        """Pool the videos by text-frame attention, then `prepare`.
+
+        Args:
+            text: [n, D] in direction t2v, [n, K, D] in v2t.
+            frames: candidates' frames [n, K, F, D] in direction t2v, the query's [n, F, D] in v2t.
+            mask: True for real frames, the shape of `frames` without D, bool.
+
+        Returns:
+            The context of the denoiser.
+        """
+        if self.direction == 't2v':
+            pooled = self.attention(text[:, None], frames, mask)
+        else:
+            pooled = self.attention(text, frames[:, None], mask[:, None])
+        return self.prepare(text, pooled)
+
+    def forward(self, context: DenoiserContext, t: Tensor, noise: Tensor) -> Tensor:
+        """Training pass: noise the ideal distribution, predict it back.
+
+        Args:
+            context: of rows whose first candidate is the positive.
+            t: step of each row, shape [n], int64.
+            noise: standard normal, shape [n, K].
+
+        Returns:
+            The prediction of x_0, shape [n, K]; `GenerationKLLoss` takes it.
+        """
+        x_start = torch.full_like(noise, self.negative_value)
+        x_start[:, POSITIVE] = 1.0
+        return self.denoiser(self.scheduler.add_noise(x_start, noise, t), t, context)
+
+    @torch.no_grad()
+    def sample(
+        self, context: DenoiserContext, start_noise: Tensor, return_trajectory: bool = False
+    ) -> Tensor:
+        """Denoise from pure noise.
+
+        Each prediction is clipped to [-1, 1]. A scheduler that adds noise in a step draws it for
+        each row from a generator seeded by the row's start noise, so rows do not interact.
+
+        Args:
+            context: of the queries and their candidates.
+            start_noise: x_T, standard normal, shape [n, K], float32.
+            return_trajectory: also return the states between.
+
+        Returns:
+            x_0 of shape [n, K]; with `return_trajectory` all states [steps, n, K], x_0 last.
+        """
+        self.scheduler.set_timesteps(self.num_sample_steps)
+        draws_noise = 'generator' in inspect.signature(self.scheduler.step).parameters
+        options = {'generator': _row_generators(start_noise)} if draws_noise else {}
+        x = start_noise * self.scheduler.init_noise_sigma
+        states = []
+        for t in self.scheduler.timesteps:
+            step = t.reshape(1).to(device=x.device, dtype=torch.long)
+            prediction = self.denoiser(self.scheduler.scale_model_input(x, t), step, context)
+            x = self.scheduler.step(prediction.clamp(-1, 1), t, x, **options).prev_sample
+            states.append(x)
+        return torch.stack(states) if return_trajectory else x
+
+
+def _row_generators(noise: Tensor) -> list[torch.Generator]:
+    seeds = noise[:, 0].contiguous().view(torch.int32).tolist()
+    return [torch.Generator(noise.device).manual_seed(seed) for seed in seeds]

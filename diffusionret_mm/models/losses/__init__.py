@@ -1,0 +1,7 @@
+"""Losses of both training stages."""
+
+from diffusionret_mm.models.losses.contrastive import ContrastiveLoss
+from diffusionret_mm.models.losses.generation_kl import GenerationKLLoss
+from diffusionret_mm.models.losses.kl_contrastive import KLContrastiveLoss
+
+__all__ = ['ContrastiveLoss', 'GenerationKLLoss', 'KLContrastiveLoss']

@@ -1,0 +1,43 @@
+"""Both losses of DiffusionRet as one component."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmaction.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor
+
+
+@MODELS.register_module()
+class KLContrastiveLoss(BaseModule):
+    """The contrastive half for the feature extractor, the KL half for the generators.
+
+    DiffusionRet, Section 3.3. A stage uses one half; both may be called alone.
+
+    Args:
+        contrastive: config of the contrastive half.
+        generation: config of the KL half.
+    """
+
+    def __init__(
+        self,
+        contrastive: Mapping[str, Any] | None = None,
+        generation: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.contrastive = MODELS.build(contrastive or dict(type='ContrastiveLoss'))
+        self.generation = MODELS.build(generation or dict(type='GenerationKLLoss'))
+
+    def discrimination_loss(
+        self, scores: Tensor, logit_scale: Tensor, video_of_text: Tensor, video_index: Tensor
+    ) -> dict[str, Tensor]:
+        """Return the contrastive losses of a batch; see `ContrastiveLoss.forward`."""
+        return self.contrastive(scores, logit_scale, video_of_text, video_index)
+
+    def generation_loss(self, t2v: Tensor, v2t: Tensor) -> dict[str, Tensor]:
+        """Return the KL losses of the predictions of both directions, each [n, K]."""
+        return dict(
+            loss_generation_t2v=self.generation(t2v), loss_generation_v2t=self.generation(v2t)
+        )

@@ -1,0 +1,207 @@
+"""DiffusionRet: a similarity, and two generators that re-rank its best candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmaction.registry import MODELS
+from torch import Tensor, nn
+
+from diffusionret_mm.models.checkpoint_check import CheckpointError, check_state_dict
+from diffusionret_mm.models.generators import DIRECTIONS, start_noise
+from diffusionret_mm.models.retrievers.hard_negatives import hardest_first
+from diffusionret_mm.models.retrievers.text_video_retriever import TextVideoRetriever
+from diffusionret_mm.structures import TextFeatures, VideoFeatures
+
+STAGES = ('discrimination', 'generation')
+
+
+@MODELS.register_module()
+class DiffusionRet(TextVideoRetriever):
+    """Generative text-video retrieval (Jin et al., ICCV 2023).
+
+    Stage 'discrimination' trains the extractor (backbone, temporal module, similarity) and ranks
+    by the similarity S. Stage 'generation' trains the generators on the frozen extractor, and the
+    final score of each query's best `num_candidates` is S + weight * softmax(temperature * x_0)
+    with x_0 generated from noise; the other candidates keep S.
+
+    Args:
+        generator: config of a `DiffusionGenerator` without its direction; two are built.
+        stage: stage to start in. Evaluation in 'generation' needs a checkpoint of that stage.
+        num_negatives: hard negatives a training row, at most; the batch gives no more than it has.
+        num_candidates: candidates K that are re-ranked; a smaller gallery is re-ranked whole.
+        temperature: multiplier of x_0 in the re-ranking.
+        weight: weight of the generated distribution (alpha in the published code).
+        noise_seed: seed of the start noise.
+        rerank_chunk: queries that are denoised at a time, a bound on memory.
+        **kwargs: of `TextVideoRetriever`; `loss` is a `KLContrastiveLoss`.
+    """
+
+    def __init__(
+        self,
+        *,
+        generator: Mapping[str, Any],
+        stage: str = 'generation',
+        num_negatives: int = 127,
+        num_candidates: int = 32,
+        temperature: float = 1.0,
+        weight: float = 1.0,
+        noise_seed: int = 0,
+        rerank_chunk: int = 32,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.generators = nn.ModuleDict(
+            {
+                direction: MODELS.build(dict(generator, direction=direction))
+                for direction in DIRECTIONS
+            }
+        )
+        self.num_negatives = num_negatives
+        self.num_candidates = num_candidates
+        self.temperature = temperature
+        self.weight = weight
+        self.noise_seed = noise_seed
+        self.rerank_chunk = rerank_chunk
+        self._trainable = {
+            name for name, parameter in self.named_parameters() if parameter.requires_grad
+        }
+        self.set_stage(stage)
+
+    def set_stage(self, stage: str) -> None:
+        """Enter a stage: what is frozen, which loss, and whether evaluation re-ranks.
+
+        This is the one place where that is decided. An optimizer and a distributed wrapper made
+        before it know the wrong parameters: `StageSwitchHook` renews both.
+
+        Raises:
+            ValueError: if there is no such stage.
+        """
+        if stage not in STAGES:
+            raise ValueError(f'stage must be one of {STAGES}; got {stage!r}.')
+        self.stage = stage
+        for name, parameter in self.named_parameters():
+            of_generator = name.startswith('generators.')
+            in_stage = of_generator == (stage == 'generation')
+            parameter.requires_grad_(in_stage and name in self._trainable)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> DiffusionRet:
+        """Set the training mode; a frozen extractor stays in evaluation mode."""
+        super().train(mode)
+        if self.stage == 'generation':
+            for module in (self.backbone, self.temporal, self.similarity_head):
+                if module is not None:
+                    module.eval()
+        return self
+
+    def loss(
+        self,
+        texts: TextFeatures,
+        videos: VideoFeatures,
+        video_of_text: Tensor,
+        video_index: Tensor,
+    ) -> dict[str, Tensor]:
+        """Compute the loss of the stage; see `TextVideoRetriever.loss`."""
+        if self.stage == 'generation':
+            return self._generation_loss(texts, videos, video_of_text, video_index)
+        scores = self.similarity(texts, videos)
+        return self.loss_head.discrimination_loss(
+            scores, self.backbone.logit_scale, video_of_text, video_index
+        )
+
+    def rerank_queries(
+        self,
+        direction: str,
+        scores: Tensor,
+        queries: TextFeatures | VideoFeatures,
+        candidates: VideoFeatures | TextFeatures,
+        query_index: Tensor,
+    ) -> Tensor:
+        """Add the generated distribution to the scores of each query's best candidates.
+
+        Arguments and result as in `TextVideoRetriever.rerank_queries`; in stage 'discrimination'
+        the scores are returned as they are.
+        """
+        if self.stage == 'discrimination':
+            return scores
+        num_candidates = min(self.num_candidates, scores.shape[1])
+        noise = start_noise(
+            query_index, num_candidates, (self.noise_seed, DIRECTIONS.index(direction))
+        )
+        final = scores.clone()
+        for rows in torch.arange(len(scores), device=scores.device).split(self.rerank_chunk):
+            best = scores[rows].topk(num_candidates, dim=1).indices
+            x = self._generate(direction, queries[rows], candidates, best, noise[rows])
+            added = self.weight * (self.temperature * x).softmax(dim=1)
+            final[rows] = final[rows].scatter_add(1, best, added.to(final.dtype))
+        return final
+
+    def _generate(
+        self,
+        direction: str,
+        queries: TextFeatures | VideoFeatures,
+        candidates: VideoFeatures | TextFeatures,
+        chosen: Tensor,
+        noise: Tensor,
+    ) -> Tensor:
+        """Denoise the distribution of n queries over their chosen candidates [n, K]."""
+        generator = self.generators[direction]
+        if direction == 't2v':
+            context = generator.context(
+                queries.pooled, candidates.frames[chosen], candidates.mask[chosen]
+            )
+        else:
+            context = generator.context(candidates.pooled[chosen], queries.frames, queries.mask)
+        return generator.sample(context, noise)
+
+    def _generation_loss(
+        self,
+        texts: TextFeatures,
+        videos: VideoFeatures,
+        video_of_text: Tensor,
+        video_index: Tensor,
+    ) -> dict[str, Tensor]:
+        """One row a text in both directions; both share the step (published code)."""
+        own = video_index[video_of_text]
+        with torch.no_grad():
+            scores = self.similarity(texts, videos)
+            t2v = hardest_first(
+                scores, video_of_text, own[:, None] == video_index, self.num_negatives
+            )
+            own_row = torch.arange(len(own), device=own.device)
+            v2t = hardest_first(
+                scores.t()[video_of_text], own_row, own[:, None] == own, self.num_negatives
+            )
+        generators = self.generators
+        t = torch.randint(generators['t2v'].num_train_steps, own.shape, device=own.device)
+        # Every (text, video) pair is pooled once; gathering frames would copy each many times.
+        pooled = generators['t2v'].attention(texts.pooled[:, None], videos.frames, videos.mask)
+        t2v_context = generators['t2v'].prepare(
+            texts.pooled, pooled.gather(1, t2v[..., None].expand(-1, -1, pooled.shape[2]))
+        )
+        v2t_context = generators['v2t'].prepare(
+            texts.pooled[v2t], pooled[v2t, video_of_text[:, None]]
+        )
+        predictions = [
+            generators[direction](context, t, torch.randn_like(context.logits))
+            for direction, context in (('t2v', t2v_context), ('v2t', v2t_context))
+        ]
+        return self.loss_head.generation_loss(*predictions)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        """Load strictly; only stage 'discrimination' does without the generators."""
+        has_generators = any(key.startswith(f'{prefix}generators.') for key in state_dict)
+        if not has_generators and self.stage == 'generation':
+            raise CheckpointError(
+                'The checkpoint holds no generator weights (keys generators.*): it was saved in '
+                "stage 'discrimination', and the model is in stage 'generation'. Give a "
+                'checkpoint of stage two, or evaluate the similarity alone with '
+                '--cfg-options model.stage=discrimination.'
+            )
+        if not prefix:
+            may_miss = () if has_generators else ('generators.',)
+            check_state_dict(self, state_dict, may_miss=may_miss)
+        super(TextVideoRetriever, self)._load_from_state_dict(state_dict, prefix, *args)

@@ -1,0 +1,179 @@
+"""A retriever with a discriminative similarity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from diffusionret_mm.models.checkpoint_check import check_state_dict
+from diffusionret_mm.models.gather import gather_batch
+from diffusionret_mm.structures import TextFeatures, VideoFeatures
+
+Batch = Mapping[str, Tensor]
+
+
+@MODELS.register_module()
+class TextVideoRetriever(BaseModel):
+    """Backbone, temporal module, similarity and loss, each from its config.
+
+    Checkpoints are loaded strictly: a missing, unknown or misshapen tensor is an error.
+
+    Args:
+        backbone: encoder of words and frames.
+        similarity: scores every text against every video.
+        loss: loss of a batch of scores.
+        temporal: module that puts frames into context; None leaves them as they are.
+        data_preprocessor: config of the data preprocessor.
+    """
+
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        similarity: Mapping[str, Any],
+        loss: Mapping[str, Any],
+        temporal: Mapping[str, Any] | None = None,
+        data_preprocessor: Mapping[str, Any] | None = None,
+    ) -> None:
+        # Built here, because BaseModel would look in mmengine's registry alone.
+        preprocessor = MODELS.build(data_preprocessor or dict(type='RetrievalDataPreprocessor'))
+        super().__init__(data_preprocessor=preprocessor)
+        self.backbone = MODELS.build(backbone)
+        self.temporal = MODELS.build(temporal) if temporal else None
+        self.similarity_head = MODELS.build(similarity)
+        self.loss_head = MODELS.build(loss)
+
+    def init_weights(self) -> None:
+        """Load the backbone's pre-trained weights, then start the temporal module from them."""
+        super().init_weights()
+        if hasattr(self.temporal, 'init_from_text_tower'):
+            self.temporal.init_from_text_tower(self.backbone.text_tower)
+
+    def encode_text(self, ids: Tensor, mask: Tensor) -> TextFeatures:
+        """Encode tokenised texts.
+
+        Args:
+            ids: CLIP token ids, shape [N, L], int64.
+            mask: True for real tokens, shape [N, L], bool.
+
+        Returns:
+            Features of N texts, float32.
+        """
+        words, pooled = self.backbone.encode_words(ids, mask)
+        return TextFeatures(words=words.float(), mask=mask, pooled=pooled.float())
+
+    def encode_video(self, frames: Tensor, mask: Tensor) -> VideoFeatures:
+        """Encode normalised frames.
+
+        Args:
+            frames: shape [M, F, 3, H, W], float.
+            mask: True for real frames, shape [M, F], bool.
+
+        Returns:
+            Features of M videos, float32.
+        """
+        features = self.backbone.encode_frames(frames, mask).float()
+        if self.temporal is not None:
+            features = self.temporal(features, mask)
+        return VideoFeatures(frames=features.float(), mask=mask)
+
+    def similarity(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor:
+        """Score N texts against M videos by the similarity alone, [N, M]."""
+        return self.similarity_head(texts, videos)
+
+    def rerank_queries(
+        self,
+        direction: str,
+        scores: Tensor,
+        queries: TextFeatures | VideoFeatures,
+        candidates: VideoFeatures | TextFeatures,
+        query_index: Tensor,
+    ) -> Tensor:
+        """Refine the scores of some queries; this class leaves them as they are.
+
+        Args:
+            direction: 't2v' (queries are texts) or 'v2t' (queries are videos).
+            scores: similarities of n queries to C candidates, shape [n, C].
+            queries: the n queries.
+            candidates: the C candidates.
+            query_index: index of each query in its split, shape [n], int64.
+
+        Returns:
+            Final scores, shape [n, C].
+        """
+        return scores
+
+    def rerank(
+        self, scores: Tensor, texts: TextFeatures, videos: VideoFeatures
+    ) -> tuple[Tensor, Tensor]:
+        """Refine all scores, in both directions.
+
+        Args:
+            scores: similarities, shape [N, M].
+            texts: the N texts.
+            videos: the M videos.
+
+        Returns:
+            t2v [N, M] and v2t [M, N].
+        """
+        text_index = torch.arange(len(texts), device=scores.device)
+        video_index = torch.arange(len(videos), device=scores.device)
+        t2v = self.rerank_queries('t2v', scores, texts, videos, text_index)
+        v2t = self.rerank_queries('v2t', scores.t(), videos, texts, video_index)
+        return t2v, v2t
+
+    def forward(self, inputs: Batch, data_samples: list | None = None, mode: str = 'tensor') -> Any:
+        """Run a batch, as mmengine calls it.
+
+        Args:
+            inputs: the batch of `RetrievalDataPreprocessor`.
+            data_samples: unused here; mmengine passes them.
+            mode: 'loss' for a dict of losses, 'tensor' or 'predict' for the features of the batch.
+                Ranks are made from all features of a split, by the evaluation loops.
+
+        Returns:
+            A dict of losses, or `(TextFeatures, VideoFeatures)`.
+
+        Raises:
+            ValueError: on another mode.
+        """
+        if mode not in ('loss', 'tensor', 'predict'):
+            raise ValueError(f"mode must be 'loss', 'tensor' or 'predict'; got {mode!r}.")
+        texts = self.encode_text(inputs['ids'], inputs['text_mask'])
+        videos = self.encode_video(inputs['frames'], inputs['frame_mask'])
+        if mode != 'loss':
+            return texts, videos
+        return self.loss(
+            *gather_batch(texts, videos, inputs['video_of_text'], inputs['video_index'])
+        )
+
+    def loss(
+        self,
+        texts: TextFeatures,
+        videos: VideoFeatures,
+        video_of_text: Tensor,
+        video_index: Tensor,
+    ) -> dict[str, Tensor]:
+        """Compute the loss of the global batch.
+
+        Args:
+            texts: N texts.
+            videos: M videos.
+            video_of_text: row of each text's video, shape [N], int64.
+            video_index: identity of each video, shape [M], int64.
+
+        Returns:
+            Named losses; mmengine adds those with `loss` in their name.
+        """
+        scores = self.similarity(texts, videos)
+        return self.loss_head(scores, self.backbone.logit_scale, video_of_text, video_index)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        """Refuse a checkpoint that does not fit; every way of loading comes through here."""
+        if not prefix:
+            check_state_dict(self, state_dict)
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -1,0 +1,5 @@
+"""Scores of every text against every video."""
+
+from diffusionret_mm.models.similarity.weighted_token_interaction import WeightedTokenInteraction
+
+__all__ = ['WeightedTokenInteraction']

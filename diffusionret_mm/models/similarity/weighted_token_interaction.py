@@ -1,0 +1,84 @@
+"""Weighted token interaction (WTI)."""
+
+from __future__ import annotations
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from diffusionret_mm.structures import TextFeatures, VideoFeatures
+
+PADDING_RULES = ('excluded', 'zero')
+
+
+@MODELS.register_module()
+class WeightedTokenInteraction(BaseModule):
+    """Similarity of texts and videos from the best matches of their tokens.
+
+    With cosines c of word t and frame f and learned softmax weights a of the words and b of the
+    frames, S = (sum_t a_t max_f c_tf + sum_f b_f max_t c_tf) / 2 (DRL, Section 3.2; DiffusionRet,
+    supplement A.1). There is no logit scale inside.
+
+    Args:
+        width: width D of words and frames.
+        padding: what padded words and frames are in a maximum: 'excluded', or 'zero', the rule of
+            the published code, where a padding's 0 beats a negative cosine.
+
+    Raises:
+        ValueError: if `padding` is neither.
+    """
+
+    def __init__(self, width: int = 512, padding: str = 'excluded') -> None:
+        super().__init__()
+        if padding not in PADDING_RULES:
+            raise ValueError(f'padding must be one of {PADDING_RULES}; got {padding!r}.')
+        self.padding = padding
+        self.word_weight = _weight_network(width)
+        self.frame_weight = _weight_network(width)
+
+    def word_weights(self, texts: TextFeatures) -> Tensor:
+        """Return the softmax weights of the words, shape [N, L]; 0 for padding."""
+        return _token_weights(self.word_weight, texts.words, texts.mask)
+
+    def frame_weights(self, videos: VideoFeatures) -> Tensor:
+        """Return the softmax weights of the frames, shape [M, F]; 0 for padding."""
+        return _token_weights(self.frame_weight, videos.frames, videos.mask)
+
+    def forward(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor:
+        """Score every text against every video.
+
+        Args:
+            texts: N texts of L words.
+            videos: M videos of F frames.
+
+        Returns:
+            Scores in [-1, 1], shape [N, M]. Memory is that of [N, M, L, F]: give it blocks
+            (`diffusionret_mm.engine.scoring.similarity_matrix` does).
+        """
+        words = F.normalize(texts.words, dim=-1)
+        frames = F.normalize(videos.frames, dim=-1)
+        cosines = torch.einsum('nld,mfd->nmlf', words, frames)
+        real_words = texts.mask[:, None, :, None]
+        real_frames = videos.mask[None, :, None, :]
+        best_frame = self._mask(cosines, real_frames, real_words).amax(dim=-1)
+        best_word = self._mask(cosines, real_words, real_frames).amax(dim=-2)
+        t2v = torch.einsum('nl,nml->nm', self.word_weights(texts), best_frame)
+        v2t = torch.einsum('mf,nmf->nm', self.frame_weights(videos), best_word)
+        return (t2v + v2t) / 2
+
+    def _mask(self, cosines: Tensor, candidates: Tensor, tokens: Tensor) -> Tensor:
+        """Take padded candidates out of the maximum; padded tokens weigh 0 and stay finite."""
+        if self.padding == 'zero':
+            return cosines * candidates * tokens
+        return cosines.masked_fill(~candidates, -2.0)  # below every cosine, yet finite
+
+
+def _weight_network(width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, 1))
+
+
+def _token_weights(network: nn.Sequential, tokens: Tensor, mask: Tensor) -> Tensor:
+    logits = network(tokens).squeeze(-1)
+    return logits.masked_fill(~mask, torch.finfo(logits.dtype).min).softmax(dim=-1)

@@ -1,0 +1,117 @@
+"""The temporal transformer ("seqTransf")."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.model import BaseModule
+from open_clip.transformer import QuickGELU, Transformer
+from torch import Tensor, nn
+
+MASKED_KEY = -1e6  # the published additive mask; exp of it is 0 in every float type
+
+
+@MODELS.register_module()
+class TemporalTransformer(BaseModule):
+    """Frames in the context of their video: transformer(u + positions) + u.
+
+    Pre-norm blocks with QuickGELU and heads of 64 channels; layer norms have an epsilon of 1e-12
+    (published code, `module_cross.py`).
+
+    Args:
+        width: width D of the frame features.
+        num_layers: number of blocks.
+        max_frames: number of positions.
+        position_std: standard deviation of random positions. None leaves them to
+            `init_from_text_tower`, which copies CLIP's (about 0.01 an entry, right for pre-trained
+            features); features that are trained from scratch drown those and want 1.
+        init_from_text: whether `init_from_text_tower` copies blocks; False trains from scratch.
+
+    Raises:
+        ValueError: if `width` is not a multiple of 64.
+    """
+
+    def __init__(
+        self,
+        width: int = 512,
+        num_layers: int = 4,
+        max_frames: int = 77,
+        position_std: float | None = None,
+        init_from_text: bool = True,
+    ) -> None:
+        super().__init__()
+        if width % 64:
+            raise ValueError(f'TemporalTransformer needs a width in multiples of 64; got {width}.')
+        self.position_std = position_std
+        self.init_from_text = init_from_text
+        self.position_embedding = nn.Parameter(torch.empty(max_frames, width))
+        nn.init.normal_(self.position_embedding, std=position_std or 0.01)
+        self.transformer = Transformer(
+            width=width,
+            layers=num_layers,
+            heads=width // 64,
+            act_layer=QuickGELU,
+            norm_layer=partial(nn.LayerNorm, eps=1e-12),
+        )
+
+    @torch.no_grad()
+    def init_from_text_tower(self, tower: nn.Module) -> None:
+        """Start from the first blocks and the positions of a CLIP text tower.
+
+        Args:
+            tower: module with `positional_embedding` [context, D] and `transformer.resblocks`.
+
+        Raises:
+            ValueError: if it has another width or fewer blocks or positions.
+        """
+        positions = tower.positional_embedding
+        if self.position_std is None:
+            self._check_text_tower(tower)
+            self.position_embedding.copy_(positions[: len(self.position_embedding)])
+        if self.init_from_text:
+            self._check_text_tower(tower)
+            for own, source in zip(
+                self.transformer.resblocks, tower.transformer.resblocks, strict=False
+            ):
+                own.load_state_dict(source.state_dict())
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """Put frames into context.
+
+        Args:
+            frames: frame features, shape [B, F, D], float.
+            mask: True for real frames, shape [B, F], bool. Padded frames are never attended to,
+                but get features of their own (the published text-frame attention reads them).
+
+        Returns:
+            Features of the same shape.
+
+        Raises:
+            ValueError: if there are more frames than positions.
+        """
+        num_frames = frames.shape[1]
+        if num_frames > len(self.position_embedding):
+            raise ValueError(
+                f'{num_frames} frames a video, but the temporal transformer has '
+                f'{len(self.position_embedding)} positions; raise max_frames.'
+            )
+        x = frames + self.position_embedding[:num_frames]
+        return self.transformer(x, attn_mask=self._attention_mask(mask, x.dtype)) + frames
+
+    def _attention_mask(self, mask: Tensor, dtype: torch.dtype) -> Tensor | None:
+        if mask.all():
+            return None
+        heads = self.transformer.resblocks[0].attn.num_heads
+        additive = (~mask).to(dtype)[:, None, :] * MASKED_KEY
+        return additive.expand(-1, mask.shape[1], -1).repeat_interleave(heads, dim=0)
+
+    def _check_text_tower(self, tower: nn.Module) -> None:
+        have = (*tower.positional_embedding.shape, len(tower.transformer.resblocks))
+        want = (*self.position_embedding.shape, len(self.transformer.resblocks))
+        if have[1] != want[1] or have[0] < want[0] or have[2] < want[2]:
+            raise ValueError(
+                'The temporal transformer cannot start from the text tower: it wants '
+                f'(positions, width, blocks) of {want}, the tower has {have}.'
+            )

@@ -1,0 +1,94 @@
+"""Packaging of diffusionret_mm: ``pip install -e .`` or ``pip install -e ".[test]"``."""
+
+import re
+import sysconfig
+from importlib.metadata import distributions
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+MMCV_RANGE = '>=2.0.0rc4,<2.2.0'  # asserted by mmaction2 1.2.0 when it is imported
+
+
+def read_version() -> str:
+    """Return ``__version__`` from version.py, without importing the package."""
+    text = (ROOT / 'diffusionret_mm' / 'version.py').read_text(encoding='utf-8')
+    found = re.search(r"^__version__ = '([^']+)'$", text, flags=re.MULTILINE)
+    if found is None:
+        raise RuntimeError("diffusionret_mm/version.py needs a line like: __version__ = '1.2.3'")
+    return found.group(1)
+
+
+def read_readme() -> str:
+    """Return the README, or nothing when it is not part of the source tree."""
+    readme = ROOT / 'README.md'
+    return readme.read_text(encoding='utf-8') if readme.is_file() else ''
+
+
+def choose_mmcv() -> str:
+    """Require the full mmcv where it is installed already, and mmcv-lite elsewhere.
+
+    Both distributions install the import package ``mmcv``, so mmcv-lite on top of a full mmcv
+    would overwrite files of it. pip's isolated build hides the target environment from
+    ``sys.path`` but runs in the same interpreter, so the environment's own site-packages folder
+    is searched as well. Build tools that isolate with another interpreter (uv, ``python -m
+    build``) do not see the full mmcv; the README says how to install there.
+    """
+    site_packages = {sysconfig.get_path('purelib'), sysconfig.get_path('platlib')}
+    found = [*distributions(), *distributions(path=sorted(site_packages))]
+    names = {str(dist.metadata['Name']).lower() for dist in found}
+    return f'mmcv{MMCV_RANGE}' if 'mmcv' in names else 'mmcv-lite==2.1.0'
+
+
+# Tested together on Python 3.11: torch 2.15, mmengine 0.10.7, mmcv-lite 2.1.0, mmaction2 1.2.0,
+# open_clip_torch 3.3.0, diffusers 0.42.1, decord 0.6.0, numpy 2.4, transformers 5.23. The lower
+# bounds name the oldest releases whose interfaces the code is written for; they were not run.
+INSTALL_REQUIRES = [
+    'torch>=2.1',
+    'torchvision',
+    'numpy',
+    'mmengine>=0.10.7,<1',
+    choose_mmcv(),
+    'mmaction2==1.2.0',
+    'importlib_metadata',  # imported by mmaction2, which does not ask for it
+    'open_clip_torch>=3.0',
+    'diffusers>=0.30',
+    'decord>=0.6.0',  # asked for by mmaction2 too
+    'tqdm',
+]
+# transformers is no dependency: the tests check that its presence does no harm.
+TEST_REQUIRES = ['pytest>=8', 'pytest-timeout', 'ruff>=0.12', 'transformers']
+EXTRAS_REQUIRE = {
+    'test': TEST_REQUIRES,
+    'dev': [*TEST_REQUIRES, 'pytest-cov', 'build'],
+}
+
+setup(
+    name='diffusionret_mm',
+    version=read_version(),
+    description='Text-video retrieval with diffusion models for OpenMMLab',
+    long_description=read_readme(),
+    long_description_content_type='text/markdown',
+    author='The diffusionret_mm authors',
+    license='Apache-2.0',
+    license_files=['LICENSE'],
+    keywords='text-video retrieval, diffusion model, CLIP, OpenMMLab, MMAction2',
+    packages=find_packages(include=['diffusionret_mm*']),
+    python_requires='>=3.10,<3.14',  # mmengine 0.10.7 uses functions that 3.14 removed
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+        'Topic :: Multimedia :: Video',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
+    zip_safe=False,
+)

@@ -1,0 +1,86 @@
+"""Captions tell the whole scene, each in other words."""
+
+import re
+
+import numpy as np
+import pytest
+from open_clip.tokenizer import SimpleTokenizer
+
+from diffusionret_mm.datasets.shapes.build import DEFAULT_NUM_SCENES, draw_clips
+from diffusionret_mm.datasets.shapes.captions import (
+    COLOUR_WORDS,
+    SHAPE_WORDS,
+    VERBS,
+    describe_scene,
+    vocabulary,
+)
+from diffusionret_mm.datasets.shapes.scenes import COLOURS, SHAPES, Action
+
+
+@pytest.fixture(scope='module')
+def clips():
+    return draw_clips(0, DEFAULT_NUM_SCENES, captions_per_video=4)
+
+
+def read_caption(caption):
+    """Reads a caption word by word, knowing the synonyms but not the sentence patterns."""
+    text = caption
+    for words in (COLOUR_WORDS, SHAPE_WORDS):
+        for name, synonyms in words.items():
+            for synonym in synonyms:
+                text = text.replace(f' {synonym}', f' {name}')
+    verbs = [(verb.split(' {')[0], action) for action, forms in VERBS.items() for verb in forms]
+    verbs.sort(key=lambda pair: (pair[1] is Action.RECOLOUR, -len(pair[0])))
+    for verb, action in verbs:
+        text = text.replace(f' {verb}', f' <{action.value}>')
+    # A figure that is named again, where 'it' could be either.
+    text = re.sub(r' the \w+ \w+', ' it', text)
+    # The second part comes first in time: "b does w after a does v".
+    parts = text.split(' after ')
+    if len(parts) == 2 and not parts[0].endswith(','):
+        text = f'{parts[1]} {parts[0]}'
+    meanings = {*COLOURS, *SHAPES, *(f'<{action.value}>' for action in Action)}
+    return [w.strip('<>') for w in text.replace(',', '').split() if w in meanings]
+
+
+def key_words(scene):
+    words = scene.key.split(' > ')
+    same_actor = scene.first.actor == scene.second.actor
+    return words[0].split() + words[1].split()[2 if same_actor else 0 :]
+
+
+def test_caption_can_be_read_back_as_its_scene(clips):
+    for clip in clips['test'] + clips['val']:
+        for caption in clip.captions:
+            assert read_caption(caption) == key_words(clip.scene), caption
+
+
+def test_no_two_videos_share_a_caption(clips):
+    captions = [c for split in clips.values() for clip in split for c in clip.captions]
+    assert len(set(captions)) == len(captions) == 840 * 3 * 4
+
+
+def test_captions_are_plain_and_short(clips):
+    tokenizer = SimpleTokenizer()
+    for clip in clips['test'] + clips['val']:
+        for caption in clip.captions:
+            assert caption == caption.lower().strip()
+            assert '{' not in caption
+            assert len(caption.split()) <= 22
+            assert len(tokenizer.encode(caption)) + 2 <= 32
+
+
+@pytest.mark.parametrize('seed', [0, 1])
+def test_training_covers_the_vocabulary(seed):
+    clips = draw_clips(seed, DEFAULT_NUM_SCENES, captions_per_video=4)
+    texts = ' '.join(c for clip in clips['train'] for c in clip.captions)
+    assert set(texts.replace(',', '').split()) == vocabulary()
+    assert 60 <= len(vocabulary()) <= 90
+
+
+def test_too_many_captions(clips):
+    scene = clips['val'][0].scene
+    rng = np.random.default_rng(0)
+    assert len(set(describe_scene(scene, 8, rng))) == 8
+    with pytest.raises(ValueError, match='between 1 and 8, got 9'):
+        describe_scene(scene, 9, rng)

@@ -1,0 +1,44 @@
+"""Render the data set "shapes": ``python tools/data/shapes.py --data-root data/shapes``."""
+
+from __future__ import annotations
+
+import argparse
+
+from diffusionret_mm.datasets.shapes import render_shapes
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line.
+
+    Returns:
+        The options.
+    """
+    parser = argparse.ArgumentParser(
+        description="Render the data set 'shapes'. Does nothing if it is there already.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument('--data-root', default='data/shapes', help='folder to render into')
+    parser.add_argument('--seed', type=int, default=0, help='seed of all random draws')
+    for split, number in (('train', 700), ('val', 40), ('test', 100)):
+        parser.add_argument(
+            f'--num-{split}', type=int, default=number, help=f'{split} scenes, 3 videos each'
+        )
+    parser.add_argument('--captions-per-video', type=int, default=4, help='1 to 8')
+    parser.add_argument('--workers', type=int, help='threads (None: one per CPU core)')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Render the data set that the command line asks for."""
+    args = parse_args()
+    render_shapes(
+        args.data_root,
+        seed=args.seed,
+        num_scenes={'train': args.num_train, 'val': args.num_val, 'test': args.num_test},
+        captions_per_video=args.captions_per_video,
+        workers=args.workers,
+    )
+
+
+if __name__ == '__main__':
+    main()

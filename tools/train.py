@@ -1,0 +1,80 @@
+"""Train a retriever: python tools/train.py CONFIG."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from mmengine.config import Config
+
+import diffusionret_mm  # noqa: F401  registers everything, before the config is read
+from diffusionret_mm.apis import train_retriever
+from diffusionret_mm.apis.command_line import add_run_options, load_config
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description='Train a retriever, then test its best checkpoint')
+    add_run_options(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='continue from a checkpoint, or without a path from the last one in the work dir',
+    )
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision (GPU)')
+    parser.add_argument('--no-validate', action='store_true', help='do not validate on the way')
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true', help="scale lr to the config's base batch size"
+    )
+    parser.add_argument('--seed', type=int, help='random seed')
+    parser.add_argument(
+        '--diff-rank-seed', action='store_true', help='another seed on every process'
+    )
+    parser.add_argument(
+        '--deterministic', action='store_true', help='deterministic algorithms of cuDNN'
+    )
+    return parser.parse_args()
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
+    """Write the options of the command line into the config."""
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.amp:
+        use_amp(cfg)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        cfg.default_hooks.checkpoint.save_best = None
+    if args.auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+    if args.seed is not None:
+        cfg.randomness.seed = args.seed
+    cfg.randomness.diff_rank_seed = args.diff_rank_seed
+    cfg.randomness.deterministic = args.deterministic
+    return cfg
+
+
+def use_amp(cfg: Config) -> None:
+    """Make every optimizer wrapper of the config one of mixed precision."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise SystemExit('--amp needs a GPU; on the CPU train without it.')
+    wrappers = [cfg.optim_wrapper]
+    wrappers += [hook.optim_wrapper for hook in cfg.custom_hooks if 'optim_wrapper' in hook]
+    for wrapper in wrappers:
+        wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+
+
+def main() -> None:
+    """Run."""
+    args = parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    train_retriever(merge_args(load_config(args), args))
+
+
+if __name__ == '__main__':
+    main()
