@@ -13,7 +13,7 @@ max_epochs = 24
 train_cfg = dict(max_epochs=max_epochs, val_interval=2)
 
 optim_wrapper = dict(
-    optimizer=dict(lr=1e-3, weight_decay=0.05),
+    optimizer=dict(lr=1e-3, weight_decay=0.05, fused=True),
     paramwise_cfg=dict(backbone_lr_mult=1.0),  # nothing is pre-trained
 )
 param_scheduler = [
@@ -27,7 +27,7 @@ custom_hooks = [
         begin=stage_one_epochs,
         optim_wrapper=dict(
             type='OptimWrapper',
-            optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+            optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05, fused=True),
             clip_grad=dict(max_norm=1.0),
             constructor='RoleOptimWrapperConstructor',
         ),

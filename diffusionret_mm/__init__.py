@@ -4,7 +4,13 @@ Importing the package registers its components in mmaction's registries, so a co
 mmaction project gets them by `custom_imports = dict(imports=['diffusionret_mm'])`.
 """
 
-from diffusionret_mm import compat
+import os
+
+# OpenMP threads that spin while they wait make a step on a busy machine ten times slower. It is
+# read when torch is loaded, so import this package first.
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+
+from diffusionret_mm import compat  # noqa: E402
 
 compat.apply()  # before anything imports mmaction.models
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 
+import diffusionret_mm  # noqa: F401  first: it prepares what the others load
+
+# isort: split
 from mmengine.config import Config
 
-import diffusionret_mm  # noqa: F401  registers everything, before the config is read
 from diffusionret_mm.apis import train_retriever
 from diffusionret_mm.apis.command_line import add_run_options, load_config
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from diffusionret_mm.datasets.shapes import render_shapes
+from diffusionret_mm.datasets.shapes.build import DEFAULT_NUM_SCENES, render_shapes
 
 
 def parse_args() -> argparse.Namespace:
@@ -19,7 +19,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--data-root', default='data/shapes', help='folder to render into')
     parser.add_argument('--seed', type=int, default=0, help='seed of all random draws')
-    for split, number in (('train', 700), ('val', 40), ('test', 100)):
+    for split, number in DEFAULT_NUM_SCENES.items():
         parser.add_argument(
             f'--num-{split}', type=int, default=number, help=f'{split} scenes, 3 videos each'
         )

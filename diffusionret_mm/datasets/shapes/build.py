@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import json
 import os
 import shutil
@@ -87,7 +88,7 @@ def render_shapes(
     with _locked(root):
         if _is_complete(root, settings):
             return
-        for leftover in root.parent.glob(f'.{root.name}.partial-*'):
+        for leftover in root.parent.glob(f'.{glob.escape(root.name)}.partial-*'):
             shutil.rmtree(leftover)
         scratch = root.parent / f'.{root.name}.partial-{os.getpid()}'
         try:
@@ -156,8 +157,8 @@ def _is_complete(root: Path, settings: dict[str, Any]) -> bool:
         if found.get(name) != wanted:
             raise ValueError(
                 f"{root} holds the data set 'shapes' with {name}={found.get(name)}, but "
-                f'{name}={wanted} was asked for. Ask for {name}={found.get(name)}, choose another '
-                'data_root, or delete this folder to have it rendered again.'
+                f'{name}={wanted} was asked for. Keep to what is there, choose another data_root, '
+                'or delete this folder to have it rendered again.'
             )
     return True
 
@@ -211,8 +212,8 @@ def _render_videos(scratch: Path, clips: list[Clip], workers: int) -> None:
         # A log file needs no new line several times a second.
         mininterval=0.2 if sys.stderr.isatty() else 5,
     )
-    # Threads: OpenCV draws and encodes outside the lock of the interpreter, while processes would
-    # spend longer on importing torch than on their share of the work.
+    # Threads: OpenCV draws and encodes outside the interpreter's lock, while a process would spend
+    # longer on importing torch than on its share of the work.
     with progress, ThreadPoolExecutor(workers) as pool:
         for _ in pool.map(partial(_render_clip, scratch), clips):
             progress.update()

@@ -14,10 +14,8 @@ from diffusionret_mm.datasets.shapes.scenes import COLOURS, SHAPES, Action, Even
 
 COLOUR_WORDS = {'purple': ('purple', 'violet'), 'cyan': ('cyan', 'turquoise')}
 SHAPE_WORDS = {
-    'circle': ('circle', 'disc'),
     'ring': ('ring', 'hoop'),
     'square': ('square', 'box'),
-    'cross': ('cross', 'plus'),
 }
 VERBS = {
     Action.LEFT: ('moves to the left', 'moves left', 'slides left', 'glides to the left'),

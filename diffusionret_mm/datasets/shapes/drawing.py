@@ -22,11 +22,12 @@ from diffusionret_mm.datasets.shapes.scenes import (
     reverse_scene,
 )
 
-FRAME_SIZES = ((80, 80), (96, 96), (112, 96), (96, 128), (128, 96))
+# Close to squares: a pipeline may squeeze the frames into a square without spoiling the shapes.
+FRAME_SIZES = ((80, 80), (96, 96), (112, 112), (112, 96), (96, 112))
 FRAME_RATES = (8, 10, 12, 15)
 _CORNERS: tuple[Corner, ...] = ((-1, -1), (1, -1), (-1, 1), (1, 1))
-# Turns are drawn often because only two shapes may keep them.
-_WEIGHTS = {Action.CLOCKWISE: 2.0, Action.ANTICLOCKWISE: 2.0, Action.RECOLOUR: 2.0}
+# Recolouring has no second direction, and two colours more to tell apart.
+_WEIGHTS = {Action.RECOLOUR: 2.0}
 
 
 def change_scene(scene: Scene, rng: np.random.Generator) -> Scene:
@@ -110,9 +111,9 @@ def _draw_staging(rng: np.random.Generator, count: int, first: Event, second: Ev
         frame_rate=frame_rate,
         num_frames=round(frame_rate * rng.uniform(2.0, 6.0)),
         corners=layouts[rng.integers(len(layouts))],
-        size=float(rng.uniform(0.32, 0.36)),
+        size=float(rng.uniform(0.36, 0.4)),
         pace=float(rng.uniform(0.7, 0.95)),
-        shift=float(rng.uniform(-0.15, 0.15)),
+        shift=float(rng.uniform(-0.1, 0.1)),
         quarters=int(rng.integers(4)),
         spin=int(rng.choice((-1, 1))),
         background=tuple(tuple(row) for row in background.tolist()),

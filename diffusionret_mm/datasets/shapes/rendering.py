@@ -12,9 +12,9 @@ from diffusionret_mm.datasets.shapes.scenes import COLOURS, DIRECTIONS, Action, 
 
 # Distance of a corner from the centre; sizes of a shrunken and a grown figure; how far two figures
 # that swap places swing out. Chosen together so that no figure leaves the frame or covers another.
-_REACH = 0.245
-_SMALL, _LARGE = 0.6, 1.2
-_SWING = 0.6
+_REACH = 0.235
+_SMALL, _LARGE = 0.5, 1.1
+_SWING = 0.8
 # A figure appears, or takes on another colour, in this part of a half of the clip.
 _SWITCH = (0.3, 0.5)
 _SUBPIXEL_BITS = 6
@@ -23,12 +23,6 @@ _SUBPIXEL_BITS = 6
 def _circle(radius: float) -> np.ndarray:
     angles = np.arange(40) * (2 * np.pi / 40)
     return radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-
-
-def _star(inner: float) -> np.ndarray:
-    angles = np.arange(10) * (np.pi / 5) - np.pi / 2
-    radii = np.where(np.arange(10) % 2 == 0, 1.05, inner)
-    return radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
 def _cross(arm: float) -> np.ndarray:
@@ -40,13 +34,14 @@ def _cross(arm: float) -> np.ndarray:
 # Outlines of upright figures of radius 1, y downwards; two outlines leave a hole between them.
 _OUTLINES: dict[str, tuple[np.ndarray, ...]] = {
     'circle': (_circle(1.0),),
-    'ring': (_circle(1.0), _circle(0.55)),
+    'ring': (_circle(1.0), _circle(0.5)),
     'square': (np.array([(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)]),),
-    'triangle': (np.array([(0.0, -1.05), (0.85, 0.8), (-0.85, 0.8)]),),
-    'star': (_star(0.45),),
+    'triangle': (np.array([(0.0, -1.05), (0.98, 0.8), (-0.98, 0.8)]),),
     'cross': (_cross(0.34),),
     'arrow': (
-        np.array([(0, -1.05), (0.9, 0), (0.35, 0), (0.35, 1), (-0.35, 1), (-0.35, 0), (-0.9, 0)]),
+        np.array(
+            [(0, -1.05), (1, -0.1), (0.3, -0.1), (0.3, 1), (-0.3, 1), (-0.3, -0.1), (-1, -0.1)]
+        ),
     ),
 }
 

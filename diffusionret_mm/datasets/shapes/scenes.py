@@ -28,7 +28,7 @@ COLOURS: dict[str, RGB] = {
     'white': (245, 245, 245),
     'black': (12, 12, 12),
 }
-SHAPES = ('circle', 'ring', 'square', 'triangle', 'star', 'cross', 'arrow')
+SHAPES = ('circle', 'ring', 'square', 'triangle', 'cross', 'arrow')
 # The other shapes look the same after a part of a turn, or always.
 TURNING_SHAPES = ('triangle', 'arrow')
 

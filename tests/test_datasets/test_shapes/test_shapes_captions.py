@@ -84,3 +84,11 @@ def test_too_many_captions(clips):
     assert len(set(describe_scene(scene, 8, rng))) == 8
     with pytest.raises(ValueError, match='between 1 and 8, got 9'):
         describe_scene(scene, 9, rng)
+
+
+def test_after_a_swap_the_actor_is_named_again(clips):
+    swaps = [clip for clip in clips['train'] if clip.scene.first.action is Action.SWAP]
+    captions = [caption for clip in swaps for caption in clip.captions]
+    assert captions
+    assert not any(' it ' in caption for caption in captions)
+    assert any(', the ' in caption for caption in captions)

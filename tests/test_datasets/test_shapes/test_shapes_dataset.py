@@ -35,7 +35,7 @@ def test_renders_when_first_used(data_root, monkeypatch):
 def test_frames_come_through_the_decord_pipeline(data_root):
     pipeline = [
         {'type': 'mmaction.DecordInit'},
-        {'type': 'mmaction.SampleFrames', 'clip_len': 1, 'num_clips': 8, 'test_mode': True},
+        {'type': 'mmaction.SampleVideoFrames', 'num_frames': 8},
         {'type': 'mmaction.DecordDecode'},
         {'type': 'mmaction.Resize', 'scale': (64, 64), 'keep_ratio': False},
     ]

@@ -45,20 +45,23 @@ def test_figures_stay_inside_and_apart(scenes):
         for time in np.linspace(-1, 1, 21):
             states = figure_states(scene, time)
             for state in states:
-                # A point of a star may touch the border.
-                assert max(abs(state.x), abs(state.y)) + state.radius <= 0.505, scene.key
+                # A grown figure that swaps places may touch the border.
+                assert max(abs(state.x), abs(state.y)) + state.radius <= 0.525, scene.key
             if len(states) == 2:
                 a, b = states
+                apart = max(abs(a.x - b.x), abs(a.y - b.y))
+                # The half side of a square is 0.9 radii.
+                assert apart >= 0.9 * (a.radius + b.radius) - 0.005, scene.key
                 assert np.hypot(a.x - b.x, a.y - b.y) >= a.radius + b.radius, scene.key
 
 
 @pytest.mark.parametrize(
     ('action', 'field', 'change'),
     [
-        (Action.LEFT, 'x', -0.49),
-        (Action.RIGHT, 'x', 0.49),
-        (Action.UP, 'y', -0.49),
-        (Action.DOWN, 'y', 0.49),
+        (Action.LEFT, 'x', -0.47),
+        (Action.RIGHT, 'x', 0.47),
+        (Action.UP, 'y', -0.47),
+        (Action.DOWN, 'y', 0.47),
         (Action.CLOCKWISE, 'angle', np.pi),
         (Action.ANTICLOCKWISE, 'angle', -np.pi),
         (Action.APPEAR, 'opacity', 1),
@@ -72,7 +75,7 @@ def test_actions_change_what_they_say(scenes, action, field, change):
 
 
 def test_grow_and_shrink(scenes):
-    for action, ratio in ((Action.GROW, 2), (Action.SHRINK, 0.5)):
+    for action, ratio in ((Action.GROW, 2.2), (Action.SHRINK, 1 / 2.2)):
         scene, actor = acting(scenes, action)
         start, end = (figure_states(scene, time)[actor].radius for time in (0, 1))
         assert end / start == pytest.approx(ratio)
@@ -102,7 +105,9 @@ def test_clockwise_is_clockwise_on_the_picture(scenes):
 
 
 def test_colours_are_those_of_the_figures(scenes):
-    scene = next(s for s in scenes if s.figures[0].colour == 'red' and s.figures[0].shape == 'star')
+    scene = next(
+        s for s in scenes if s.figures[0].colour == 'red' and s.figures[0].shape == 'cross'
+    )
     frames = render_frames(scene).astype(int)
     reddish = (frames[..., 0] > 180) & (frames[..., 1:].max(-1) < 70)
     assert reddish.any(axis=(1, 2)).any()

@@ -33,19 +33,19 @@ def make_scene(scenes, figures, first, second):
 def test_reversed_scene_says_what_one_then_sees(scenes):
     scene = make_scene(
         scenes,
-        [Figure('red', 'circle'), Figure('green', 'star')],
+        [Figure('red', 'circle'), Figure('green', 'cross')],
         Event(0, Action.LEFT),
         Event(1, Action.RECOLOUR, 'blue'),
     )
-    assert scene.key == 'red circle left > green star recolour blue'
-    assert reverse_scene(scene).key == 'blue star recolour green > red circle right'
+    assert scene.key == 'red circle left > green cross recolour blue'
+    assert reverse_scene(scene).key == 'blue cross recolour green > red circle right'
 
 
 def test_swap_names_the_partner(scenes):
-    figures = [Figure('red', 'circle'), Figure('green', 'star')]
+    figures = [Figure('red', 'circle'), Figure('green', 'cross')]
     scene = make_scene(scenes, figures, Event(0, Action.SWAP), Event(0, Action.GROW))
-    assert scene.key == 'red circle swap green star > red circle grow'
-    assert reverse_scene(scene).key == 'red circle shrink > red circle swap green star'
+    assert scene.key == 'red circle swap green cross > red circle grow'
+    assert reverse_scene(scene).key == 'red circle shrink > red circle swap green cross'
 
 
 def test_reversal_changes_every_scene_and_undoes_itself(scenes):

@@ -1,0 +1,111 @@
+"""Small models, small clips."""
+
+from pathlib import Path
+
+import pytest
+
+import diffusionret_mm  # noqa: F401  first: it prepares what the others load
+
+# isort: split
+import cv2
+import numpy as np
+import torch
+from mmaction.registry import MODELS
+
+from diffusionret_mm.structures import TextFeatures, VideoFeatures
+
+WIDTH = 64
+ARCH = dict(
+    embed_dim=WIDTH,
+    quick_gelu=True,
+    vision_cfg=dict(image_size=32, patch_size=16, width=64, layers=1, head_width=64),
+    text_cfg=dict(context_length=16, width=WIDTH, heads=1, layers=2),
+)
+
+
+@pytest.fixture
+def tiny_model_cfg() -> dict:
+    """Config of a DiffusionRet that builds in milliseconds."""
+    return dict(
+        type='DiffusionRet',
+        stage='discrimination',
+        backbone=dict(type='OpenCLIPBackbone', arch=ARCH, freeze_patch_embedding=False),
+        temporal=dict(type='TemporalTransformer', width=WIDTH, num_layers=1, position_std=1.0),
+        similarity=dict(type='WeightedTokenInteraction', width=WIDTH),
+        generator=dict(
+            type='DiffusionGenerator',
+            denoiser=dict(type='QueryCandidateDenoiser', width=WIDTH),
+            num_train_steps=10,
+            num_sample_steps=10,
+        ),
+        loss=dict(type='KLContrastiveLoss'),
+        num_negatives=3,
+        num_candidates=4,
+    )
+
+
+@pytest.fixture
+def tiny_model(tiny_model_cfg):
+    """A DiffusionRet with seeded random weights, in evaluation mode."""
+    torch.manual_seed(0)
+    return MODELS.build(tiny_model_cfg).eval()
+
+
+@pytest.fixture
+def features():
+    """A function that draws features of N texts and M videos, some of them padded."""
+
+    def draw(num_texts=7, num_videos=5, words=6, frames=4, width=WIDTH, seed=0):
+        generator = torch.Generator().manual_seed(seed)
+        word_counts = torch.randint(2, words + 1, (num_texts,), generator=generator)
+        frame_counts = torch.randint(1, frames + 1, (num_videos,), generator=generator)
+        texts = TextFeatures(
+            words=torch.randn(num_texts, words, width, generator=generator),
+            mask=torch.arange(words) < word_counts[:, None],
+            pooled=torch.randn(num_texts, width, generator=generator),
+        )
+        videos = VideoFeatures(
+            frames=torch.randn(num_videos, frames, width, generator=generator),
+            mask=torch.arange(frames) < frame_counts[:, None],
+        )
+        return texts, videos
+
+    return draw
+
+
+@pytest.fixture
+def batch():
+    """A function that draws a preprocessed batch of two captions a video."""
+
+    def draw(num_videos=4, frames=3, words=8, seed=0):
+        generator = torch.Generator().manual_seed(seed)
+        num_texts = 2 * num_videos
+        length = torch.randint(3, words + 1, (num_texts, 1), generator=generator)
+        ids = torch.randint(1, 1000, (num_texts, words), generator=generator)
+        ids = ids.scatter(1, length - 1, 49407)
+        mask = torch.arange(words) < length
+        return dict(
+            ids=ids * mask,
+            text_mask=mask,
+            frames=torch.randn(num_videos, frames, 3, 32, 32, generator=generator),
+            frame_mask=torch.ones(num_videos, frames, dtype=torch.bool),
+            video_of_text=torch.arange(num_texts) // 2,
+            video_index=torch.arange(num_videos),
+        )
+
+    return draw
+
+
+@pytest.fixture
+def write_clip():
+    """A function that writes an .mp4 whose frame i has the grey value 8 i."""
+
+    def write(path: Path, num_frames: int = 12, size: tuple[int, int] = (64, 48)) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), 10, size)
+        for index in range(num_frames):
+            writer.write(np.full((size[1], size[0], 3), 8 * index, dtype=np.uint8))
+        writer.release()
+        return path
+
+    return write

@@ -1,0 +1,82 @@
+import pytest
+import torch
+from mmaction.registry import MODELS
+
+
+def build(direction='t2v', **kwargs):
+    torch.manual_seed(0)
+    generator = MODELS.build(
+        dict(
+            type='DiffusionGenerator',
+            direction=direction,
+            denoiser=dict(type='QueryCandidateDenoiser', width=16),
+            **kwargs,
+        )
+    )
+    for parameter in generator.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return generator
+
+
+def inputs(direction, n=4, candidates=6, frames=3):
+    many_videos = direction == 't2v'
+    text = torch.randn(n, 16) if many_videos else torch.randn(n, candidates, 16)
+    shape = (n, candidates, frames) if many_videos else (n, frames)
+    return text, torch.randn(*shape, 16), torch.ones(shape, dtype=torch.bool)
+
+
+@pytest.mark.parametrize('direction', ['t2v', 'v2t'])
+def test_ddim_equals_its_equations(direction):
+    generator = build(direction)
+    context = generator.context(*inputs(direction))
+    noise = torch.randn(4, 6)
+    states = generator.sample(context, noise, return_trajectory=True)
+    kept = generator.scheduler.alphas_cumprod
+    x = noise
+    for step, t in enumerate(range(49, -1, -1)):
+        x0 = generator.denoiser(x, torch.tensor([t]), context).clamp(-1, 1)
+        eps = (x - kept[t].sqrt() * x0) / (1 - kept[t]).sqrt()
+        previous = kept[t - 1] if t else torch.tensor(1.0)
+        x = previous.sqrt() * x0 + (1 - previous).sqrt() * eps
+        torch.testing.assert_close(states[step], x, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(generator.sample(context, noise), states[-1])
+
+
+SCHEDULERS = [
+    dict(type='DDIMScheduler'),
+    dict(type='DDPMScheduler'),
+    dict(type='DPMSolverMultistepScheduler'),
+    dict(type='DPMSolverMultistepScheduler', algorithm_type='sde-dpmsolver++'),
+    dict(type='UniPCMultistepScheduler'),
+]
+
+
+@pytest.mark.parametrize('scheduler', SCHEDULERS, ids=lambda cfg: '-'.join(cfg.values()))
+def test_a_query_is_sampled_alike_in_any_batch(scheduler):
+    generator = build(scheduler=scheduler, num_sample_steps=5)
+    text, frames, mask = inputs('t2v')
+    noise = torch.randn(4, 6)
+    together = generator.sample(generator.context(text, frames, mask), noise)
+    alone = generator.sample(generator.context(text[2:3], frames[2:3], mask[2:3]), noise[2:3])
+    assert together.isfinite().all()
+    torch.testing.assert_close(alone[0], together[2], rtol=1e-4, atol=1e-4)
+
+
+def test_training_pass_denoises_the_ideal_distribution():
+    generator = build(negative_value=-1.0)
+    context = generator.context(*inputs('t2v'))
+    t, noise = torch.tensor([0, 10, 30, 49]), torch.randn(4, 6)
+    kept = generator.scheduler.alphas_cumprod[t][:, None]
+    x_start = torch.full((4, 6), -1.0)
+    x_start[:, 0] = 1.0
+    x_t = kept.sqrt() * x_start + (1 - kept).sqrt() * noise
+    torch.testing.assert_close(
+        generator(context, t, noise), generator.denoiser(x_t, t, context), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_bad_options():
+    with pytest.raises(ValueError, match='direction must be one of'):
+        build('t2t')
+    with pytest.raises(ValueError, match='num_sample_steps must be in'):
+        build(num_sample_steps=51)
