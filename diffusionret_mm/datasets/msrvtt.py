@@ -51,7 +51,7 @@ class MSRVTTDataset(TextVideoDataset):
             for row in rows:
                 captions.setdefault(row['video_id'], []).append(row['sentence'])
         else:
-            captions = self._read_captions({row['video_id'] for row in rows})
+            captions = self._read_captions([row['video_id'] for row in rows])
         return [
             dict(video_id=key, video=f'{self.video_folder}/{key}.mp4', captions=value)
             for key, value in captions.items()
@@ -69,14 +69,14 @@ class MSRVTTDataset(TextVideoDataset):
             )
         return rows
 
-    def _read_captions(self, wanted: set[str]) -> dict[str, list[str]]:
+    def _read_captions(self, wanted: list[str]) -> dict[str, list[str]]:
         if not self.captions_file.is_file():
             raise FileNotFoundError(
                 f'{self.ann_file} has no captions, and {self.captions_file} does not exist.'
             )
         sentences = json.loads(self.captions_file.read_text(encoding='utf-8'))['sentences']
-        captions: dict[str, list[str]] = {video_id: [] for video_id in sorted(wanted)}
+        captions: dict[str, list[str]] = {video_id: [] for video_id in wanted}
         for sentence in sentences:
-            if sentence['video_id'] in wanted:
+            if sentence['video_id'] in captions:
                 captions[sentence['video_id']].append(sentence['caption'])
         return captions

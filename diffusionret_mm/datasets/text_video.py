@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from mmengine.logging import print_log
 from diffusionret_mm.datasets.errors import AnnotationError, VideoReadError
 
 BAD_VIDEO_RULES = ('error', 'skip')
-DECODER_PACKAGES = ('decord', 'av', 'cv2', 'mmcv')
+DECODER_PACKAGES = {'decord', 'av', 'cv2'}
 
 
 @DATASETS.register_module()
@@ -194,6 +195,11 @@ class TextVideoDataset(BaseDataset):
 
 
 def _is_read_error(error: Exception) -> bool:
-    """Whether the file is at fault, not the program."""
-    package = type(error).__module__.split('.')[0]
-    return isinstance(error, (OSError, VideoReadError)) or package in DECODER_PACKAGES
+    """Whether the file is at fault, not the program.
+
+    Decoders raise classes of their own, or a bare RuntimeError from their own code.
+    """
+    frames = list(traceback.walk_tb(error.__traceback__))
+    raised_in = frames[-1][0].f_globals.get('__name__', '')
+    packages = {type(error).__module__.split('.')[0], raised_in.split('.')[0]}
+    return isinstance(error, (OSError, VideoReadError)) or bool(packages & DECODER_PACKAGES)

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from mmaction.registry import TRANSFORMS
+from PIL import Image
+from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
+
+from diffusionret_mm.datasets.errors import VideoReadError
+
+
+def build(name, **kwargs):
+    return TRANSFORMS.build(dict(type=name, **kwargs))
+
+
+def test_the_middle_of_each_segment():
+    results = build('SampleVideoFrames', num_frames=4)(dict(total_frames=20))
+    assert results['frame_inds'].tolist() == [2, 7, 12, 17]
+
+
+def test_random_frames_stay_in_their_segments_and_repeat_by_seed():
+    sample = build('SampleVideoFrames', num_frames=4, random=True)
+    draws = []
+    for epoch in (0, 1, 0):
+        results = sample(dict(total_frames=20, item_seed=(0, epoch, 3)))
+        assert (results['frame_inds'] // 5).tolist() == [0, 1, 2, 3]
+        draws.append(results['frame_inds'].tolist())
+    assert draws[0] == draws[2] != draws[1]
+
+
+def test_a_short_video_gives_all_its_frames():
+    results = build('SampleVideoFrames', num_frames=12)(dict(total_frames=5))
+    assert results['frame_inds'].tolist() == [0, 1, 2, 3, 4]
+    assert results['num_frames'] == 12
+
+
+def test_no_frame_at_all():
+    with pytest.raises(VideoReadError, match=r'x\.mp4 has no frame'):
+        build('SampleVideoFrames')(dict(total_frames=0, filename='x.mp4'))
+    with pytest.raises(ValueError, match='at least 1'):
+        build('SampleVideoFrames', num_frames=0)
+
+
+def test_sampled_frames_are_the_ones_decoded(tmp_path, write_clip):
+    path = write_clip(tmp_path / 'clip.mp4', num_frames=24)
+    results = dict(filename=str(path))
+    for transform in ('DecordInit', 'SampleVideoFrames', 'DecordDecode'):
+        results = build(transform)(results)
+    grey = np.array([image.mean() for image in results['imgs']])
+    np.testing.assert_allclose(grey, 8 * results['frame_inds'], atol=4)
+
+
+@pytest.mark.parametrize('shape', [(90, 121), (121, 90), (64, 64)])
+def test_resize_crop_is_that_of_clip(shape):
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    out = build('CLIPResizeCrop', size=32)(dict(imgs=[image]))['imgs'][0]
+    published = Compose([Resize(32, InterpolationMode.BICUBIC), CenterCrop(32)])
+    np.testing.assert_array_equal(out, np.asarray(published(Image.fromarray(image))))
+
+
+def test_shuffling_permutes_by_item_and_keeps_all_frames():
+    images = [np.full((2, 2, 3), index) for index in range(8)]
+    shuffle = build('ShuffleFrames')
+    order = [
+        [int(image[0, 0, 0]) for image in shuffle(dict(imgs=images, item_seed=seed))['imgs']]
+        for seed in ((0, 0, 1), (0, 0, 2), (0, 0, 1))
+    ]
+    assert order[0] == order[2] != order[1]
+    assert sorted(order[0]) == list(range(8))
