@@ -31,7 +31,11 @@ def build(root, ann_file, **kwargs):
 
 def test_training_captions_come_from_the_json_file(root):
     dataset = build(root, 'train.csv')
-    assert [dataset.get_data_info(i)['video_id'] for i in range(3)] == ['video2', 'video0', 'video1']
+    assert [dataset.get_data_info(i)['video_id'] for i in range(3)] == [
+        'video2',
+        'video0',
+        'video1',
+    ]
     assert dataset.get_data_info(1)['captions'] == ['caption 0', 'caption 3']
 
 

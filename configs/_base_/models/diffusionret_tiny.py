@@ -8,14 +8,17 @@ model = dict(
         arch=dict(
             _delete_=True,  # the base names an architecture
             embed_dim=width,
-            vision_cfg=dict(image_size=64, patch_size=16, width=width, layers=3, head_width=64),
-            text_cfg=dict(context_length=32, width=width, heads=2, layers=2),
+            vision_cfg=dict(
+                image_size=64, patch_size=16, width=width, layers=2, head_width=32, mlp_ratio=2.0
+            ),
+            text_cfg=dict(context_length=32, width=width, heads=4, layers=2),
+            init_logit_scale=4.0,
         ),
         pretrained=None,
         freeze_patch_embedding=False,
     ),
     # Positions at CLIP's scale are drowned by features that are trained from scratch.
-    temporal=dict(width=width, num_layers=2, position_std=1.0, init_from_text=False),
+    temporal=dict(width=width, num_layers=2, head_width=32, position_std=1.0, init_from_text=False),
     similarity=dict(width=width),
     generator=dict(denoiser=dict(width=width)),
 )

@@ -31,19 +31,13 @@ def _cross(arm: float) -> np.ndarray:
     return np.concatenate([quarter @ np.linalg.matrix_power(turn, k) for k in range(4)])
 
 
-# Outlines of upright figures of radius 1, y downwards. The second outline of the ring is its hole.
+# Outlines of upright figures of radius 1, y downwards.
 # The triangle is far from equilateral: a turn of it could not be followed in few frames.
 _OUTLINES: dict[str, tuple[np.ndarray, ...]] = {
     'circle': (_circle(1.0),),
-    'ring': (_circle(1.0), _circle(0.5)),
     'square': (np.array([(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)]),),
     'triangle': (np.array([(0.0, -1.05), (0.78, 0.85), (-0.78, 0.85)]),),
-    'cross': (_cross(0.34),),
-    'arrow': (
-        np.array(
-            [(0, -1.05), (1, -0.1), (0.3, -0.1), (0.3, 1), (-0.3, 1), (-0.3, -0.1), (-1, -0.1)]
-        ),
-    ),
+    'cross': (_cross(0.28),),
 }
 
 

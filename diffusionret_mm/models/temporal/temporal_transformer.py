@@ -17,12 +17,13 @@ MASKED_KEY = -1e6  # the published additive mask; exp of it is 0 in every float 
 class TemporalTransformer(BaseModule):
     """Frames in the context of their video: transformer(u + positions) + u.
 
-    Pre-norm blocks with QuickGELU and heads of 64 channels; layer norms have an epsilon of 1e-12
-    (published code, `module_cross.py`).
+    Pre-norm blocks with QuickGELU; layer norms have an epsilon of 1e-12 (published code,
+    `module_cross.py`).
 
     Args:
         width: width D of the frame features.
         num_layers: number of blocks.
+        head_width: channels of an attention head.
         max_frames: number of positions.
         position_std: standard deviation of random positions. None leaves them to
             `init_from_text_tower`, which copies CLIP's (about 0.01 an entry, right for pre-trained
@@ -30,20 +31,21 @@ class TemporalTransformer(BaseModule):
         init_from_text: whether `init_from_text_tower` copies blocks; False trains from scratch.
 
     Raises:
-        ValueError: if `width` is not a multiple of 64.
+        ValueError: if `width` is not a multiple of `head_width`.
     """
 
     def __init__(
         self,
         width: int = 512,
         num_layers: int = 4,
+        head_width: int = 64,
         max_frames: int = 77,
         position_std: float | None = None,
         init_from_text: bool = True,
     ) -> None:
         super().__init__()
-        if width % 64:
-            raise ValueError(f'TemporalTransformer needs a width in multiples of 64; got {width}.')
+        if width % head_width:
+            raise ValueError(f'width {width} is not a multiple of head_width {head_width}.')
         self.position_std = position_std
         self.init_from_text = init_from_text
         self.position_embedding = nn.Parameter(torch.empty(max_frames, width))
@@ -51,7 +53,7 @@ class TemporalTransformer(BaseModule):
         self.transformer = Transformer(
             width=width,
             layers=num_layers,
-            heads=width // 64,
+            heads=width // head_width,
             act_layer=QuickGELU,
             norm_layer=partial(nn.LayerNorm, eps=1e-12),
         )

@@ -1,0 +1,127 @@
+"""Whole runs on a handful of clips: both stages, the switch, resuming, and what is refused."""
+
+import json
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+
+from diffusionret_mm.apis import train_retriever
+from diffusionret_mm.apis.run import build_runner
+from diffusionret_mm.apis.run import test_retriever as evaluate
+from diffusionret_mm.models.checkpoint_check import CheckpointError
+
+SCENES = dict(train=6, val=2, test=2)
+EPOCHS = dict(stage_one=2, total=4)
+
+
+@pytest.fixture(scope='module')
+def data_root(tmp_path_factory):
+    return tmp_path_factory.mktemp('data') / 'shapes'
+
+
+@pytest.fixture
+def make_cfg(tmp_path, data_root, tiny_model_cfg):
+    """A function that makes a config of a run of seconds from the top-level config."""
+
+    def make(name='run', **options):
+        cfg = Config.fromfile('configs/diffusionret_shapes.py')
+        cfg.model = tiny_model_cfg | dict(stage='generation')
+        cfg.work_dir = str(tmp_path / name)
+        transforms = cfg.load_frames.transforms
+        for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+            loader.batch_size = 6
+            loader.dataset.update(data_root=str(data_root), num_scenes=SCENES)
+            loader.dataset.pipeline[0].transforms = transforms
+            loader.dataset.pipeline[0].transforms[-1].scale = (32, 32)
+            loader.dataset.pipeline[1].max_words = 16
+        cfg.train_cfg.update(max_epochs=EPOCHS['total'], val_interval=1)
+        cfg.param_scheduler = [dict(type='ConstantLR', factor=1.0)]
+        cfg.custom_hooks[0].update(begin=EPOCHS['stage_one'], param_scheduler=[])
+        cfg.default_hooks.checkpoint.max_keep_ckpts = -1
+        cfg.merge_from_dict(options)
+        return cfg
+
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        yield make
+    MMLogger._instance_dict.clear()
+    MessageHub._instance_dict.clear()
+
+
+def weights(path):
+    return torch.load(path, weights_only=False)['state_dict']
+
+
+def losses(work_dir):
+    (log,) = work_dir.glob('*/vis_data/scalars.json')
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    return {row['step']: row['loss'] for row in rows if 'loss' in row}
+
+
+def test_a_run_goes_through_both_stages_and_its_test_repeats(make_cfg, tmp_path, capfd):
+    metrics = train_retriever(make_cfg())
+    work_dir = tmp_path / 'run'
+    assert json.loads((work_dir / 'metrics.json').read_text()) == metrics
+    assert {'t2v/R@1', 'v2t/MnR', 'discrimination/t2v/R@1', 'discrimination/v2t/MdR'} <= set(
+        metrics
+    )
+
+    one, two = (weights(work_dir / f'epoch_{epoch}.pth') for epoch in (2, 4))
+    assert not any(key.startswith('generators.') for key in one)
+    best_one = weights(next(work_dir.glob('best_*_epoch_[12].pth')))
+    for key, value in best_one.items():  # the second stage starts from the best and freezes it
+        torch.testing.assert_close(two[key], value, rtol=0, atol=0)
+    assert any(key.startswith('generators.') for key in two)
+
+    best = next(work_dir.glob('best_*_epoch_[34].pth'))
+    for _ in range(2):
+        again = evaluate(make_cfg('again'), str(best), out=str(tmp_path / 'm.json'))
+        assert again == metrics
+    assert json.loads((tmp_path / 'm.json').read_text()) == metrics
+    other = make_cfg('again', **{'test_dataloader.batch_size': 1, 'test_cfg.chunk_size': 2})
+    smaller = evaluate(other, str(best), out=None)
+    one_query = 100 / (SCENES['test'] * 3 * 4)
+    assert all(abs(smaller[key] - metrics[key]) <= one_query * 3 for key in metrics if 'R@' in key)
+
+    with pytest.raises(CheckpointError, match='holds no generator weights'):
+        evaluate(make_cfg('again'), str(work_dir / 'epoch_1.pth'), out=None)
+    alone = make_cfg('again', **{'model.stage': 'discrimination'})
+    assert evaluate(alone, str(work_dir / 'epoch_1.pth'), out=None)['t2v/R@1'] >= 0
+
+
+@pytest.mark.parametrize('epoch', [1, 2, 3])
+def test_a_resumed_run_ends_as_if_it_had_not_stopped(make_cfg, tmp_path, epoch):
+    """Before the switch, at it, and behind it."""
+    build_runner(make_cfg('whole')).train()
+    whole = weights(tmp_path / 'whole' / 'epoch_4.pth')
+    cfg = make_cfg('part', resume=True, load_from=str(tmp_path / 'whole' / f'epoch_{epoch}.pth'))
+    runner = build_runner(cfg)
+    runner.train()
+    assert runner.model.stage == 'generation'
+    part = weights(tmp_path / 'part' / 'epoch_4.pth')
+    assert part.keys() == whole.keys()
+    extractor = [key for key in whole if not key.startswith('generators.')]
+    for key in extractor:
+        torch.testing.assert_close(part[key], whole[key], rtol=0, atol=0)
+
+
+def test_no_best_checkpoint_to_start_from(make_cfg):
+    cfg = make_cfg()
+    cfg.default_hooks.checkpoint.save_best = None
+    with pytest.raises(CheckpointError, match='No best checkpoint of stage discrimination'):
+        build_runner(cfg).train()
+
+
+def test_a_model_without_stages(make_cfg, tiny_model_cfg):
+    cfg = make_cfg()
+    parts = {key: tiny_model_cfg[key] for key in ('backbone', 'similarity', 'temporal')}
+    cfg.model = dict(parts, type='TextVideoRetriever', loss=dict(type='ContrastiveLoss'))
+    with pytest.raises(TypeError, match='TextVideoRetriever has none'):
+        build_runner(cfg).train()
+
+
+def test_a_missing_checkpoint(make_cfg):
+    with pytest.raises(FileNotFoundError, match=r'none\.pth'):
+        evaluate(make_cfg(), 'none.pth', out=None)
