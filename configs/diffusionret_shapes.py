@@ -8,12 +8,12 @@ _base_ = [
 
 model = dict(num_negatives=63)
 
-stage_one_epochs = 20
-max_epochs = 24
-train_cfg = dict(max_epochs=max_epochs, val_interval=2)
+stage_one_epochs = 19
+max_epochs = 22
+train_cfg = dict(max_epochs=max_epochs, val_interval=3)
 
 optim_wrapper = dict(
-    optimizer=dict(lr=1e-3, weight_decay=0.05, fused=True),
+    optimizer=dict(lr=1.5e-3, weight_decay=0.05, fused=True),
     paramwise_cfg=dict(backbone_lr_mult=1.0),  # nothing is pre-trained
 )
 param_scheduler = [

@@ -16,6 +16,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import torch
+from mmengine.dist import utils as dist_utils
 from mmengine.fileio import file_client
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.utils import package_utils
@@ -31,6 +33,7 @@ def apply() -> None:
     register_checkpoint_loader()
     provide_drn()
     disable_broken_multimodal()
+    allow_distributed_cpu()
 
 
 def silence_mmcv_lite() -> None:
@@ -191,3 +194,22 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
     See :func:`load_checkpoint_file`.
     """
     return load_checkpoint_file(filename, map_location)
+
+
+def allow_distributed_cpu() -> None:
+    """Let mmengine start several processes on a machine without a GPU.
+
+    Its ``init_dist`` calls ``torch.cuda.set_device`` whatever the backend, which fails without a
+    GPU. Versions: mmengine up to 0.10.7 (no issue known). Can go when it asks first.
+    """
+    original = dist_utils._init_dist_pytorch
+    if torch.cuda.is_available() or getattr(original, '_on_cpu', False):
+        return
+
+    @functools.wraps(original)
+    def init_dist_pytorch(backend: str, **kwargs: Any) -> None:
+        kwargs.pop('init_backend', None)
+        torch.distributed.init_process_group(backend=backend, **kwargs)
+
+    init_dist_pytorch._on_cpu = True
+    dist_utils._init_dist_pytorch = init_dist_pytorch

@@ -1,7 +1,7 @@
 # Clips that the project renders itself, read through the same decoder as any other.
 data_root = 'data/shapes'
 num_frames = 8
-max_words = 32
+max_words = 24
 
 # Every epoch takes the same frames, and they are small: they are decoded once and kept.
 load_frames = dict(

@@ -74,7 +74,7 @@ def draw_scene(rng: np.random.Generator) -> Scene:
     weights = np.array([_WEIGHTS.get(action, 1.0) for action in actions])
     while True:
         first, second = (actions[i] for i in rng.choice(len(actions), 2, p=weights / weights.sum()))
-        count = 2 if Action.SWAP in (first, second) else int(rng.integers(1, 3))
+        count = 2 if Action.SWAP in (first, second) else int(rng.choice((1, 2), p=(0.25, 0.75)))
         last_actor = 0 if Action.SWAP in (first, second) else count - 1
         colours = iter([list(COLOURS)[i] for i in rng.permutation(len(COLOURS))])
         shapes = [SHAPES[i] for i in rng.integers(len(SHAPES), size=count)]

@@ -31,11 +31,12 @@ def _cross(arm: float) -> np.ndarray:
     return np.concatenate([quarter @ np.linalg.matrix_power(turn, k) for k in range(4)])
 
 
-# Outlines of upright figures of radius 1, y downwards.
+# Outlines of upright figures of radius 1, y downwards. They differ in area too, because small
+# frames show that before corners.
 # The triangle is far from equilateral: a turn of it could not be followed in few frames.
 _OUTLINES: dict[str, tuple[np.ndarray, ...]] = {
-    'circle': (_circle(1.0),),
-    'square': (np.array([(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)]),),
+    'circle': (_circle(0.85),),
+    'square': (np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]),),
     'triangle': (np.array([(0.0, -1.05), (0.78, 0.85), (-0.78, 0.85)]),),
     'cross': (_cross(0.28),),
 }

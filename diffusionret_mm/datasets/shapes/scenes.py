@@ -24,7 +24,11 @@ COLOURS: dict[str, RGB] = {
     'blue': (30, 60, 225),
     'yellow': (240, 220, 30),
     'purple': (170, 30, 190),
+    'cyan': (40, 225, 230),
+    'orange': (255, 125, 0),
+    'pink': (255, 160, 205),
     'white': (245, 245, 245),
+    'black': (12, 12, 12),
 }
 SHAPES = ('circle', 'square', 'triangle', 'cross')
 # The other shapes look the same after a part of a turn, or always.

@@ -1,4 +1,4 @@
-"""Words and frames from any CLIP of open_clip with a causal text tower."""
+"""Words and frames from any CLIP of open_clip."""
 
 from __future__ import annotations
 
@@ -35,10 +35,13 @@ class OpenCLIPBackbone(BaseModule):
         cache_dir: folder for downloaded weights; None takes the hub's default.
         freeze_patch_embedding: whether the convolution that cuts patches keeps its weights, as in
             the published training. Must be False when trained from scratch.
+        word_std: standard deviation of random word embeddings and word positions. None leaves
+            open_clip's (0.02 and 0.01), which take long to train from scratch.
+        patch_position_std: the same for the positions of patches; open_clip's is 1 / sqrt(width).
 
     Raises:
         ValueError: if `arch` is unknown to open_clip.
-        NotImplementedError: if its text tower has no causal attention (no end-of-text token).
+        NotImplementedError: if its text tower is not open_clip's own transformer.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class OpenCLIPBackbone(BaseModule):
         pretrained: str | None = None,
         cache_dir: str | None = None,
         freeze_patch_embedding: bool = True,
+        word_std: float | None = None,
+        patch_position_std: float | None = None,
     ) -> None:
         super().__init__()
         self.arch = arch
@@ -54,11 +59,16 @@ class OpenCLIPBackbone(BaseModule):
         self.cache_dir = cache_dir
         self.clip = _build_clip(arch)
         tower = self.text_tower
-        if getattr(tower, 'attn_mask', None) is None or not hasattr(tower, 'token_embedding'):
+        if not hasattr(tower, 'token_embedding'):
             raise NotImplementedError(
-                f'The text tower of {arch!r} ({type(tower).__name__}) is not a causal CLIP text '
-                'transformer; word features are defined for those only.'
+                f'The text tower of {arch!r} ({type(tower).__name__}) is not the text transformer '
+                'of open_clip; word features are defined for that one only.'
             )
+        if word_std is not None:
+            nn.init.normal_(tower.token_embedding.weight, std=word_std)
+            nn.init.normal_(tower.positional_embedding, std=word_std)
+        if patch_position_std is not None:
+            nn.init.normal_(self.clip.visual.positional_embedding, std=patch_position_std)
         if freeze_patch_embedding and hasattr(self.clip.visual, 'conv1'):
             self.clip.visual.conv1.weight.requires_grad_(False)
 
@@ -101,8 +111,8 @@ class OpenCLIPBackbone(BaseModule):
     def encode_words(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Encode tokenised texts.
 
-        A token attends to the real tokens before it, so padding changes nothing, and the tower
-        runs on L tokens, not on its full context length.
+        A token attends to real tokens only, in a causal tower to those before it. So padding
+        changes nothing, and the tower runs on L tokens, not on its full context length.
 
         Args:
             ids: CLIP token ids, shape [N, L], int64, L at most the context length (77).
@@ -150,11 +160,13 @@ class OpenCLIPBackbone(BaseModule):
         return encoded[rows]
 
     def _attention_mask(self, mask: Tensor) -> Tensor:
-        """Causal and on real keys only: additive, shape [N * heads, L, L]."""
+        """On real keys only, and causal where the tower is: additive, shape [N * heads, L, L]."""
         tower = self.text_tower
         length = mask.shape[1]
-        causal = tower.attn_mask[:length, :length]
-        additive = causal.masked_fill(~mask[:, None, :], float('-inf'))
+        additive = tower.positional_embedding.new_zeros(len(mask), length, length)
+        if tower.attn_mask is not None:
+            additive = additive + tower.attn_mask[:length, :length]
+        additive = additive.masked_fill(~mask[:, None, :], float('-inf'))
         return additive.repeat_interleave(tower.transformer.resblocks[0].attn.num_heads, dim=0)
 
 

@@ -55,10 +55,20 @@ def test_unknown_architecture_names_similar_ones():
         MODELS.build(dict(type='OpenCLIPBackbone', arch='ViT-B-33'))
 
 
-def test_architecture_without_causal_text_is_refused():
+def test_a_tower_may_read_both_ways():
     arch = dict(ARCH, text_cfg=dict(ARCH['text_cfg'], no_causal_mask=True))
-    with pytest.raises(NotImplementedError, match='not a causal CLIP text transformer'):
-        MODELS.build(dict(type='OpenCLIPBackbone', arch=arch))
+    torch.manual_seed(0)
+    model = MODELS.build(dict(type='OpenCLIPBackbone', arch=arch)).eval()
+    short, long = (model.encode_words(*tokenize(['a red circle'], n))[0] for n in (5, 16))
+    torch.testing.assert_close(short, long[:, :5])
+    other = model.encode_words(*tokenize(['a red square'], 5))[0]
+    assert (other[:, 1] - short[:, 1]).abs().max() > 1e-3
+
+
+def test_a_text_tower_of_another_library_is_refused(monkeypatch):
+    monkeypatch.setattr(open_clip.CLIP, 'text', torch.nn.Identity(), raising=False)
+    with pytest.raises(NotImplementedError, match='not the text transformer of open_clip'):
+        MODELS.build(dict(type='OpenCLIPBackbone', arch=ARCH))
 
 
 def test_published_patch_embedding_is_frozen_unless_asked(backbone):

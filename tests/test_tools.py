@@ -1,0 +1,100 @@
+"""The command line, as a user types it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+SMALL = [
+    'train_dataloader.batch_size=6',
+    'train_dataloader.dataset.num_scenes.train=8',
+    'train_dataloader.dataset.num_scenes.val=2',
+    'train_dataloader.dataset.num_scenes.test=2',
+    'train_cfg.max_epochs=2',
+    'train_cfg.val_interval=1',
+    'custom_hooks.0.begin=1',
+    'model.generator.num_sample_steps=5',
+]
+for split in ('val', 'test'):
+    SMALL += [f'{split}_dataloader.dataset.num_scenes.{part}={count}'
+              for part, count in (('train', 8), ('val', 2), ('test', 2))]
+
+
+def run(folder, *command, fails=False):
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
+    environment['PATH'] = f'{Path(sys.executable).parent}:{environment["PATH"]}'
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280
+    )
+    output = done.stdout + done.stderr
+    assert (done.returncode != 0) == fails, output[-3000:]
+    return output
+
+
+def config(name):
+    return str(ROOT / 'configs' / name)
+
+
+@pytest.fixture(scope='module')
+def two_processes(tmp_path_factory):
+    """A run of both stages by two processes, and what it printed."""
+    folder = tmp_path_factory.mktemp('run')
+    output = run(
+        folder,
+        'bash',
+        str(ROOT / 'tools/dist_train.sh'),
+        config('diffusionret_shapes.py'),
+        '2',
+        '--cfg-options',
+        *SMALL,
+        'train_dataloader.batch_size=3',
+    )
+    return folder, output
+
+
+def test_two_processes_train_and_one_gets_the_same_test(two_processes):
+    folder, output = two_processes
+    work_dir = folder / 'work_dirs/diffusionret_shapes'
+    metrics = json.loads((work_dir / 'metrics.json').read_text())
+    assert 'text -> video' in output
+    best = max(work_dir.glob('best_*.pth'), key=lambda path: int(path.stem.split('_')[-1]))
+    run(
+        folder,
+        sys.executable,
+        str(ROOT / 'tools/test.py'),
+        config('diffusionret_shapes.py'),
+        str(best),
+        '--out',
+        'one.json',
+        '--dump',
+        'scores.npz',
+        '--cfg-options',
+        *SMALL,
+    )
+    assert json.loads((folder / 'one.json').read_text()) == pytest.approx(metrics)
+    assert (folder / 'scores.npz').is_file()
+
+
+def test_two_processes_have_the_gradients_of_one(tmp_path):
+    """Losses and updates of a global batch do not depend on how it is split."""
+    for processes in (1, 2):
+        run(tmp_path, 'torchrun', f'--nproc_per_node={processes}', '--master_port=29517',
+            str(ROOT / 'tests/gather_worker.py'), f'{processes}.pt')  # fmt: skip
+    one, two = (torch.load(tmp_path / f'{count}.pt') for count in (1, 2))
+    assert one.keys() == two.keys()
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-5)
+
+
+def test_mistakes_of_the_command_line(tmp_path):
+    train = [sys.executable, str(ROOT / 'tools/train.py')]
+    assert 'There is no config none.py' in run(tmp_path, *train, 'none.py', fails=True)
+    if not torch.cuda.is_available():
+        output = run(tmp_path, *train, config('diffusionret_shapes.py'), '--amp', fails=True)
+        assert '--amp needs a GPU' in output
+    assert 'usage:' in run(tmp_path, 'bash', str(ROOT / 'tools/dist_test.sh'), fails=True)
