@@ -8,8 +8,8 @@ _base_ = [
 
 model = dict(num_negatives=63)
 
-stage_one_epochs = 19
-max_epochs = 22
+stage_one_epochs = 21
+max_epochs = 24
 train_cfg = dict(max_epochs=max_epochs, val_interval=3)
 
 optim_wrapper = dict(
