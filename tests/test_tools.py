@@ -21,8 +21,10 @@ SMALL = [
     'model.generator.num_sample_steps=5',
 ]
 for split in ('val', 'test'):
-    SMALL += [f'{split}_dataloader.dataset.num_scenes.{part}={count}'
-              for part, count in (('train', 8), ('val', 2), ('test', 2))]
+    SMALL += [
+        f'{split}_dataloader.dataset.num_scenes.{part}={count}'
+        for part, count in (('train', 8), ('val', 2), ('test', 2))
+    ]
 
 
 def run(folder, *command, fails=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from functools import partial
 
 import torch
@@ -66,14 +67,15 @@ class TemporalTransformer(BaseModule):
             tower: module with `positional_embedding` [context, D] and `transformer.resblocks`.
 
         Raises:
-            ValueError: if it has another width or fewer blocks or positions.
+            ValueError: if it has fewer blocks or positions than are to be copied.
+            RuntimeError: if it has another width.
         """
         positions = tower.positional_embedding
         if self.position_std is None:
-            self._check_text_tower(tower)
+            _check_size('positions', self.position_embedding, positions)
             self.position_embedding.copy_(positions[: len(self.position_embedding)])
         if self.init_from_text:
-            self._check_text_tower(tower)
+            _check_size('blocks', self.transformer.resblocks, tower.transformer.resblocks)
             for own, source in zip(
                 self.transformer.resblocks, tower.transformer.resblocks, strict=False
             ):
@@ -109,11 +111,11 @@ class TemporalTransformer(BaseModule):
         additive = (~mask).to(dtype)[:, None, :] * MASKED_KEY
         return additive.expand(-1, mask.shape[1], -1).repeat_interleave(heads, dim=0)
 
-    def _check_text_tower(self, tower: nn.Module) -> None:
-        have = (*tower.positional_embedding.shape, len(tower.transformer.resblocks))
-        want = (*self.position_embedding.shape, len(self.transformer.resblocks))
-        if have[1] != want[1] or have[0] < want[0] or have[2] < want[2]:
-            raise ValueError(
-                'The temporal transformer cannot start from the text tower: it wants '
-                f'(positions, width, blocks) of {want}, the tower has {have}.'
-            )
+
+def _check_size(kind: str, own: Sized, source: Sized) -> None:
+    if len(own) > len(source):
+        raise ValueError(
+            f'The temporal transformer has {len(own)} {kind} and cannot start from a text tower '
+            f'with {len(source)}; lower max_frames or num_layers, or train it from scratch '
+            '(position_std=1.0, init_from_text=False).'
+        )
