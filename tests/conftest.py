@@ -11,6 +11,9 @@ import cv2
 import numpy as np
 import torch
 from mmaction.registry import MODELS
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
 
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
@@ -21,6 +24,14 @@ ARCH = dict(
     vision_cfg=dict(image_size=32, patch_size=16, width=64, layers=1, head_width=64),
     text_cfg=dict(context_length=16, width=WIDTH, heads=1, layers=2),
 )
+
+
+@pytest.fixture(autouse=True)
+def no_traces_of_other_runs():
+    """Forget the loggers and default scopes of mmengine's runners after each test."""
+    yield
+    for manager in (DefaultScope, MMLogger, MessageHub, Visualizer):
+        manager._instance_dict.clear()
 
 
 @pytest.fixture

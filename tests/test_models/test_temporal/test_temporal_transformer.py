@@ -59,9 +59,9 @@ def test_positions_of_its_own_stay():
 def test_a_tower_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match='has 2 blocks and cannot start from a text tower with 1'):
         build().init_from_text_tower(text_tower(layers=1))
+    tower = text_tower()
+    tower.positional_embedding = torch.nn.Parameter(torch.zeros(4, 64))
     with pytest.raises(ValueError, match='has 8 positions .* with 4'):
-        tower = text_tower()
-        tower.positional_embedding = torch.nn.Parameter(torch.zeros(4, 64))
         build().init_from_text_tower(tower)
     with pytest.raises(RuntimeError, match='size'):
         build().init_from_text_tower(text_tower(width=128))
