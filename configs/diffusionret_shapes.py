@@ -9,7 +9,7 @@ _base_ = [
 model = dict(num_negatives=63)
 
 stage_one_epochs = 21
-max_epochs = 24
+max_epochs = 29
 train_cfg = dict(max_epochs=max_epochs, val_interval=3)
 
 optim_wrapper = dict(

@@ -98,6 +98,20 @@ def test_a_resumed_run_ends_as_if_it_had_not_stopped(make_cfg, tmp_path, epoch):
         torch.testing.assert_close(part[key], whole[key], rtol=0, atol=0)
 
 
+def test_the_second_stage_alone_goes_on_from_a_file(make_cfg, tmp_path):
+    build_runner(make_cfg('one')).train()
+    path = tmp_path / 'one' / 'epoch_2.pth'
+    cfg = make_cfg('two', load_from=str(path))
+    cfg.custom_hooks[0].begin = 0
+    cfg.train_cfg.max_epochs = 1
+    runner = build_runner(cfg)
+    runner.train()
+    assert runner.model.stage == 'generation'
+    state = weights(tmp_path / 'two' / 'epoch_1.pth')
+    for key, value in weights(path).items():
+        torch.testing.assert_close(state[key], value, rtol=0, atol=0)
+
+
 def test_no_best_checkpoint_to_start_from(make_cfg):
     cfg = make_cfg()
     cfg.default_hooks.checkpoint.save_best = None

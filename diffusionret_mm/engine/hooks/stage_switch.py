@@ -28,7 +28,8 @@ class StageSwitchHook(Hook):
     generators, which are untrained.
 
     Args:
-        begin: epochs of stage 'discrimination'; 0 starts in generation (give `load_from`).
+        begin: epochs of stage 'discrimination'; 0 goes on from a finished first stage, given by the
+            config's `load_from`.
         optim_wrapper: config of the second stage's optimizer wrapper.
         param_scheduler: configs of the second stage's schedules; they count from the switch.
         load_best: whether to start the second stage from the best checkpoint of the first, by the
@@ -66,11 +67,8 @@ class StageSwitchHook(Hook):
             raise TypeError(
                 f'StageSwitchHook needs a model with stages; {type(model).__name__} has none.'
             )
-        if self.begin:
-            schedules = runner.cfg.get('param_scheduler') or ()
-            self._enter(runner, 'discrimination', runner.cfg.optim_wrapper, schedules)
-        else:
-            self._enter(runner, 'generation', self.optim_wrapper, self.param_scheduler)
+        schedules = runner.cfg.get('param_scheduler') or ()
+        self._enter(runner, 'discrimination', runner.cfg.optim_wrapper, schedules)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Resume in the stage of the checkpoint, before its optimizer state is loaded."""
@@ -82,7 +80,7 @@ class StageSwitchHook(Hook):
         """Switch when the epochs of the first stage are done."""
         if runner.epoch != self.begin or _bare_model(runner).stage == 'generation':
             return
-        if self.load_best:
+        if self.load_best and self.begin:
             self._load_best(runner)
         self._enter(runner, 'generation', self.optim_wrapper, self.param_scheduler)
         runner.optim_wrapper.initialize_count_status(
