@@ -129,7 +129,9 @@ class DiffusionRet(TextVideoRetriever):
             return scores
         num_candidates = min(self.num_candidates, scores.shape[1])
         noise = start_noise(
-            query_index, num_candidates, (self.noise_seed, DIRECTIONS.index(direction))
+            query_index.to(scores.device),
+            num_candidates,
+            (self.noise_seed, DIRECTIONS.index(direction)),
         )
         final = scores.clone()
         for rows in torch.arange(len(scores), device=scores.device).split(self.rerank_chunk):
