@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.dist import utils as dist_utils
 from mmengine.logging import HistoryBuffer
 
 from diffusionret_mm import compat
@@ -182,3 +183,13 @@ class TestInstalledPath:
         assert not compat.is_installed('no_such_package')
         with pytest.raises(ModuleNotFoundError, match='no_such_package'):
             compat.get_installed_path('no_such_package')
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='the defect concerns machines without a GPU')
+def test_distributed_on_cpu_still_needs_its_work_around(monkeypatch):
+    """`test_tools.py` starts two processes through the work-around; this is mmengine's own way."""
+    own = dist_utils._init_dist_pytorch.__wrapped__
+    monkeypatch.setenv('RANK', '0')
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    with pytest.raises((RuntimeError, AssertionError), match='(?i)cuda|nvidia'):
+        own('gloo')
