@@ -1,24 +1,22 @@
 """From score matrices to numbers: ranks, metrics, and their report.
 
-``ranking`` holds the functions on matrices, ``metrics`` wraps them for mmengine's evaluator and
-``report`` prints and saves the result.
+``ranking`` finds ranks in matrices, ``summary`` makes numbers of ranks, ``metrics`` wraps them for
+mmengine's evaluator and ``report`` prints and saves the result.
 """
 
 from diffusionret_mm.evaluation.metrics import DumpScores, TextVideoRetrievalMetric
-from diffusionret_mm.evaluation.ranking import (
-    evaluate_ranking,
-    grouped_query_ranks,
-    query_ranks,
-    retrieval_metrics,
-)
+from diffusionret_mm.evaluation.ranking import Ranks, grouped_query_ranks, query_ranks
 from diffusionret_mm.evaluation.report import format_table, write_metrics
+from diffusionret_mm.evaluation.summary import evaluate_ranking, off_by_one, retrieval_metrics
 
 __all__ = [
     'DumpScores',
+    'Ranks',
     'TextVideoRetrievalMetric',
     'evaluate_ranking',
     'format_table',
     'grouped_query_ranks',
+    'off_by_one',
     'query_ranks',
     'retrieval_metrics',
     'write_metrics',

@@ -23,8 +23,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
 
-from diffusionret_mm.evaluation.ranking import evaluate_ranking
 from diffusionret_mm.evaluation.report import open_atomically
+from diffusionret_mm.evaluation.summary import evaluate_ranking
 
 
 class _WholeMatrixMetric(BaseMetric):
@@ -63,11 +63,12 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
 
     Every rank of a distributed run holds the same whole matrices and computes the same numbers;
     the loop calls ``evaluate(size=1)``, which keeps those of rank 0. See
-    :mod:`diffusionret_mm.evaluation.ranking` for the definitions, and for where they differ from
-    the published code.
+    :func:`diffusionret_mm.evaluation.evaluate_ranking` for the definitions.
 
     Args:
         topk: Cut-offs k of ``R@k``.
+        ties: Rule for equal scores: 'average', 'optimistic', 'pessimistic' or 'published'.
+        grouping: Captions of a video: 'own', or 'published', off by one (MSVD).
         collect_device: Device for collecting results from other ranks, ``'cpu'`` or ``'gpu'``.
         prefix: Put before every name with a slash, to tell several test sets apart.
 
@@ -83,11 +84,13 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
     def __init__(
         self,
         topk: Sequence[int] = (1, 5, 10, 50),
+        ties: str = 'average',
+        grouping: str = 'own',
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        self.topk = tuple(topk)
+        self.options = dict(topk=tuple(topk), ties=ties, grouping=grouping)
 
     def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
         """Hand back the metrics of the one data sample.
@@ -111,10 +114,14 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
 
     def _reduce(self, data_sample: dict[str, Any]) -> dict[str, float]:
         video_of_text = data_sample['video_of_text']
+        metrics = {
+            ranking: evaluate_ranking(*matrices, video_of_text, **self.options)
+            for ranking, matrices in data_sample['rankings'].items()
+        }
         return {
             f'{ranking}/{name}' if ranking else name: value
-            for ranking, (t2v, v2t) in data_sample['rankings'].items()
-            for name, value in evaluate_ranking(t2v, v2t, video_of_text, self.topk).items()
+            for ranking, values in metrics.items()
+            for name, value in values.items()
         }
 
 

@@ -1,24 +1,77 @@
-"""Ranks and retrieval metrics of score matrices.
+"""Ranks of the right candidates in score matrices.
 
-Every query gets one rank: 1 + the number of strictly better candidates + half of the other
-candidates with the same score. This is the expected rank when ties are broken at random, so a
-constant matrix scores like chance. The code published with DiffusionRet (``utils/metrics.py``)
-lists every tied position as a rank of its own and divides by the length of that list, so queries
-with ties weigh more. Without ties the two agree.
+A query with b strictly better candidates and e other candidates of the same score stands somewhere
+in ranks b + 1 to b + 1 + e. By default ties count as if they were broken at random: R@k is the
+expected share, the rank is the middle of that range; so a constant matrix scores exactly like
+chance. The code published with DiffusionRet (``utils/metrics.py``) lists every tied position as a
+rank of its own and divides by the length of that list, so queries with ties weigh more;
+``ties='published'`` does that. Without ties all rules agree.
 
 N is the number of texts and M the number of videos throughout. A higher score is better.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+TIE_RULES = ('average', 'optimistic', 'pessimistic', 'published')
 
 # Bounds the boolean temporaries of one block to a few MB, whatever the size of the matrix.
 _BLOCK_ELEMENTS = 1 << 22
 
 
-def query_ranks(scores: Tensor, target: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class Ranks:
+    """The ranks of N queries, 1 is best.
+
+    Args:
+        best: Rank of each query if it wins its ties, ``[N]``, int64.
+        worst: Rank of each query if it loses them, ``[N]``, int64.
+    """
+
+    best: Tensor
+    worst: Tensor
+
+    @property
+    def average(self) -> Tensor:
+        """Middle of each range, ``[N]``, float64; halves occur where scores are tied."""
+        return (self.best + self.worst).double() / 2
+
+    def recall(self, k: int) -> float:
+        """Expected percentage of the queries with rank <= k."""
+        ties = (self.worst - self.best + 1).double()
+        return 100 * ((k + 1 - self.best) / ties).clamp(0, 1).mean().item()
+
+    def resolve(self, ties: str) -> 'Ranks':
+        """Apply a tie rule.
+
+        Args:
+            ties: ``'average'`` leaves the ranges; ``'optimistic'`` and ``'pessimistic'`` take one
+                end; ``'published'`` makes an entry of every position of a range.
+
+        Returns:
+            Ranks, with ``'published'`` as many as there are positions.
+
+        Raises:
+            ValueError: If there is no such rule.
+        """
+        if ties not in TIE_RULES:
+            raise ValueError(f'ties must be one of {TIE_RULES}; got {ties!r}')
+        if ties == 'average':
+            return self
+        if ties == 'published':
+            counts = self.worst - self.best + 1
+            first = counts.cumsum(0) - counts
+            entries = torch.arange(int(counts.sum()), device=counts.device)
+            listed = entries + (self.best - first).repeat_interleave(counts)
+            return Ranks(listed, listed)
+        end = self.best if ties == 'optimistic' else self.worst
+        return Ranks(end, end)
+
+
+def query_ranks(scores: Tensor, target: Tensor) -> Ranks:
     """Rank of the one right candidate of every query.
 
     Args:
@@ -27,7 +80,7 @@ def query_ranks(scores: Tensor, target: Tensor) -> Tensor:
         target: Column of the right candidate of each query, ``[N]``, integer.
 
     Returns:
-        Ranks ``[N]``, float64, from 1 (best) to M; halves occur where scores are tied.
+        N ranks from 1 (best) to M.
 
     Raises:
         ValueError: If the shapes do not fit, ``target`` is not integer or points outside the
@@ -35,26 +88,23 @@ def query_ranks(scores: Tensor, target: Tensor) -> Tensor:
 
     Examples:
         >>> scores = torch.tensor([[0.9, 0.1, 0.5], [0.3, 0.3, 0.2]])
-        >>> query_ranks(scores, torch.tensor([2, 0]))
+        >>> query_ranks(scores, torch.tensor([2, 0])).average
         tensor([2.0000, 1.5000], dtype=torch.float64)
     """
     _check_matrix(scores)
     target = _checked_target(target, len(scores), scores.shape[1])
     target = target.to(scores.device)
-    ranks = torch.empty(len(scores), dtype=torch.float64, device=scores.device)
-    for rows in _row_blocks(scores):
-        ranks[rows] = _ranks_of_block(scores[rows], target[rows])
-    return ranks
+    blocks = [_ranks_of_block(scores[rows], target[rows]) for rows in _row_blocks(scores)]
+    return _join(blocks, scores.device)
 
 
-def grouped_query_ranks(scores: Tensor, video_of_text: Tensor) -> Tensor:
+def grouped_query_ranks(scores: Tensor, video_of_text: Tensor) -> Ranks:
     """Video-to-text rank of every video, whose captions compete as one group.
 
     A group scores as its best caption does, and the query video's own group is ranked among the
     M groups. This is the protocol of the published multi-sentence evaluation (CLIP4Clip's
-    ``tensor_video_to_text_sim``), with every caption in the group of its own video; the published
-    MSVD script puts the last caption of each group into the next one. With one caption a video it
-    is plain video-to-text retrieval.
+    ``tensor_video_to_text_sim``), with every caption in the group of its own video. With one
+    caption a video it is plain video-to-text retrieval.
 
     Args:
         scores: Score of every text for every video, ``[M, N]``, any real dtype.
@@ -62,7 +112,7 @@ def grouped_query_ranks(scores: Tensor, video_of_text: Tensor) -> Tensor:
             in any order.
 
     Returns:
-        Ranks ``[M]``, float64, from 1 (best) to M.
+        M ranks from 1 (best) to M.
 
     Raises:
         ValueError: If the shapes do not fit, ``video_of_text`` is not integer or points outside
@@ -70,104 +120,33 @@ def grouped_query_ranks(scores: Tensor, video_of_text: Tensor) -> Tensor:
 
     Examples:
         >>> scores = torch.tensor([[0.1, 0.9, 0.5], [0.2, 0.8, 0.3]])
-        >>> grouped_query_ranks(scores, torch.tensor([0, 0, 1]))
+        >>> grouped_query_ranks(scores, torch.tensor([0, 0, 1])).average
         tensor([1., 2.], dtype=torch.float64)
     """
     _check_matrix(scores)
     group = _checked_target(video_of_text, scores.shape[1], len(scores)).to(scores.device)
     _check_every_video_has_text(group, len(scores))
     own_group = torch.arange(len(scores), device=scores.device)
-    ranks = torch.empty(len(scores), dtype=torch.float64, device=scores.device)
-    for rows in _row_blocks(scores):
-        ranks[rows] = _ranks_of_block(
-            _best_of_group(scores[rows], group, len(scores)), own_group[rows]
-        )
-    return ranks
+    blocks = [
+        _ranks_of_block(_best_of_group(scores[rows], group, len(scores)), own_group[rows])
+        for rows in _row_blocks(scores)
+    ]
+    return _join(blocks, scores.device)
 
 
-def retrieval_metrics(ranks: Tensor, topk: Sequence[int] = (1, 5, 10, 50)) -> dict[str, float]:
-    """Summary of the ranks of all queries.
-
-    Args:
-        ranks: Rank of each query, ``[N]``, 1 is best.
-        topk: Cut-offs k of ``R@k``.
-
-    Returns:
-        In this order: ``R@k`` for each k (percent of the queries with rank <= k), ``Rsum``
-        (R@1 + R@5 + R@10 in percent, 300 at best, whatever ``topk`` is), ``MdR`` (median rank, the
-        mean of the two middle ranks for an even number of queries) and ``MnR`` (mean rank).
-
-    Raises:
-        ValueError: If there are no ranks, or a cut-off is below 1.
-
-    Examples:
-        >>> retrieval_metrics(torch.tensor([1.0, 3.0, 2.0, 40.0]), topk=(1, 5))
-        {'R@1': 25.0, 'R@5': 75.0, 'Rsum': 175.0, 'MdR': 2.5, 'MnR': 11.5}
-    """
-    if ranks.ndim != 1 or not len(ranks):
-        raise ValueError(f'ranks must be a non-empty vector, got shape {list(ranks.shape)}')
-    if any(k < 1 for k in topk):
-        raise ValueError(f'cut-offs of R@k start at 1, got topk={tuple(topk)}')
-    ranks = ranks.double()
-    metrics = {f'R@{k}': _recall(ranks, k) for k in topk}
-    metrics['Rsum'] = sum(_recall(ranks, k) for k in (1, 5, 10))
-    metrics['MdR'] = ranks.quantile(0.5).item()
-    metrics['MnR'] = ranks.mean().item()
-    return metrics
-
-
-def evaluate_ranking(
-    t2v: Tensor, v2t: Tensor, video_of_text: Tensor, topk: Sequence[int] = (1, 5, 10, 50)
-) -> dict[str, float]:
-    """Metrics of both directions of retrieval.
-
-    The directions have matrices of their own, because re-ranking makes them differ.
-
-    Args:
-        t2v: Score of every video for every text, ``[N, M]``.
-        v2t: Score of every text for every video, ``[M, N]``.
-        video_of_text: Video that each text describes, ``[N]``, integer.
-        topk: Cut-offs k of ``R@k``.
-
-    Returns:
-        The values of :func:`retrieval_metrics` under ``t2v/R@1`` to ``v2t/MnR``.
-
-    Raises:
-        ValueError: If the two matrices do not fit together, and for the reasons given at
-            :func:`query_ranks`, :func:`grouped_query_ranks` and :func:`retrieval_metrics`.
-
-    Examples:
-        >>> t2v = torch.eye(3)
-        >>> metrics = evaluate_ranking(t2v, t2v.T, torch.arange(3), topk=(1,))
-        >>> metrics['t2v/R@1'], metrics['v2t/MnR']
-        (100.0, 1.0)
-    """
-    if t2v.shape != v2t.shape[::-1]:
-        raise ValueError(
-            f't2v [N, M] and v2t [M, N] do not fit: {list(t2v.shape)} and {list(v2t.shape)}'
-        )
-    ranks = {
-        't2v': query_ranks(t2v, video_of_text),
-        'v2t': grouped_query_ranks(v2t, video_of_text),
-    }
-    return {
-        f'{direction}/{name}': value
-        for direction, direction_ranks in ranks.items()
-        for name, value in retrieval_metrics(direction_ranks, topk).items()
-    }
-
-
-def _recall(ranks: Tensor, k: int) -> float:
-    """Percentage of the ranks that are at most k."""
-    return 100 * (ranks <= k).double().mean().item()
-
-
-def _ranks_of_block(scores: Tensor, target: Tensor) -> Tensor:
+def _ranks_of_block(scores: Tensor, target: Tensor) -> Ranks:
     """Ranks of a few queries, NaN-free ``[n, M]`` scores and ``[n]`` targets."""
     own = scores.gather(1, target[:, None])
     better = (scores > own).sum(dim=1)
-    other_ties = (scores == own).sum(dim=1) - 1
-    return 1 + better.double() + other_ties.double() / 2
+    return Ranks(best=better + 1, worst=better + (scores == own).sum(dim=1))
+
+
+def _join(blocks: Sequence[Ranks], device: torch.device) -> Ranks:
+    empty = torch.empty(0, dtype=torch.int64, device=device)
+    return Ranks(
+        best=torch.cat([empty, *(block.best for block in blocks)]),
+        worst=torch.cat([empty, *(block.worst for block in blocks)]),
+    )
 
 
 def _best_of_group(scores: Tensor, group: Tensor, num_groups: int) -> Tensor:

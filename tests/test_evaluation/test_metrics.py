@@ -30,7 +30,7 @@ class TestTextVideoRetrievalMetric:
     def test_built_by_name(self):
         metric = METRICS.build({'type': 'TextVideoRetrievalMetric', 'topk': [1, 3]})
         assert type(metric) is TextVideoRetrievalMetric
-        assert metric.topk == (1, 3)
+        assert metric.options['topk'] == (1, 3)
 
     def test_values_and_order(self, data_sample):
         expected = {}

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from diffusionret_mm.evaluation import grouped_query_ranks, query_ranks, retrieval_metrics
+from diffusionret_mm.evaluation import (
+    evaluate_ranking,
+    grouped_query_ranks,
+    query_ranks,
+    retrieval_metrics,
+)
 
 DATA = Path(__file__).parents[1] / 'data' / 'metrics'
 
@@ -36,7 +41,7 @@ def assert_same_metrics(metrics, results):
 def test_same_without_ties(published, name):
     scores, results = published[0][name], published[1][name]
     ranks = query_ranks(scores, torch.arange(len(scores)))
-    assert ranks.tolist() == [column + 1 for column in results['cols']]
+    assert ranks.average.tolist() == [column + 1 for column in results['cols']]
     assert_same_metrics(retrieval_metrics(ranks), results)
 
 
@@ -45,15 +50,25 @@ def test_same_text_to_video_with_several_captions(published):
     ranks = query_ranks(scores['multi_t2v'], video_of_text(scores))
     metrics = retrieval_metrics(ranks)
     # Their median of an even number of ranks is the lower of the two middle ones.
-    lower_median = ranks.median().item()
+    lower_median = ranks.average.median().item()
     assert_same_metrics({**metrics, 'MdR': lower_median}, results['multi_t2v'])
 
 
 def test_same_video_to_text_with_several_captions(published):
     scores, results = published
     ranks = grouped_query_ranks(scores['multi_v2t'], video_of_text(scores))
-    assert ranks.tolist() == [column + 1 for column in results['multi_v2t']['cols']]
+    assert ranks.average.tolist() == [column + 1 for column in results['multi_v2t']['cols']]
     assert_same_metrics(retrieval_metrics(ranks), results['multi_v2t'])
+
+
+def test_published_ties(published):
+    scores, results = published[0]['ties'], published[1]['ties']
+    ranks = query_ranks(scores, torch.arange(20)).resolve('published')
+    assert ranks.average.tolist() == [column + 1 for column in results['cols']]
+    metrics = evaluate_ranking(scores, scores.t(), torch.arange(20), ties='published')
+    assert_same_metrics(
+        {name: metrics[f't2v/{name}'] for name in retrieval_metrics(ranks)}, results
+    )
 
 
 def test_our_rank_of_a_tie_is_the_mean_of_their_positions(published):
@@ -62,4 +77,4 @@ def test_our_rank_of_a_tie_is_the_mean_of_their_positions(published):
     entries = (scores == own).sum(dim=1).tolist()
     means = [part.mean() + 1 for part in np.split(positions, np.cumsum(entries)[:-1])]
     assert len(positions) > len(scores)
-    assert query_ranks(scores, torch.arange(20)).tolist() == means
+    assert query_ranks(scores, torch.arange(20)).average.tolist() == means
