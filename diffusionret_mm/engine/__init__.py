@@ -1,12 +1,16 @@
-"""Loops and hooks of mmengine's runner."""
+"""Loops, hooks, optimizer and schedule for mmengine's runner."""
 
 from diffusionret_mm.engine.hooks import StageSwitchHook
 from diffusionret_mm.engine.loops import TextVideoTestLoop, TextVideoValLoop
 from diffusionret_mm.engine.optim_constructor import RoleOptimWrapperConstructor
+from diffusionret_mm.engine.optimizers import BertAdam
+from diffusionret_mm.engine.schedulers import WarmupCosineLR
 
 __all__ = [
+    'BertAdam',
     'RoleOptimWrapperConstructor',
     'StageSwitchHook',
     'TextVideoTestLoop',
     'TextVideoValLoop',
+    'WarmupCosineLR',
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mmaction.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
@@ -12,8 +14,8 @@ from torch import nn
 class RoleOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """Few groups: the backbone or new modules, with weight decay or without.
 
-    Gains, biases, scales and all embeddings are not decayed; frozen parameters are left out. Few
-    groups also let the optimizer update many tensors in one call.
+    Frozen parameters are left out. Few groups also let the optimizer update many tensors in one
+    call.
 
     Use it by `optim_wrapper=dict(constructor='RoleOptimWrapperConstructor',
     paramwise_cfg=dict(backbone_lr_mult=0.01), ...)`.
@@ -21,7 +23,8 @@ class RoleOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     Args:
         optim_wrapper_cfg: config of the wrapper, with its `optimizer`.
         paramwise_cfg: `backbone_lr_mult`, the factor on the learning rate of parameters under
-            `backbone.`; 1 if it is not given.
+            `backbone.`; 1 if it is not given. `decay`: 'matrices' (default) decays no gain, bias,
+            scale or embedding; 'all_but_biases' is the published rule.
     """
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
@@ -39,11 +42,12 @@ class RoleOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         return OPTIM_WRAPPERS.build(wrapper_cfg, default_args=dict(optimizer=optimizer))
 
     def _groups(self, model: nn.Module) -> list[dict]:
+        is_decayed = self._decay_rule()
         groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 role = 'backbone' if 'backbone' in name.split('.')[:2] else 'new modules'
-                decayed = parameter.dim() > 1 and 'embedding' not in name
+                decayed = is_decayed(name, parameter)
                 groups.setdefault((role, decayed), []).append(parameter)
         lr, decay = self.optimizer_cfg['lr'], self.optimizer_cfg.get('weight_decay', 0.0)
         mult = dict(backbone=self.paramwise_cfg.get('backbone_lr_mult', 1.0))
@@ -59,3 +63,13 @@ class RoleOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 logger='current',
             )
         return options
+
+    def _decay_rule(self) -> Callable[[str, nn.Parameter], bool]:
+        rules = {
+            'matrices': lambda name, parameter: parameter.dim() > 1 and 'embedding' not in name,
+            'all_but_biases': lambda name, parameter: 'bias' not in name,
+        }
+        wanted = self.paramwise_cfg.get('decay', 'matrices')
+        if wanted not in rules:
+            raise ValueError(f'decay must be one of {sorted(rules)}; got {wanted!r}.')
+        return rules[wanted]

@@ -11,7 +11,7 @@ text_and_pack = [
 ]
 train_pipeline = [
     dict(type='DecordInit'),
-    dict(type='SampleVideoFrames', num_frames=num_frames, random=True),
+    dict(type='SampleVideoFrames', num_frames=num_frames, rule='random'),
     dict(type='DecordDecode'),
     dict(type='CLIPResizeCrop', size=image_size),
     *text_and_pack,

@@ -35,8 +35,9 @@ def tokenize(captions: list[str], max_words: int) -> tuple[Tensor, Tensor]:
         if not caption.strip():
             raise ValueError(f'Caption {number} is empty; a text to retrieve by must have words.')
     ids = _tokenizer()(captions, context_length=max_words)
-    length = ids.argmax(dim=1, keepdim=True)  # the end-of-text token has the largest id
-    return ids, torch.arange(max_words) <= length
+    # The end-of-text token has the largest id; a caption may spell it out, so the last one ends it.
+    padding = ids.flip(1).argmax(dim=1, keepdim=True)
+    return ids, torch.arange(max_words) < max_words - padding
 
 
 @TRANSFORMS.register_module()

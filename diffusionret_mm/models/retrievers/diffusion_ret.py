@@ -10,7 +10,8 @@ from mmaction.registry import MODELS
 from torch import Tensor, nn
 
 from diffusionret_mm.models.checkpoint_check import CheckpointError, check_state_dict
-from diffusionret_mm.models.generators import DIRECTIONS, start_noise
+from diffusionret_mm.models.generators import DIRECTIONS, DenoiserContext, start_noise
+from diffusionret_mm.models.losses.contrastive import SAME_VIDEO_RULES
 from diffusionret_mm.models.retrievers.hard_negatives import hardest_first
 from diffusionret_mm.models.retrievers.text_video_retriever import TextVideoRetriever
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
@@ -31,12 +32,18 @@ class DiffusionRet(TextVideoRetriever):
         generator: config of a `DiffusionGenerator` without its direction; two are built.
         stage: stage to start in. Evaluation in 'generation' needs a checkpoint of that stage.
         num_negatives: hard negatives a training row, at most; the batch gives no more than it has.
-        num_candidates: candidates K that are re-ranked; a smaller gallery is re-ranked whole.
+        same_video: what other rows of the same video are to the generators: 'ignored', or
+            'negative', hard negatives of last resort, as in the published code.
+        num_candidates: candidates K that are re-ranked; a smaller gallery is re-ranked whole. This,
+            `temperature` and `weight` are one value, or `dict(t2v=..., v2t=...)`.
         temperature: multiplier of x_0 in the re-ranking.
         weight: weight of the generated distribution (alpha in the published code).
         noise_seed: seed of the start noise.
         rerank_chunk: queries that are denoised at a time, a bound on memory.
         **kwargs: of `TextVideoRetriever`; `loss` is a `KLContrastiveLoss`.
+
+    Raises:
+        ValueError: if an option is none of those.
     """
 
     def __init__(
@@ -45,14 +52,17 @@ class DiffusionRet(TextVideoRetriever):
         generator: Mapping[str, Any],
         stage: str = 'generation',
         num_negatives: int = 127,
-        num_candidates: int = 32,
-        temperature: float = 1.0,
-        weight: float = 1.0,
+        same_video: str = 'ignored',
+        num_candidates: int | Mapping[str, int] = 32,
+        temperature: float | Mapping[str, float] = 1.0,
+        weight: float | Mapping[str, float] = 1.0,
         noise_seed: int = 0,
         rerank_chunk: int = 32,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if same_video not in SAME_VIDEO_RULES:
+            raise ValueError(f'same_video must be one of {SAME_VIDEO_RULES}; got {same_video!r}.')
         self.generators = nn.ModuleDict(
             {
                 direction: MODELS.build(dict(generator, direction=direction))
@@ -60,9 +70,10 @@ class DiffusionRet(TextVideoRetriever):
             }
         )
         self.num_negatives = num_negatives
-        self.num_candidates = num_candidates
-        self.temperature = temperature
-        self.weight = weight
+        self.same_video = same_video
+        self.num_candidates = _per_direction(num_candidates)
+        self.temperature = _per_direction(temperature)
+        self.weight = _per_direction(weight)
         self.noise_seed = noise_seed
         self.rerank_chunk = rerank_chunk
         self._trainable = {
@@ -127,21 +138,43 @@ class DiffusionRet(TextVideoRetriever):
         """
         if self.stage == 'discrimination':
             return scores
-        num_candidates = min(self.num_candidates, scores.shape[1])
+        num_candidates = min(self.num_candidates[direction], scores.shape[1])
         noise = start_noise(
             query_index.to(scores.device),
             num_candidates,
             (self.noise_seed, DIRECTIONS.index(direction)),
         )
+        return self.rerank_from_noise(direction, scores, queries, candidates, noise)
+
+    def rerank_from_noise(
+        self,
+        direction: str,
+        scores: Tensor,
+        queries: TextFeatures | VideoFeatures,
+        candidates: VideoFeatures | TextFeatures,
+        noise: Tensor,
+    ) -> Tensor:
+        """Re-rank the best candidates of each query from given start noise.
+
+        Args:
+            direction: 't2v' or 'v2t'.
+            scores: similarities of n queries to C candidates, shape [n, C].
+            queries: the n queries.
+            candidates: the C candidates.
+            noise: start noise x_T, shape [n, K]; its K is the number of candidates re-ranked.
+
+        Returns:
+            S + weight * softmax(temperature * x_0) for the K best, S for the others, [n, C].
+        """
         final = scores.clone()
         for rows in torch.arange(len(scores), device=scores.device).split(self.rerank_chunk):
-            best = scores[rows].topk(num_candidates, dim=1).indices
-            x = self._generate(direction, queries[rows], candidates, best, noise[rows])
-            added = self.weight * (self.temperature * x).softmax(dim=1)
-            final[rows] = final[rows].scatter_add(1, best, added.to(final.dtype))
+            best = scores[rows].topk(noise.shape[1], dim=1).indices
+            x = self.generate(direction, queries[rows], candidates, best, noise[rows])
+            added = (self.temperature[direction] * x).softmax(dim=1).to(final.dtype)
+            final[rows] = final[rows].scatter_add(1, best, self.weight[direction] * added)
         return final
 
-    def _generate(
+    def generate(
         self,
         direction: str,
         queries: TextFeatures | VideoFeatures,
@@ -149,7 +182,18 @@ class DiffusionRet(TextVideoRetriever):
         chosen: Tensor,
         noise: Tensor,
     ) -> Tensor:
-        """Denoise the distribution of n queries over their chosen candidates [n, K]."""
+        """Denoise the distributions of n queries over candidates chosen for each.
+
+        Args:
+            direction: 't2v' or 'v2t'.
+            queries: the n queries.
+            candidates: all C candidates.
+            chosen: rows of the K candidates of each query, shape [n, K], int64.
+            noise: start noise x_T, shape [n, K].
+
+        Returns:
+            x_0 in [-1, 1], shape [n, K].
+        """
         generator = self.generators[direction]
         if direction == 't2v':
             context = generator.context(
@@ -167,31 +211,57 @@ class DiffusionRet(TextVideoRetriever):
         video_index: Tensor,
     ) -> dict[str, Tensor]:
         """One row a text in both directions; both share the step (published code)."""
-        own = video_index[video_of_text]
         with torch.no_grad():
             scores = self.similarity(texts, videos)
-            t2v = hardest_first(
-                scores, video_of_text, own[:, None] == video_index, self.num_negatives
-            )
-            own_row = torch.arange(len(own), device=own.device)
-            v2t = hardest_first(
-                scores.t()[video_of_text], own_row, own[:, None] == own, self.num_negatives
-            )
+            chosen = self.training_candidates(scores, video_of_text, video_index)
+        contexts = self.training_contexts(texts, videos, video_of_text, chosen)
+        num_steps = self.generators['t2v'].num_train_steps
+        t = torch.randint(num_steps, (len(texts),), device=scores.device)
+        predictions = {
+            direction: self.generators[direction](context, t, torch.randn_like(context.logits))
+            for direction, context in contexts.items()
+        }
+        return self.loss_head.generation_loss(**predictions)
+
+    def training_candidates(
+        self, scores: Tensor, video_of_text: Tensor, video_index: Tensor
+    ) -> dict[str, Tensor]:
+        """Choose the candidates of each text's training row: the positive, then hard negatives.
+
+        Args:
+            scores: similarities of the batch, shape [N, M].
+            video_of_text: row of each text's video, shape [N], int64.
+            video_index: identity of each video, shape [M], int64.
+
+        Returns:
+            Under 't2v' rows of videos and under 'v2t' rows of texts, each [N, K], int64.
+        """
+        own = video_index[video_of_text]
+        own_text = torch.arange(len(own), device=own.device)
+        options = dict(num_negatives=self.num_negatives, rule=self.same_video)
+        return dict(
+            t2v=hardest_first(scores, video_of_text, own[:, None] == video_index, **options),
+            v2t=hardest_first(scores.t()[video_of_text], own_text, own[:, None] == own, **options),
+        )
+
+    def training_contexts(
+        self,
+        texts: TextFeatures,
+        videos: VideoFeatures,
+        video_of_text: Tensor,
+        chosen: Mapping[str, Tensor],
+    ) -> dict[str, DenoiserContext]:
+        """Prepare both generators for the rows that `training_candidates` chose."""
+        t2v, v2t = chosen['t2v'], chosen['v2t']
         generators = self.generators
-        t = torch.randint(generators['t2v'].num_train_steps, own.shape, device=own.device)
         # Every (text, video) pair is pooled once; gathering frames would copy each many times.
         pooled = generators['t2v'].attention(texts.pooled[:, None], videos.frames, videos.mask)
-        t2v_context = generators['t2v'].prepare(
-            texts.pooled, pooled.gather(1, t2v[..., None].expand(-1, -1, pooled.shape[2]))
+        return dict(
+            t2v=generators['t2v'].prepare(
+                texts.pooled, pooled.gather(1, t2v[..., None].expand(-1, -1, pooled.shape[2]))
+            ),
+            v2t=generators['v2t'].prepare(texts.pooled[v2t], pooled[v2t, video_of_text[:, None]]),
         )
-        v2t_context = generators['v2t'].prepare(
-            texts.pooled[v2t], pooled[v2t, video_of_text[:, None]]
-        )
-        predictions = [
-            generators[direction](context, t, torch.randn_like(context.logits))
-            for direction, context in (('t2v', t2v_context), ('v2t', v2t_context))
-        ]
-        return self.loss_head.generation_loss(*predictions)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         """Load strictly; only stage 'discrimination' does without the generators."""
@@ -207,3 +277,12 @@ class DiffusionRet(TextVideoRetriever):
             may_miss = () if has_generators else ('generators.',)
             check_state_dict(self, state_dict, may_miss=may_miss)
         super(TextVideoRetriever, self)._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _per_direction(value: Any) -> dict[str, Any]:
+    """Make a value for each direction of one value or a mapping."""
+    if not isinstance(value, Mapping):
+        return dict.fromkeys(DIRECTIONS, value)
+    if set(value) != set(DIRECTIONS):
+        raise ValueError(f'Give one value or one for each of {DIRECTIONS}; got {dict(value)}.')
+    return dict(value)

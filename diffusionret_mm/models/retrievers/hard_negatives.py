@@ -7,19 +7,22 @@ from torch import Tensor
 
 
 def hardest_first(
-    scores: Tensor, positive: Tensor, same_video: Tensor, num_negatives: int
+    scores: Tensor,
+    positive: Tensor,
+    same_video: Tensor,
+    num_negatives: int,
+    rule: str = 'ignored',
 ) -> Tensor:
     """List the candidates of each row: its positive, then its hardest negatives.
-
-    No candidate of the row's own video is ever a negative, so a batch in which a video occurs
-    twice gives every row one negative less. (The published code takes them once the batch has no
-    other candidate left.)
 
     Args:
         scores: similarities of n queries to C candidates, shape [n, C].
         positive: column of each row's positive, shape [n], int64.
         same_video: whether a candidate belongs to the row's own video, shape [n, C], bool.
         num_negatives: number of negatives, at most.
+        rule: 'ignored' makes no candidate of the row's own video a negative, so a batch in which a
+            video occurs twice gives every row one negative less; 'negative' takes them last, the
+            positive itself among them, once there is no other candidate left (published code).
 
     Returns:
         Columns of shape [n, 1 + number of negatives], int64, by falling score from column 1 on.
@@ -27,12 +30,13 @@ def hardest_first(
     Raises:
         ValueError: if some row has no negative at all.
     """
-    available = int((~same_video).sum(dim=1).min())
-    if available == 0:
+    num_others = (~same_video).sum(dim=1).min().item()
+    if num_others == 0:
         raise ValueError(
             'A training batch holds captions of one video only, so there are no negatives; '
             'use a larger batch.'
         )
+    available = num_others if rule == 'ignored' else scores.shape[1] - 1
     ranked = scores.masked_fill(same_video, float('-inf'))
     negatives = ranked.topk(min(num_negatives, available), dim=1).indices
     return torch.cat([positive[:, None], negatives], dim=1)

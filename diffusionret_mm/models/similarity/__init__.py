@@ -1,5 +1,6 @@
 """Scores of every text against every video."""
 
+from diffusionret_mm.models.similarity.cosine import CosineSimilarity
 from diffusionret_mm.models.similarity.weighted_token_interaction import WeightedTokenInteraction
 
-__all__ = ['WeightedTokenInteraction']
+__all__ = ['CosineSimilarity', 'WeightedTokenInteraction']

@@ -25,18 +25,22 @@ class WeightedTokenInteraction(BaseModule):
         width: width D of words and frames.
         padding: what padded words and frames are in a maximum: 'excluded', or 'zero', the rule of
             the published code, where a padding's 0 beats a negative cosine.
+        hidden_width: width of the hidden layer of the weight networks; None takes 2 D, as
+            DiffusionRet and HBI do (DRL takes D).
 
     Raises:
         ValueError: if `padding` is neither.
     """
 
-    def __init__(self, width: int = 512, padding: str = 'excluded') -> None:
+    def __init__(
+        self, width: int = 512, padding: str = 'excluded', hidden_width: int | None = None
+    ) -> None:
         super().__init__()
         if padding not in PADDING_RULES:
             raise ValueError(f'padding must be one of {PADDING_RULES}; got {padding!r}.')
         self.padding = padding
-        self.word_weight = _weight_network(width)
-        self.frame_weight = _weight_network(width)
+        self.word_weight = _weight_network(width, hidden_width or 2 * width)
+        self.frame_weight = _weight_network(width, hidden_width or 2 * width)
 
     def word_weights(self, texts: TextFeatures) -> Tensor:
         """Return the softmax weights of the words, shape [N, L]; 0 for padding."""
@@ -75,8 +79,8 @@ class WeightedTokenInteraction(BaseModule):
         return cosines.masked_fill(~candidates, -2.0)  # below every cosine, yet finite
 
 
-def _weight_network(width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, 1))
+def _weight_network(width: int, hidden: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
 
 def _token_weights(network: nn.Sequential, tokens: Tensor, mask: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class TestCacheInMemory:
         assert again['num_frames'] == 3
 
     def test_random_draws_are_refused(self):
-        transforms = [dict(type='SampleVideoFrames', num_frames=3, random=True)]
+        transforms = [dict(type='SampleVideoFrames', num_frames=3, rule='random')]
         with pytest.raises(ValueError, match='freeze the random draws'):
             TRANSFORMS.build(dict(type='CacheInMemory', transforms=transforms))
 

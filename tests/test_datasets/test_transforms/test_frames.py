@@ -17,7 +17,7 @@ def test_the_middle_of_each_segment():
 
 
 def test_random_frames_stay_in_their_segments_and_repeat_by_seed():
-    sample = build('SampleVideoFrames', num_frames=4, random=True)
+    sample = build('SampleVideoFrames', num_frames=4, rule='random')
     draws = []
     for epoch in (0, 1, 0):
         results = sample(dict(total_frames=20, item_seed=(0, epoch, 3)))

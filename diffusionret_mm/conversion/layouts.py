@@ -1,0 +1,94 @@
+"""What the keys of each published checkpoint are called here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+CLIP = {'clip.': 'backbone.clip.'}
+TEMPORAL = {
+    'frame_position_embeddings.weight': 'temporal.position_embedding',
+    'transformerClip.': 'temporal.transformer.',
+}
+TOKEN_WEIGHTS = {
+    'text_weight_fc.': 'similarity_head.word_weight.',
+    'video_weight_fc.': 'similarity_head.frame_weight.',
+}
+GENERATORS = {
+    f'{published}.{part}': f'generators.{direction}.denoiser.{own}'
+    for published, direction in (('diffusion_model', 't2v'), ('diffusion_model_v', 'v2t'))
+    for part, own in (
+        ('embed_timestep.time_embed.', 'time_embed.'),
+        ('proj.', 'out_proj.'),
+        ('', ''),
+    )
+}
+# OpenAI's archives carry these numbers as tensors; the shapes of the others tell them.
+CLIP_NUMBERS = dict.fromkeys(
+    ('input_resolution', 'context_length', 'vocab_size'), 'read off the shapes'
+)
+POSITION_TABLES = {
+    f'{generator}{part}.sequence_pos_encoder.pe': 'sine table, computed here'
+    for generator in ('diffusion_model', 'diffusion_model_v')
+    for part in ('', '.embed_timestep')
+}
+HBI_TRAINING = {
+    f'{name}.': 'acts in training only (HBI ranks by its entity level)'
+    for name in (
+        *(f'{modality}_{part}{level}' for modality in 'tv' for part in ('ctm', 'block')
+          for level in '01'),
+        *(f'{modality}_weight_fc{level}' for modality in ('text', 'video') for level in '01'),
+        *(f'banzhaf{part}' for part in ('model', 'model0', 'model1', 'teacher')),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Keys of a published state dict.
+
+    Args:
+        renamed: prefix of our keys by prefix of the published ones; the longest match counts.
+        dropped: why keys with a prefix are not needed.
+        similarity: type of our similarity that the method ranks by; None for a bare CLIP.
+    """
+
+    renamed: dict[str, str]
+    dropped: dict[str, str] = field(default_factory=dict)
+    similarity: str | None = None
+
+    def rename(self, key: str) -> str | None:
+        """Return our name of a published key, or None if it is unknown or dropped."""
+        return None if self.reason_to_drop(key) else _replace_prefix(key, self.renamed)
+
+    def published_name(self, key: str) -> str:
+        """Return the published name of one of our keys."""
+        return _replace_prefix(key, {own: name for name, own in self.renamed.items()}) or key
+
+    def reason_to_drop(self, key: str) -> str | None:
+        """Return why a published key is not needed, or None if it is."""
+        return next((why for name, why in self.dropped.items() if key.startswith(name)), None)
+
+
+def _replace_prefix(key: str, prefixes: dict[str, str]) -> str | None:
+    matches = [prefix for prefix in prefixes if key.startswith(prefix)]
+    if not matches:
+        return None
+    longest = max(matches, key=len)
+    return prefixes[longest] + key[len(longest) :]
+
+
+LAYOUTS = {
+    'clip': Layout(renamed={'': ''}, dropped=CLIP_NUMBERS),
+    'clip4clip': Layout(renamed=CLIP | TEMPORAL, similarity='CosineSimilarity'),
+    'drl': Layout(renamed=CLIP | TEMPORAL | TOKEN_WEIGHTS, similarity='WeightedTokenInteraction'),
+    'hbi': Layout(
+        renamed=CLIP | TEMPORAL | TOKEN_WEIGHTS,
+        dropped=HBI_TRAINING,
+        similarity='WeightedTokenInteraction',
+    ),
+    'diffusionret': Layout(
+        renamed=CLIP | TEMPORAL | TOKEN_WEIGHTS | GENERATORS,
+        dropped=POSITION_TABLES,
+        similarity='WeightedTokenInteraction',
+    ),
+}

@@ -1,0 +1,105 @@
+"""The optimizer of the published training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from mmaction.registry import OPTIMIZERS
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+@OPTIMIZERS.register_module()
+class BertAdam(Optimizer):
+    """Adam without bias correction, as the published text-video code has it.
+
+    For a gradient g, first clipped to norm `max_grad_norm` tensor by tensor:
+
+        m = b1 m + (1 - b1) g,    v = b2 v + (1 - b2) g^2,
+        p = p - lr (m / (sqrt(v) + eps) + weight_decay p)
+
+    So the decay is decoupled and scaled by the scheduled learning rate (DiffusionRet,
+    `optimization.py`; the same in CLIP4Clip and its successors). The schedule is `WarmupCosineLR`.
+
+    Args:
+        params: parameters or groups of them.
+        lr: learning rate.
+        betas: b1 and b2.
+        eps: added to sqrt(v).
+        weight_decay: decoupled decay.
+        max_grad_norm: largest norm of one tensor's gradient; 0 or less does not clip.
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.98),
+        eps: float = 1e-6,
+        weight_decay: float = 0.2,
+        max_grad_norm: float = 1.0,
+    ) -> None:
+        if lr < 0 or eps < 0 or not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(
+                f'lr and eps must not be negative and betas lie in [0, 1); got lr={lr}, eps={eps}, '
+                f'betas={betas}.'
+            )
+        defaults = dict(
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, max_grad_norm=max_grad_norm
+        )
+        super().__init__(params, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        """Make one step.
+
+        Args:
+            closure: computes the loss again, or None.
+
+        Returns:
+            The closure's loss, or None.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            params = [param for param in group['params'] if param.grad is not None]
+            if params:
+                self._update(group, params)
+        return loss
+
+    def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
+        for param in params:
+            if not self.state[param]:
+                self.state[param].update(
+                    exp_avg=torch.zeros_like(param), exp_avg_sq=torch.zeros_like(param)
+                )
+        means = [self.state[param]['exp_avg'] for param in params]
+        squares = [self.state[param]['exp_avg_sq'] for param in params]
+        gradients = _clip_each([param.grad for param in params], group['max_grad_norm'])
+        beta1, beta2 = group['betas']
+        torch._foreach_mul_(means, beta1)
+        torch._foreach_add_(means, gradients, alpha=1 - beta1)
+        torch._foreach_mul_(squares, beta2)
+        torch._foreach_addcmul_(squares, gradients, gradients, value=1 - beta2)
+        divisors = torch._foreach_sqrt(squares)
+        torch._foreach_add_(divisors, group['eps'])
+        updates = torch._foreach_div(means, divisors)
+        if group['weight_decay']:
+            torch._foreach_add_(updates, params, alpha=group['weight_decay'])
+        torch._foreach_add_(params, updates, alpha=-group['lr'])
+
+
+def _clip_each(gradients: list[Tensor], max_norm: float) -> list[Tensor]:
+    """Scale each gradient to at most the norm, as `clip_grad_norm_` does for one tensor."""
+    if max_norm <= 0:
+        return gradients
+    norms = torch._foreach_norm(gradients)
+    factors = [(max_norm / (norm + 1e-6)).clamp(max=1.0) for norm in norms]
+    return torch._foreach_mul(gradients, factors)

@@ -1,0 +1,105 @@
+"""Convert a published checkpoint: python tools/convert_checkpoint.py SRC DST."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+
+import diffusionret_mm
+
+# isort: split
+import torch
+
+from diffusionret_mm.conversion import (
+    LAYOUTS,
+    Conversion,
+    ConversionError,
+    convert_state_dict,
+    read_state_dict,
+)
+from diffusionret_mm.conversion.convert import STAGES
+from diffusionret_mm.evaluation.report import open_atomically
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description='Convert a published checkpoint')
+    parser.add_argument('source', metavar='SRC', help='published .pth, .pt, .safetensors or .npz')
+    parser.add_argument('target', metavar='DST', help='file to write, .pth')
+    parser.add_argument(
+        '--method',
+        choices=sorted(LAYOUTS),
+        default='diffusionret',
+        help="whose checkpoint it is; 'clip' is OpenAI's own (default: diffusionret)",
+    )
+    parser.add_argument('--stage', choices=STAGES, help='insist on a stage of DiffusionRet')
+    parser.add_argument('--keys', action='store_true', help='list every key')
+    return parser.parse_args()
+
+
+def report(conversion: Conversion, source: dict[str, torch.Tensor], list_keys: bool) -> str:
+    """Account for every key of the source."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for key, name in conversion.renamed.items():
+        groups.setdefault((_module(key), _module(name)), []).append(key)
+    for key, why in conversion.dropped.items():
+        groups.setdefault((_module(key), f'dropped: {why}'), []).append(key)
+    rows = [('published', 'here', 'tensors', 'parameters', 'precision')]
+    for (published, own), keys in groups.items():
+        count = sum(source[key].numel() for key in keys)
+        rows.append((published, own, str(len(keys)), f'{count:,}', _precision(keys, source)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    aligned = [
+        '  '.join(
+            cell.ljust(width) if place < 2 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    left = len(source) - len(conversion.renamed) - len(conversion.dropped)
+    aligned.append(
+        f'{len(source)} keys: {len(conversion.renamed)} converted, {len(conversion.dropped)} '
+        f'dropped, {left} of the generators left out'
+    )
+    if list_keys:
+        aligned += [f'{key} -> {name}' for key, name in conversion.renamed.items()]
+        aligned += [f'{key} dropped: {why}' for key, why in conversion.dropped.items()]
+    return '\n'.join(aligned)
+
+
+def _module(key: str) -> str:
+    """The part of a model that a key belongs to."""
+    depth = dict(clip=2, backbone=3, generators=3).get(key.split('.')[0], 1)
+    return '.'.join(key.split('.')[:-1][:depth]) or key
+
+
+def _precision(keys: list[str], source: dict[str, torch.Tensor]) -> str:
+    counts = Counter(str(source[key].dtype).removeprefix('torch.') for key in keys)
+    return ', '.join(f'{count} {dtype}' for dtype, count in counts.items())
+
+
+def main() -> None:
+    """Run."""
+    args = parse_args()
+    try:
+        source = read_state_dict(args.source)
+        conversion = convert_state_dict(source, args.method, args.stage)
+    except (ConversionError, OSError, RuntimeError, ValueError) as error:
+        raise SystemExit(f'{args.source}: {error}') from error
+    meta = dict(
+        converted_from=args.method,
+        stage=conversion.stage,
+        diffusionret_mm_version=diffusionret_mm.__version__,
+    )
+    with open_atomically(args.target) as file:
+        # OpenAI's own weights are for model.backbone.pretrained, which takes bare tensors.
+        bare = args.method == 'clip'
+        state = conversion.state_dict
+        torch.save(state if bare else dict(state_dict=state, meta=meta), file)
+    print(report(conversion, source, args.keys))
+    stage = f', stage {conversion.stage}' if conversion.stage else ''
+    print(f'Wrote {args.target} ({args.method}{stage}, float32).')
+
+
+if __name__ == '__main__':
+    main()
