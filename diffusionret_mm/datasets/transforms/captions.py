@@ -12,9 +12,13 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 from torch import Tensor
 
+# OpenAI's tokenizer spells its special tokens otherwise than open_clip's, in captions too.
+SPECIAL_TOKENS = {'<|startoftext|>': '<start_of_text>', '<|endoftext|>': '<end_of_text>'}
+
 
 @lru_cache(maxsize=1)
-def _tokenizer() -> open_clip.SimpleTokenizer:
+def clip_tokenizer() -> open_clip.SimpleTokenizer:
+    """Return CLIP's byte pair encoding, built once."""
     return open_clip.SimpleTokenizer()
 
 
@@ -34,7 +38,14 @@ def tokenize(captions: list[str], max_words: int) -> tuple[Tensor, Tensor]:
     for number, caption in enumerate(captions):
         if not caption.strip():
             raise ValueError(f'Caption {number} is empty; a text to retrieve by must have words.')
-    ids = _tokenizer()(captions, context_length=max_words)
+    return token_ids(captions, max_words)
+
+
+def token_ids(captions: list[str], max_words: int) -> tuple[Tensor, Tensor]:
+    """Tokenise as `tokenize` does, empty captions too: start and end of text alone."""
+    for openai, ours in SPECIAL_TOKENS.items():
+        captions = [caption.replace(openai, ours) for caption in captions]
+    ids = clip_tokenizer()(captions, context_length=max_words)
     # The end-of-text token has the largest id; a caption may spell it out, so the last one ends it.
     padding = ids.flip(1).argmax(dim=1, keepdim=True)
     return ids, torch.arange(max_words) < max_words - padding

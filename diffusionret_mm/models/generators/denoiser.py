@@ -77,10 +77,7 @@ class QueryCandidateDenoiser(BaseModule):
         Returns:
             Embeddings e(t), shape [n, D].
         """
-        rates = torch.arange(0, self.width, 2, device=t.device, dtype=torch.float32)
-        angles = t[:, None].float() * torch.exp(rates * (-math.log(10000.0) / self.width))
-        table = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
-        return self.time_embed(table.to(self.q_proj.weight.dtype))
+        return self.time_embed(sine_table(t, self.width).to(self.q_proj.weight.dtype))
 
     def prepare(self, query: Tensor, candidates: Tensor) -> DenoiserContext:
         """Compute once what no step changes.
@@ -133,6 +130,21 @@ class QueryCandidateDenoiser(BaseModule):
         shared = F.linear(self.out_proj(pooled), first.weight[:, : self.width])
         hidden = F.relu(context.hidden + shared[:, None])
         return last(hidden).squeeze(-1) + attention
+
+
+def sine_table(t: Tensor, width: int) -> Tensor:
+    """Sines and cosines of steps, alternating (Vaswani et al. 2017, Section 3.5).
+
+    Args:
+        t: integer steps, shape [n].
+        width: width D, even.
+
+    Returns:
+        Shape [n, D], float32.
+    """
+    rates = torch.arange(0, width, 2, device=t.device, dtype=torch.float32)
+    angles = t[:, None].float() * torch.exp(rates * (-math.log(10000.0) / width))
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
 
 def _dot(tokens: Tensor, vector: Tensor) -> Tensor:

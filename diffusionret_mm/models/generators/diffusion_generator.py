@@ -110,9 +110,14 @@ class DiffusionGenerator(BaseModule):
         Returns:
             The prediction of x_0, shape [n, K]; `GenerationKLLoss` takes it.
         """
+        x_t = self.scheduler.add_noise(self.ideal(noise), noise, t)
+        return self.denoiser(x_t, t, context)
+
+    def ideal(self, noise: Tensor) -> Tensor:
+        """Return x_0 of training rows like `noise` [n, K]: 1 for the positive, in column 0."""
         x_start = torch.full_like(noise, self.negative_value)
         x_start[:, POSITIVE] = 1.0
-        return self.denoiser(self.scheduler.add_noise(x_start, noise, t), t, context)
+        return x_start
 
     @torch.no_grad()
     def sample(
