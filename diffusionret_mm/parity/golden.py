@@ -135,7 +135,8 @@ class GoldenFile:
         error = np.where(same, 0.0, np.nan_to_num(error, nan=np.inf))
         finite = np.abs(recorded[np.isfinite(recorded)])
         scale, largest = float(finite.max(initial=0.0)), float(error.max(initial=0.0))
-        allowed = tolerance.absolute + tolerance.relative * np.abs(recorded)
+        with np.errstate(invalid='ignore'):
+            allowed = tolerance.absolute + tolerance.relative * np.abs(recorded)
         passed = bool((same | (error <= allowed)).all())
         relative = largest / scale if scale else largest
         self.checks.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from diffusionret_mm.engine.scoring import similarity_matrix
 from diffusionret_mm.parity.encoders import Subject, encoded, recorded_features
@@ -14,10 +15,9 @@ from diffusionret_mm.parity.golden import (
     SIMILARITY,
     GoldenFile,
     GoldenFolder,
+    Tolerance,
 )
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
-
-DIRECTIONS = ('t2v', 'v2t')
 
 
 @torch.no_grad()
@@ -40,30 +40,55 @@ def check_reranking(golden: GoldenFolder, subject: Subject) -> None:
             file.compare(recorded, ours, FEATURES)
         file.compare('video_feat', videos.frames, FEATURES)
         file.compare('video_mask', videos.mask, EXACT)
-        _check(file, subject, texts, videos)
+        _check(file, subject, *recorded_features(file), samples=SCORES)
+        for direction, final in _rerank(file, subject, texts, videos).items():
+            recorded = file.recorded(direction)
+            file.add(f'{direction} from pixels', final, recorded, SCORES)
 
 
-def _check(file: GoldenFile, subject: Subject, texts: TextFeatures, videos: VideoFeatures) -> None:
-    model = subject.model
-    rows = int(file.take('batch_rows'))
-    scores = similarity_matrix(model, texts, videos, chunk_size=rows)
+def _check(
+    file: GoldenFile,
+    subject: Subject,
+    texts: TextFeatures,
+    videos: VideoFeatures,
+    samples: Tolerance = DIFFUSION,
+) -> None:
+    scores = similarity_matrix(subject.model, texts, videos, chunk_size=7)
     if 'base_sim' in file:
         file.compare('base_sim', scores, SIMILARITY)
-    sides = dict(t2v=(scores, texts, videos), v2t=(scores.t(), videos, texts))
-    for direction, (matrix, queries, candidates) in sides.items():
+    for direction, final in _rerank(file, subject, texts, videos).items():
+        file.compare(direction, final, SCORES)
+        if f'cand_{direction}' in file:
+            matrix, queries, candidates = _sides(scores, texts, videos)[direction]
+            best = matrix.topk(int(file.take(f'{direction}_num')), dim=1).indices
+            file.compare(f'cand_{direction}', best, EXACT)
+            noise = file.take(f'noise_{direction}')
+            sample = subject.model.generate(direction, queries, candidates, best, noise)
+            file.compare(f'sample_{direction}', sample, samples)
+
+
+def _rerank(
+    file: GoldenFile, subject: Subject, texts: TextFeatures, videos: VideoFeatures
+) -> dict[str, Tensor]:
+    """The final matrices with the recorded options, in blocks of the recorded size."""
+    model = subject.model
+    model.rerank_chunk = int(file.take('batch_rows'))
+    scores = similarity_matrix(model, texts, videos, chunk_size=model.rerank_chunk)
+    finals = {}
+    for direction, side in _sides(scores, texts, videos).items():
         model.temperature[direction] = _option(file, f'{direction}_temp')
         model.weight[direction] = _option(file, f'{direction}_alpha')
         noise = file.take(f'noise_{direction}')
-        count = int(file.take(f'{direction}_num'))
-        if f'cand_{direction}' in file:
-            best = matrix.topk(count, dim=1).indices
-            file.compare(f'cand_{direction}', best, EXACT)
-            # From the recorded features, so that the encoders' rounding stays out of it.
-            own = recorded_features(file)[:: 1 if direction == 't2v' else -1]
-            sample = model.generate(direction, *own, best, noise)
-            file.compare(f'sample_{direction}', sample, DIFFUSION)
-        final = model.rerank_from_noise(direction, matrix, queries, candidates, noise)
-        file.compare(direction, final, SCORES)
+        file.take(f'{direction}_num')
+        finals[direction] = model.rerank_from_noise(direction, *side, noise)
+    return finals
+
+
+def _sides(
+    scores: Tensor, texts: TextFeatures, videos: VideoFeatures
+) -> dict[str, tuple[Tensor, TextFeatures | VideoFeatures, VideoFeatures | TextFeatures]]:
+    """Scores, queries and candidates of both directions."""
+    return dict(t2v=(scores, texts, videos), v2t=(scores.t(), videos, texts))
 
 
 def _option(file: GoldenFile, name: str) -> float:
