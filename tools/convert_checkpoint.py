@@ -61,6 +61,10 @@ def report(conversion: Conversion, source: dict[str, torch.Tensor], list_keys: b
         f'{len(source)} keys: {len(conversion.renamed)} converted, {len(conversion.dropped)} '
         f'dropped, {left} of the generators left out'
     )
+    aligned += [
+        f'{name} keeps its start value: {why}'
+        for name, why in LAYOUTS[conversion.method].not_saved.items()
+    ]
     if list_keys:
         aligned += [f'{key} -> {name}' for key, name in conversion.renamed.items()]
         aligned += [f'{key} dropped: {why}' for key, why in conversion.dropped.items()]

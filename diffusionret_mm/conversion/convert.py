@@ -69,6 +69,9 @@ def convert_state_dict(
     if stage == 'discrimination':
         state = {key: value for key, value in state.items() if not _of_generator(key)}
     dropped = {key: why for key in state if (why := layout.reason_to_drop(key))}
+    if 'lstm_visual.weight_ih_l0' in state:
+        # CLIP4Clip and its heirs build the table with this module too, but never read it.
+        dropped['frame_position_embeddings.weight'] = 'the LSTM has no positions'
     names = {key: layout.rename(key) for key in state if key not in dropped}
     renamed = {key: name for key, name in names.items() if name is not None}
     model = _model_config(state, method)
@@ -77,6 +80,8 @@ def convert_state_dict(
     unknown = [key for key, name in names.items() if name is None or name not in expected]
     _check(layout, expected, found, unknown)
     tensors = {name: _raise_precision(state[key]) for key, name in renamed.items()}
+    tensors.update(_start_values(model, layout))
+    dropped = {key: why for key, why in dropped.items() if key in state}
     return Conversion(method, stage, model, tensors, renamed, dropped)
 
 
@@ -122,6 +127,8 @@ def _model_config(state: Mapping[str, Tensor], method: str) -> dict[str, Any]:
 
 
 def _temporal_config(shapes: Mapping[str, tuple[int, ...]], width: int) -> dict[str, Any] | None:
+    if any(key.startswith('lstm_visual.') for key in shapes):
+        return dict(type='TemporalLSTM', width=width)
     layers = num_blocks(shapes, 'transformerClip.')
     if not layers:
         return None
@@ -170,6 +177,7 @@ def _expected_shapes(
         name: tuple(value.shape)
         for name, value in built.state_dict().items()
         if not (stage == 'discrimination' and name.startswith('generators.'))
+        and name not in LAYOUTS[method].not_saved
     }
 
 
@@ -196,3 +204,13 @@ def _check(
 
 def _raise_precision(value: Tensor) -> Tensor:
     return value.float() if value.is_floating_point() else value
+
+
+def _start_values(model: dict[str, Any], layout: Layout) -> dict[str, Tensor]:
+    """Seeded start values of what the published code does not save."""
+    if not layout.not_saved:
+        return {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        head = MODELS.build(model['similarity']).state_dict()
+    return {name: head[name.removeprefix('similarity_head.')] for name in layout.not_saved}

@@ -9,6 +9,7 @@ TEMPORAL = {
     'frame_position_embeddings.weight': 'temporal.position_embedding',
     'transformerClip.': 'temporal.transformer.',
 }
+LSTM = {'lstm_visual.': 'temporal.lstm.'}
 TOKEN_WEIGHTS = {
     'text_weight_fc.': 'similarity_head.word_weight.',
     'video_weight_fc.': 'similarity_head.frame_weight.',
@@ -50,11 +51,13 @@ class Layout:
         renamed: prefix of our keys by prefix of the published ones; the longest match counts.
         dropped: why keys with a prefix are not needed.
         similarity: type of our similarity that the method ranks by; None for a bare CLIP.
+        not_saved: why keys of ours are in no published checkpoint; they keep their start values.
     """
 
     renamed: dict[str, str]
     dropped: dict[str, str] = field(default_factory=dict)
     similarity: str | None = None
+    not_saved: dict[str, str] = field(default_factory=dict)
 
     def rename(self, key: str) -> str | None:
         """Return our name of a published key, or None if it is unknown or dropped."""
@@ -79,7 +82,12 @@ def _replace_prefix(key: str, prefixes: dict[str, str]) -> str | None:
 
 LAYOUTS = {
     'clip': Layout(renamed={'': ''}, dropped=CLIP_NUMBERS),
-    'clip4clip': Layout(renamed=CLIP | TEMPORAL, similarity='CosineSimilarity'),
+    'clip4clip': Layout(renamed=CLIP | TEMPORAL | LSTM, similarity='CosineSimilarity'),
+    'emcl': Layout(
+        renamed=CLIP | TEMPORAL,
+        similarity='EMSimilarity',
+        not_saved={'similarity_head.bases': 'the published code does not save the bases'},
+    ),
     'drl': Layout(renamed=CLIP | TEMPORAL | TOKEN_WEIGHTS, similarity='WeightedTokenInteraction'),
     'hbi': Layout(
         renamed=CLIP | TEMPORAL | TOKEN_WEIGHTS,
@@ -87,7 +95,7 @@ LAYOUTS = {
         similarity='WeightedTokenInteraction',
     ),
     'diffusionret': Layout(
-        renamed=CLIP | TEMPORAL | TOKEN_WEIGHTS | GENERATORS,
+        renamed=CLIP | TEMPORAL | LSTM | TOKEN_WEIGHTS | GENERATORS,
         dropped=POSITION_TABLES,
         similarity='WeightedTokenInteraction',
     ),

@@ -1,5 +1,6 @@
-"""Modules that put frames into the context of their video."""
+"""Frames in the context of their video."""
 
+from diffusionret_mm.models.temporal.temporal_lstm import TemporalLSTM
 from diffusionret_mm.models.temporal.temporal_transformer import TemporalTransformer
 
-__all__ = ['TemporalTransformer']
+__all__ = ['TemporalLSTM', 'TemporalTransformer']
