@@ -31,11 +31,11 @@ class CacheInMemory(BaseTransform):
         if any(transform.get('random') for transform in transforms):
             raise ValueError('CacheInMemory would freeze the random draws of its transforms.')
         self.transforms = Compose([TRANSFORMS.build(transform) for transform in transforms])
-        self._frames: dict[str, tuple[np.ndarray, int]] = {}
+        self._frames: dict[tuple, tuple[np.ndarray, int]] = {}
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the frames, from memory if they are there."""
-        key = results['filename']
+        key = (results['filename'], results.get('start'), results.get('end'))
         if key not in self._frames:
             done = self.transforms(results)
             self._frames[key] = np.stack(done['imgs']), done['num_frames']
