@@ -30,8 +30,9 @@ resume = False
 
 val_cfg = dict(type='TextVideoValLoop')
 test_cfg = dict(type='TextVideoTestLoop')
-# Published code lets the test split choose the checkpoint and trains on all videos that have a
-# caption: --cfg-options choose_on_test=True does so, and says it in the log.
-choose_on_test = False
 val_evaluator = dict(type='TextVideoRetrievalMetric')
 test_evaluator = val_evaluator
+
+# Published code lets the test split choose the checkpoint and trains on the whole training split:
+# --cfg-options choose_on_test=True does so, and says it in the log.
+choose_on_test = False
