@@ -62,6 +62,8 @@ class ActivityNetCaptionsDataset(PublishedDataset):
     def _entry(self, video_id: str, paragraph: dict[str, Any]) -> dict[str, Any]:
         try:
             end = math.ceil(paragraph['duration'])
+            if isinstance(paragraph['sentences'], str):
+                raise TypeError('a text is no list')
             caption = ' '.join(paragraph['sentences'])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise AnnotationError(
