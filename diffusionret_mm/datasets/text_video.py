@@ -110,13 +110,13 @@ class TextVideoDataset(BaseDataset):
         return read_list(Path(self.ann_file))
 
     @property
-    def video_folder(self) -> str:
-        """The folder below which the videos are."""
+    def video_source(self) -> str:
+        """What says where the videos are, for messages: a folder, or a file that lists them."""
         return self.data_root
 
     def find_videos(self, entries: list[dict[str, Any]]) -> Sequence[str | Path | None]:
         """Return where the video of each entry should be, or None if it is not known."""
-        return [os.path.join(self.video_folder, entry['video']) for entry in entries]
+        return [os.path.join(self.data_root, entry['video']) for entry in entries]
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read, check and complete the entries."""
@@ -202,7 +202,7 @@ class TextVideoDataset(BaseDataset):
         names += ', ...' if len(missing) > 3 else ''
         text = (
             f'{len(missing)} of {total} videos of {self.ann_file} are missing: {names} (searched '
-            f'in {self.video_folder})'
+            f'in {self.video_source})'
         )
         if self.bad_videos == 'error' or len(missing) == total:
             raise FileNotFoundError(
