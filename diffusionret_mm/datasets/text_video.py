@@ -166,9 +166,13 @@ class TextVideoDataset(BaseDataset):
 
     def _check_entry(self, row: int, entry: dict[str, Any], seen: set[str]) -> None:
         where = f'{self.ann_file}, entry {row}'
+        if not isinstance(entry, dict):
+            raise AnnotationError(f'{where} must be an object: {entry!r:.200}')
         for key in self.required_keys:
             if not entry.get(key):
                 raise AnnotationError(f'{where}: "{key}" is missing or empty: {entry}')
+        if not isinstance(entry['captions'], list):
+            raise AnnotationError(f'{where}: "captions" must be a list: {entry}')
         if entry['video_id'] in seen:
             raise AnnotationError(f'{where}: video_id {entry["video_id"]!r} occurs twice.')
         seen.add(entry['video_id'])

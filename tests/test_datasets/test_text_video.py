@@ -69,6 +69,7 @@ def test_more_captions_than_there_are_repeat(make):
 BAD_ENTRIES = {
     'caption 1 of video': dict(video_id='a', video='a.mp4', captions=['x', '  ']),
     '"captions" is missing or empty': dict(video_id='a', video='a.mp4', captions=[]),
+    '"captions" must be a list': dict(video_id='a', video='a.mp4', captions='a dog'),
     '"video" is missing or empty': dict(video_id='a', captions=['x']),
 }
 
@@ -77,6 +78,11 @@ BAD_ENTRIES = {
 def test_a_wrong_entry_is_named(make, message):
     with pytest.raises(AnnotationError, match=f'ann.json, entry 0: {message}'):
         make([BAD_ENTRIES[message]])
+
+
+def test_an_entry_of_another_type(make):
+    with pytest.raises(AnnotationError, match="entry 0 must be an object: 'a'"):
+        make(['a'])
 
 
 def test_an_id_twice(make):
