@@ -52,9 +52,16 @@ class PublishedDataset(TextVideoDataset):
         super().__init__(data_root=data_root, ann_file=ann_file, **kwargs)
 
     @property
+    def video_folder(self) -> str:
+        """The folder below which the videos are."""
+        return os.path.join(self.data_root, self.videos)
+
+    @property
     def video_source(self) -> str:
-        """The manifest or the folder that says where the videos are."""
-        return str(self.manifest or os.path.join(self.data_root, self.videos))
+        """The folder, or what the manifest found in it."""
+        if self.manifest is not None:
+            return f'the readable videos of {self.manifest}'
+        return self.video_folder
 
     @property
     def annotation_files(self) -> list[Path]:
@@ -116,7 +123,7 @@ class PublishedDataset(TextVideoDataset):
             manifest = Manifest.load(self.manifest)
             manifest.check_annotations(self.annotation_files)
             return [manifest.video_path(entry['video_id']) for entry in entries]
-        files = VideoFiles(self.video_source)
+        files = VideoFiles(self.video_folder)
         self._log_duplicates(files)
         return [files.find(*self.video_names(entry['video_id'])) for entry in entries]
 
