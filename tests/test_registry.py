@@ -33,6 +33,11 @@ def test_the_components_are_registered():
         'DiffusionRet',
         'TextVideoDataset',
         'ShapesDataset',
+        'MSRVTTDataset',
+        'MSVDDataset',
+        'LSMDCDataset',
+        'ActivityNetCaptionsDataset',
+        'DiDeMoDataset',
         'StageSwitchHook',
         'TextVideoRetrievalMetric',
     }

@@ -32,3 +32,7 @@ val_cfg = dict(type='TextVideoValLoop')
 test_cfg = dict(type='TextVideoTestLoop')
 val_evaluator = dict(type='TextVideoRetrievalMetric')
 test_evaluator = val_evaluator
+
+# Published code lets the test split choose the checkpoint and trains on the whole training split:
+# --cfg-options choose_on_test=True does so, and says it in the log.
+choose_on_test = False

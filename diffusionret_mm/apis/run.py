@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from pathlib import Path
 
@@ -20,12 +21,20 @@ def train_retriever(cfg: Config) -> dict[str, float]:
     """Train, test the best checkpoint of the last stage, and write its metrics.
 
     Args:
-        cfg: config with a `work_dir`; `metrics.json` is left there.
+        cfg: config with a `work_dir`; `metrics.json` is left there. With `choose_on_test` the test
+            split chooses the best checkpoint, and the whole training split is trained on.
 
     Returns:
         The flat metrics of the test split.
     """
+    if cfg.get('choose_on_test'):
+        validate_on_test(cfg)
     runner = build_runner(cfg)
+    if cfg.get('choose_on_test'):
+        runner.logger.warning(
+            'choose_on_test: the best checkpoint is chosen on the test split, as published code '
+            'does, so its test metrics are too good; training takes the whole training split.'
+        )
     runner.train()
     best = runner.message_hub.runtime_info.get('best_ckpt')
     if best is None:
@@ -58,6 +67,17 @@ def test_retriever(cfg: Config, checkpoint: str, out: str | None) -> dict[str, f
     if out is not None:
         save_metrics(metrics, Path(out))
     return metrics
+
+
+def validate_on_test(cfg: Config) -> None:
+    """Make the test split the validation split, and let training keep nothing back for that.
+
+    Args:
+        cfg: the whole config; it is changed.
+    """
+    cfg.val_dataloader = copy.deepcopy(cfg.test_dataloader)
+    cfg.val_evaluator = copy.deepcopy(cfg.test_evaluator)
+    cfg.train_dataloader.dataset.pop('rows', None)
 
 
 def build_runner(cfg: Config) -> Runner:

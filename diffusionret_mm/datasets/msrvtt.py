@@ -2,81 +2,66 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from pathlib import Path
 from typing import Any
 
 from mmaction.registry import DATASETS
 
+from diffusionret_mm.datasets.annotation_files import read_csv, read_json
 from diffusionret_mm.datasets.errors import AnnotationError
-from diffusionret_mm.datasets.text_video import TextVideoDataset
+from diffusionret_mm.datasets.published import PublishedDataset
 
 
 @DATASETS.register_module()
-class MSRVTTDataset(TextVideoDataset):
+class MSRVTTDataset(PublishedDataset):
     """MSR-VTT: ids or captions from a csv file, training captions from `MSRVTT_data.json`.
 
     A csv file with a column `sentence` holds the captions itself (`MSRVTT_JSFUSION_test.csv`, the
-    1k-A test split); one with `video_id` alone (`MSRVTT_train.9k.csv`) takes them from `captions`.
+    1k-A test split); one with `video_id` alone (`MSRVTT_train.9k.csv`, `MSRVTT_train.7k.csv`,
+    `MSRVTT_test.full.csv`) takes them from `captions`.
 
     Args:
         data_root: folder that the other paths start from.
         ann_file: csv file.
-        captions: `MSRVTT_data.json`, below `data_root`; unused if the csv file has captions.
-        videos: folder of the `{video_id}.mp4` files, below `data_root`.
-        rows: first row and the one behind the last of the csv file that are used; None: all.
-        **kwargs: of `TextVideoDataset`.
+        captions: `MSRVTT_data.json`, or the official `train_val_videodatainfo.json` or
+            `test_videodatainfo.json`, which have the same form; unused if the csv file has
+            captions.
+        **kwargs: of `PublishedDataset`.
     """
 
     def __init__(
-        self,
-        data_root: str,
-        ann_file: str,
-        captions: str = 'MSRVTT_data.json',
-        videos: str = 'videos',
-        rows: tuple[int, int] | None = None,
-        **kwargs: Any,
+        self, data_root: str, ann_file: str, captions: str = 'MSRVTT_data.json', **kwargs: Any
     ) -> None:
-        self.captions_file = Path(data_root) / captions
-        self.video_folder = videos
-        self.rows = slice(*rows) if rows else slice(None)
-        super().__init__(data_root=data_root, ann_file=ann_file, **kwargs)
+        super().__init__(data_root=data_root, ann_file=ann_file, companion=captions, **kwargs)
 
-    def read_entries(self) -> list[dict[str, Any]]:
+    def read_annotation(self) -> list[dict[str, Any]]:
         """Read the csv file and, where it has no captions, the json file."""
-        rows = self._read_csv()
-        if 'sentence' in rows[0]:
+        table = read_csv(Path(self.ann_file), 'video_id')
+        if table and 'sentence' in table[0]:
             captions: dict[str, list[str]] = {}
-            for row in rows:
+            for row in table:
                 captions.setdefault(row['video_id'], []).append(row['sentence'])
         else:
-            captions = self._read_captions([row['video_id'] for row in rows])
-        return [
-            dict(video_id=key, video=f'{self.video_folder}/{key}.mp4', captions=value)
-            for key, value in captions.items()
-        ]
-
-    def _read_csv(self) -> list[dict[str, str]]:
-        path = Path(self.ann_file)
-        if not path.is_file():
-            raise FileNotFoundError(f'The split file {path} does not exist; see the README.')
-        with path.open(encoding='utf-8-sig', newline='') as file:
-            rows = list(csv.DictReader(file))[self.rows]
-        if not rows or 'video_id' not in rows[0]:
-            raise AnnotationError(
-                f'{path} must be a csv file with a column "video_id" and rows in {self.rows}.'
-            )
-        return rows
+            captions = self._read_captions(self.unique(row['video_id'] for row in table))
+        return [dict(video_id=key, captions=value) for key, value in captions.items()]
 
     def _read_captions(self, wanted: list[str]) -> dict[str, list[str]]:
-        if not self.captions_file.is_file():
+        if not self.companion.is_file():
             raise FileNotFoundError(
-                f'{self.ann_file} has no captions, and {self.captions_file} does not exist.'
+                f'{self.ann_file} has no captions, and {self.companion} does not exist.'
             )
-        sentences = json.loads(self.captions_file.read_text(encoding='utf-8'))['sentences']
+        content = read_json(self.companion)
+        sentences = content.get('sentences') if isinstance(content, dict) else None
+        if not isinstance(sentences, list):
+            raise AnnotationError(f'{self.companion} must be an object with a list "sentences".')
         captions: dict[str, list[str]] = {video_id: [] for video_id in wanted}
-        for sentence in sentences:
-            if sentence['video_id'] in captions:
-                captions[sentence['video_id']].append(sentence['caption'])
+        for number, sentence in enumerate(sentences):
+            try:
+                if sentence['video_id'] in captions:
+                    captions[sentence['video_id']].append(sentence['caption'])
+            except (KeyError, TypeError) as error:
+                raise AnnotationError(
+                    f'{self.companion}, entry {number} of "sentences": it must be an object with '
+                    f'"video_id" and "caption": {sentence!r:.200}'
+                ) from error
         return captions

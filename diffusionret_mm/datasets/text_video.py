@@ -1,8 +1,8 @@
-"""The data set every reader derives from: an item is a video with all its captions."""
+"""The data set every reader derives from: an item is a video with its captions."""
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +14,11 @@ from mmaction.registry import DATASETS
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from diffusionret_mm.datasets.annotation_files import read_list
 from diffusionret_mm.datasets.errors import AnnotationError, VideoReadError
 
 BAD_VIDEO_RULES = ('error', 'skip')
+ITEMS = ('video', 'caption')
 DECODER_PACKAGES = {'decord', 'av', 'cv2'}
 
 
@@ -26,12 +28,17 @@ class TextVideoDataset(BaseDataset):
 
     The JSON file is a list of objects: `video_id` (unique), `video` (path below `data_root`),
     `captions` (non-empty list of non-empty strings) and optionally `group` (clips that a
-    `GroupSampler` keeps in one batch).
+    `GroupSampler` keeps in one batch) and `start` and `end` (seconds: the part of the video that
+    counts; `end` may be null).
 
     Args:
         data_root: folder that paths start from.
         ann_file: annotation file, below `data_root` or absolute.
         pipeline: transforms of an item.
+        item: what a training item is: 'video', or 'caption' (one item for each caption of each
+            video, as published code trains; items of one video share its `video_index`).
+        rows: number of the first entry and of the one behind the last that are used; None is the
+            end, negative numbers count from it: `(-500, None)` are the last 500. None: all.
         captions_per_video: captions that a training item draws, the same number for every video
             (with repetition where it has fewer); None takes all, as evaluation must.
         bad_videos: what a missing or unreadable video is: 'error', or in training 'skip': the next
@@ -44,11 +51,15 @@ class TextVideoDataset(BaseDataset):
         ValueError: if an option is out of range.
     """
 
+    required_keys = ('video_id', 'video', 'captions')
+
     def __init__(
         self,
         data_root: str,
         ann_file: str = '',
         pipeline: Sequence[Mapping[str, Any] | Callable] = (),
+        item: str = 'video',
+        rows: tuple[int | None, int | None] | None = None,
         captions_per_video: int | None = None,
         bad_videos: str = 'error',
         test_mode: bool = False,
@@ -56,11 +67,18 @@ class TextVideoDataset(BaseDataset):
     ) -> None:
         if bad_videos not in BAD_VIDEO_RULES:
             raise ValueError(f'bad_videos must be one of {BAD_VIDEO_RULES}; got {bad_videos!r}.')
-        if test_mode and (bad_videos == 'skip' or captions_per_video is not None):
+        if item not in ITEMS:
+            raise ValueError(f'item must be one of {ITEMS}; got {item!r}.')
+        drawing = captions_per_video is not None or item == 'caption'
+        if test_mode and (bad_videos == 'skip' or drawing):
             raise ValueError(
-                "Evaluation ranks every video and caption: bad_videos='skip' and "
+                "Evaluation ranks every video and caption: bad_videos='skip', item='caption' and "
                 'captions_per_video are for training only.'
             )
+        if item == 'caption' and captions_per_video not in (None, 1):
+            raise ValueError("item='caption' has one caption an item; remove captions_per_video.")
+        self.item = item
+        self.rows = slice(*rows) if rows else slice(None)
         self.captions_per_video = captions_per_video
         self.bad_videos = bad_videos
         # In shared memory, so that loader workers that outlive an epoch see and count them too.
@@ -89,40 +107,40 @@ class TextVideoDataset(BaseDataset):
         Returns:
             Entries with the keys of the JSON format; `video` may be absolute.
         """
-        path = Path(self.ann_file)
-        if not path.is_file():
-            raise FileNotFoundError(
-                f'The annotation file {path} does not exist; set data_root and ann_file of '
-                f'{type(self).__name__} in the config.'
-            )
-        try:
-            entries = json.loads(path.read_text(encoding='utf-8'))
-        except json.JSONDecodeError as error:
-            raise AnnotationError(f'{path} is not valid JSON: {error}') from error
-        if not isinstance(entries, list):
-            raise AnnotationError(f'{path} must hold a JSON list of videos.')
-        return entries
+        return read_list(Path(self.ann_file))
+
+    @property
+    def video_source(self) -> str:
+        """What says where the videos are, for messages: a folder, or a file that lists them."""
+        return self.data_root
+
+    def find_videos(self, entries: list[dict[str, Any]]) -> Sequence[str | Path | None]:
+        """Return where the video of each entry should be, or None if it is not known."""
+        return [os.path.join(self.data_root, entry['video']) for entry in entries]
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read, check and complete the entries."""
-        entries = self.read_entries()
-        if not entries:
-            raise AnnotationError(f'{self.ann_file} lists no video.')
-        data_list = []
+        rows = list(enumerate(self.read_entries()))[self.rows]
+        if not rows:
+            raise AnnotationError(f'{self.ann_file} lists no video in its rows {self.rows}.')
         seen: set[str] = set()
-        for row, entry in enumerate(entries):
-            data_list.append(self._check_entry(row, entry, seen))
-        missing = [entry for entry in data_list if not os.path.isfile(entry['filename'])]
-        if missing:
-            data_list = self._handle_missing(data_list, missing)
-        for index, entry in enumerate(data_list):
+        for row, entry in rows:
+            self._check_entry(row, entry, seen)
+        entries = self._add_files([entry for _, entry in rows])
+        for index, entry in enumerate(entries):
             entry['video_index'] = index
-        return data_list
+        if self.item == 'caption':
+            entries = [
+                dict(entry, captions=[caption])
+                for entry in entries
+                for caption in entry['captions']
+            ]
+        return [dict(entry, item_index=index) for index, entry in enumerate(entries)]
 
     def group_of(self, index: int) -> str:
         """Return the group of an item; an item without one is a group of its own."""
         info = self.get_data_info(index)
-        return info.get('group', info['video_id'])
+        return info.get('group', f'item {info["item_index"]}')
 
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline on an item.
@@ -136,7 +154,7 @@ class TextVideoDataset(BaseDataset):
         for replacement in range(len(self)):
             index = (idx + replacement) % len(self)
             info = self.get_data_info(index)
-            info['item_seed'] = (*self._seed_and_epoch.tolist(), info['video_index'])
+            info['item_seed'] = (*self._seed_and_epoch.tolist(), info['item_index'])
             info['captions_per_video'] = self.captions_per_video
             try:
                 return self.pipeline(info)
@@ -146,35 +164,57 @@ class TextVideoDataset(BaseDataset):
                 self._handle_unreadable(info, error)
         raise VideoReadError(f'No video of {self.ann_file} could be read.')
 
-    def _check_entry(self, row: int, entry: dict[str, Any], seen: set[str]) -> dict[str, Any]:
+    def _check_entry(self, row: int, entry: dict[str, Any], seen: set[str]) -> None:
         where = f'{self.ann_file}, entry {row}'
-        for key in ('video_id', 'video', 'captions'):
+        if not isinstance(entry, dict):
+            raise AnnotationError(f'{where} must be an object: {entry!r:.200}')
+        for key in self.required_keys:
             if not entry.get(key):
                 raise AnnotationError(f'{where}: "{key}" is missing or empty: {entry}')
+        if not isinstance(entry['captions'], list):
+            raise AnnotationError(f'{where}: "captions" must be a list: {entry}')
         if entry['video_id'] in seen:
             raise AnnotationError(f'{where}: video_id {entry["video_id"]!r} occurs twice.')
+        seen.add(entry['video_id'])
         for number, caption in enumerate(entry['captions']):
             if not isinstance(caption, str) or not caption.strip():
                 raise AnnotationError(
                     f'{where}: caption {number} of video {entry["video_id"]!r} is empty; '
                     'remove it from the list, or the video if it has no other caption.'
                 )
-        seen.add(entry['video_id'])
-        return dict(entry, filename=os.path.join(self.data_root, entry['video']))
+        start, end = entry.get('start', 0), entry.get('end')
+        if not _is_span(start, end):
+            raise AnnotationError(
+                f'{where}: video {entry["video_id"]!r} is to be cut from start {start!r} to end '
+                f'{end!r}; both must be seconds, 0 <= start < end, or end null.'
+            )
 
-    def _handle_missing(self, data_list: list[dict], missing: list[dict]) -> list[dict]:
-        names = ', '.join(entry['filename'] for entry in missing[:3])
-        text = f'{len(missing)} of {len(data_list)} videos of {self.ann_file} are missing: {names}'
-        text += ', ...' if len(missing) > 3 else ''
-        if self.bad_videos == 'error':
+    def _add_files(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Add `filename` to the entries; those whose video is missing are refused or left out."""
+        found, missing = [], []
+        for entry, path in zip(entries, self.find_videos(entries), strict=True):
+            if path is not None and os.path.isfile(path):
+                found.append(dict(entry, filename=str(path)))
+            else:
+                missing.append(entry)
+        if missing:
+            self._handle_missing(missing, len(entries))
+        return found
+
+    def _handle_missing(self, missing: list[dict[str, Any]], total: int) -> None:
+        names = ', '.join(entry.get('video', entry['video_id']) for entry in missing[:3])
+        names += ', ...' if len(missing) > 3 else ''
+        text = (
+            f'{len(missing)} of {total} videos of {self.ann_file} are missing: {names} (searched '
+            f'in {self.video_source})'
+        )
+        if self.bad_videos == 'error' or len(missing) == total:
             raise FileNotFoundError(
-                f'{text}. Put them there, correct data_root, or train without them by '
-                "bad_videos='skip' in the training data set."
+                f'{text}. Put them there, correct the folder in the config, or train without them '
+                "by bad_videos='skip' in the training data set."
             )
         print_log(f'{text}; they are left out.', logger='current', level=30)
         self._num_skipped += len(missing)
-        absent = {entry['video_id'] for entry in missing}
-        return [entry for entry in data_list if entry['video_id'] not in absent]
 
     def _handle_unreadable(self, info: dict[str, Any], error: Exception) -> None:
         text = (
@@ -192,6 +232,14 @@ class TextVideoDataset(BaseDataset):
             logger='current',
             level=30,
         )
+
+
+def _is_span(start: Any, end: Any) -> bool:
+    """Whether these are seconds of a video, from start to end; end may be None."""
+    times = [start] if end is None else [start, end]
+    if not all(isinstance(time, int | float) and math.isfinite(time) for time in times):
+        return False
+    return start >= 0 and (end is None or start < end)
 
 
 def _is_read_error(error: Exception) -> bool:

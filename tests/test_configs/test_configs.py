@@ -26,3 +26,31 @@ def test_msrvtt_has_the_published_sizes():
     assert model.backbone.embed_dim == 512
     assert len(model.temporal.transformer.resblocks) == 4
     assert model.generators['t2v'].num_sample_steps == 50
+
+
+LENGTHS = dict(
+    msrvtt=(12, 32), msvd=(12, 32), lsmdc=(12, 32), activitynet=(64, 64), didemo=(64, 64)
+)
+
+
+@pytest.mark.parametrize('name', LENGTHS)
+def test_lengths_reach_every_split_and_the_test_split_chooses_nothing(name):
+    cfg = Config.fromfile(f'configs/diffusionret_{name}.py')
+    loaders = cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader
+    for loader in loaders:
+        steps = {step['type']: step for step in loader.dataset.pipeline}
+        lengths = steps['SampleVideoFrames'].num_frames, steps['TokenizeCaptions'].max_words
+        assert lengths == LENGTHS[name]
+    train, val, test = (loader.dataset for loader in loaders)
+    source = 'split' if name == 'didemo' else 'ann_file'
+    assert val[source] != test[source]
+    assert val[source] != train[source] or (train.rows, val.rows) == ((0, -500), (-500, None))
+
+
+@pytest.mark.parametrize('target', [name for name in LENGTHS if name != 'msrvtt'])
+def test_out_of_domain_is_the_model_of_the_source_on_the_test_split_of_the_target(target):
+    cfg = Config.fromfile(f'configs/ood/msrvtt_to_{target}.py')
+    assert cfg.model == Config.fromfile('configs/diffusionret_msrvtt.py').model
+    own = Config.fromfile(f'configs/diffusionret_{target}.py')
+    assert cfg.test_dataloader == own.test_dataloader
+    assert cfg.train_dataloader is None

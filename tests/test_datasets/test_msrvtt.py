@@ -51,6 +51,38 @@ def test_rows_cut_a_validation_part(root):
     assert parts[1].get_data_info(0)['video_id'] == 'video1'
 
 
+def test_the_official_files_with_their_oddities(official):
+    root = official('msrvtt')
+    dataset = build(root, 'MSRVTT_train.9k.csv')
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    assert [info['video_id'] for info in infos] == [f'video{n}' for n in (4, 2, 7, 0, 5, 9)]
+    assert infos[1]['captions'] == ['un café à Zürich video2', '犬が走る video2']
+    assert infos[1]['filename'] == str(root / 'videos/TrainValVideo/video2.webm')
+    assert dataset.notes == {
+        'repetitions of an id are left out': ['video4'],
+        'empty captions are left out': ['video4'],
+        'videos without a caption are left out': ['video404'],
+    }
+    test = build(root, 'MSRVTT_JSFUSION_test.csv')
+    assert test.get_data_info(2)['captions'] == ['she says "no" and leaves']
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ([], 'must be an object with a list "sentences"'),
+        (dict(sentences={}), 'must be an object with a list "sentences"'),
+        (dict(sentences=[dict(video_id='video0')]), 'entry 0 of "sentences": .*video0'),
+        (dict(sentences=['x']), 'entry 0 of "sentences"'),
+        (dict(sentences=[dict(video_id='video0', caption=3)]), "'video0' has the caption 3"),
+    ],
+)
+def test_wrong_captions_are_named(root, content, message):
+    (root / 'MSRVTT_data.json').write_text(json.dumps(content))
+    with pytest.raises(AnnotationError, match=message):
+        build(root, 'train.csv')
+
+
 def test_missing_and_wrong_files(root):
     with pytest.raises(FileNotFoundError, match='none.csv does not exist'):
         build(root, 'none.csv')

@@ -69,6 +69,7 @@ def test_more_captions_than_there_are_repeat(make):
 BAD_ENTRIES = {
     'caption 1 of video': dict(video_id='a', video='a.mp4', captions=['x', '  ']),
     '"captions" is missing or empty': dict(video_id='a', video='a.mp4', captions=[]),
+    '"captions" must be a list': dict(video_id='a', video='a.mp4', captions='a dog'),
     '"video" is missing or empty': dict(video_id='a', captions=['x']),
 }
 
@@ -77,6 +78,11 @@ BAD_ENTRIES = {
 def test_a_wrong_entry_is_named(make, message):
     with pytest.raises(AnnotationError, match=f'ann.json, entry 0: {message}'):
         make([BAD_ENTRIES[message]])
+
+
+def test_an_entry_of_another_type(make):
+    with pytest.raises(AnnotationError, match="entry 0 must be an object: 'a'"):
+        make(['a'])
 
 
 def test_an_id_twice(make):
@@ -135,8 +141,43 @@ def test_a_mistake_of_the_program_is_never_skipped(make):
         dataset[0]
 
 
+def test_rows_are_a_part_of_the_list(make):
+    parts = [make(rows=rows) for rows in (None, (0, 2), (-1, None))]
+    ids = [[part.get_data_info(i)['video_id'] for i in range(len(part))] for part in parts]
+    assert ids == [['a', 'b', 'c'], ['a', 'b'], ['c']]
+    assert parts[2].get_data_info(0)['video_index'] == 0
+    with pytest.raises(AnnotationError, match='lists no video in its rows'):
+        make(rows=(3, None))
+
+
+def test_an_item_can_be_a_caption(make):
+    dataset = make(item='caption', captions_per_video=1)
+    items = [dataset[index] for index in range(len(dataset))]
+    assert [item['data_samples'].captions[0] for item in items] == [
+        f'{number} {name}' for name in 'abc' for number in ('one', 'two')
+    ]
+    assert [item['data_samples'].video_index for item in items] == [0, 0, 1, 1, 2, 2]
+    assert len({dataset.group_of(index) for index in range(6)}) == 6
+    seeds = make(item='caption', pipeline=[lambda results: results['item_seed']])
+    assert len({seeds[index] for index in range(6)}) == 6
+    with pytest.raises(ValueError, match="item='caption' has one caption an item"):
+        make(item='caption', captions_per_video=2)
+    with pytest.raises(ValueError, match='item must be one of'):
+        make(item='text')
+
+
+def test_a_part_of_a_video(make):
+    entry = dict(video_id='a', video='a.mp4', captions=['x'])
+    info = make([dict(entry, start=0.5, end=1)]).get_data_info(0)
+    assert (info['start'], info['end']) == (0.5, 1)
+    assert make([dict(entry, start=0, end=None)]).get_data_info(0)['end'] is None
+    for span in (dict(start=-1), dict(start=2, end=2), dict(end='3'), dict(end=float('nan'))):
+        with pytest.raises(AnnotationError, match="entry 0: video 'a' is to be cut from"):
+            make([dict(entry, **span)])
+
+
 def test_evaluation_neither_skips_nor_draws(make):
-    for option in (dict(bad_videos='skip'), dict(captions_per_video=1)):
+    for option in (dict(bad_videos='skip'), dict(captions_per_video=1), dict(item='caption')):
         with pytest.raises(ValueError, match='for training only'):
             make(test_mode=True, **option)
     with pytest.raises(ValueError, match='bad_videos must be one of'):

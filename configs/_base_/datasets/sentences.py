@@ -1,0 +1,47 @@
+# What data sets of short videos with sentences share: 12 frames, 32 words, and the loaders.
+num_frames = 12
+max_words = 32
+image_size = 224
+
+text_and_pack = [
+    dict(type='TokenizeCaptions', max_words=max_words),
+    dict(type='PackTextVideoInputs'),
+]
+train_pipeline = [
+    dict(type='DecordInit'),
+    dict(type='SampleVideoFrames', num_frames=num_frames, rule='random'),
+    dict(type='DecordDecode'),
+    dict(type='CLIPResizeCrop', size=image_size),
+    *text_and_pack,
+]
+test_pipeline = [
+    dict(type='DecordInit'),
+    dict(type='SampleVideoFrames', num_frames=num_frames),
+    dict(type='DecordDecode'),
+    dict(type='CLIPResizeCrop', size=image_size),
+    *text_and_pack,
+]
+
+train_dataloader = dict(
+    batch_size=128,
+    num_workers=8,
+    persistent_workers=True,
+    pin_memory=True,
+    drop_last=True,
+    sampler=dict(type='GroupSampler', shuffle=True),
+    dataset=dict(captions_per_video=1, pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    batch_size=32,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(pipeline=test_pipeline, test_mode=True),
+)
+test_dataloader = dict(
+    batch_size=32,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(pipeline=test_pipeline, test_mode=True),
+)

@@ -1,0 +1,8 @@
+# DiffusionRet on ActivityNet Captions: ViT-B/32, 64 frames, 64 words, global batch 128.
+# On n GPUs: --cfg-options train_dataloader.batch_size=$((128 / n))
+_base_ = [
+    './_base_/models/diffusionret_vit-b32.py',
+    './_base_/datasets/activitynet.py',
+    './_base_/schedules/two_stage.py',
+    './_base_/default_runtime.py',
+]

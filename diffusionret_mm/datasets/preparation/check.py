@@ -1,0 +1,99 @@
+"""Check a data set: are its files there, readable and as many as published?"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffusionret_mm.datasets.manifest import Manifest, VideoRecord, sha256_of
+from diffusionret_mm.datasets.preparation.contents import Contents, find_videos, read_contents
+from diffusionret_mm.datasets.preparation.probing import journal_of, probe_videos
+from diffusionret_mm.datasets.preparation.splits import SPLITS
+from diffusionret_mm.datasets.video_files import VideoFiles
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What a check found.
+
+    Attributes:
+        dataset: name of the data set.
+        contents: its splits.
+        manifest: what was written; None if only annotation files were checked.
+        num_probed: number of videos that were opened, the others being known.
+        ambiguous: names that several files have, with these files; the first one is used.
+    """
+
+    dataset: str
+    contents: list[Contents]
+    manifest: Manifest | None = None
+    num_probed: int = 0
+    ambiguous: Mapping[str, list[Path]] | None = None
+
+    def records(self, content: Contents) -> list[VideoRecord]:
+        """Return what is known of the videos that a split needs."""
+        return [self.manifest.videos[video_id] for video_id in content.needed]
+
+    @property
+    def bad_test_videos(self) -> list[str]:
+        """Test videos that are missing or unreadable; none if no videos were checked."""
+        if self.manifest is None:
+            return []
+        tests = [content for content in self.contents if content.split.is_test]
+        needed = dict.fromkeys(video_id for content in tests for video_id in content.needed)
+        return [video_id for video_id in needed if self.manifest.videos[video_id].status != 'ok']
+
+
+def check_dataset(
+    dataset: str,
+    annotations: Path,
+    videos: Path | None = None,
+    manifest: Path | None = None,
+    workers: int | None = None,
+) -> Preparation:
+    """Read the annotation files that are there, probe the videos and write the manifest.
+
+    Args:
+        dataset: one of `SPLITS`.
+        annotations: folder of the annotation files.
+        videos: folder of the videos; None: only annotation files are checked, nothing is written.
+        manifest: file to write; needed with `videos`.
+        workers: number of processes; None: one per CPU core.
+
+    Raises:
+        FileNotFoundError: if a folder is missing, or all annotation files are.
+        AnnotationError: if an annotation file is wrong; it names the place.
+        RuntimeError: if the same manifest is being written by another process.
+    """
+    if not annotations.is_dir():
+        raise FileNotFoundError(f'The annotation folder {annotations} does not exist.')
+    contents = [read_contents(split, annotations) for split in SPLITS[dataset]]
+    if not any(content.ids for content in contents):
+        names = ', '.join(content.missing_file for content in contents)
+        raise FileNotFoundError(f'None of the annotation files is in {annotations}: {names}.')
+    if videos is None:
+        return Preparation(dataset, contents)
+    folder = videos.absolute()
+    files = find_videos(contents, folder)
+    with _locked(manifest):
+        records, num_probed = probe_videos(files, folder, manifest, workers)
+        paths = dict.fromkeys(path for content in contents for path in content.files)
+        result = Manifest(dataset, folder, {path.name: sha256_of(path) for path in paths}, records)
+        result.save(manifest)
+        journal_of(manifest).unlink(missing_ok=True)
+    return Preparation(dataset, contents, result, num_probed, VideoFiles(folder).duplicates)
+
+
+@contextmanager
+def _locked(manifest: Path) -> Iterator[None]:
+    """Let one process at a time write a manifest."""
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    with manifest.with_name(f'.{manifest.name}.lock').open('w') as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RuntimeError(f'Another process is preparing {manifest}; wait for it.') from error
+        yield

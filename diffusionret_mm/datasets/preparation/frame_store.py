@@ -1,0 +1,207 @@
+"""Store the sampled frames of every video once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmaction.registry import TRANSFORMS
+from mmengine.dataset import Compose
+
+from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.datasets.preparation.check import Preparation
+from diffusionret_mm.datasets.preparation.parallel import run_in_parallel
+from diffusionret_mm.datasets.transforms.stored_frames import (
+    FORMAT_VERSION,
+    FRAMES_FILE,
+    INDEX_FILE,
+    fingerprint_of,
+    read_index,
+    settings_of,
+    version_of,
+)
+from diffusionret_mm.evaluation.report import open_atomically
+
+Transforms = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A video and its place in the file."""
+
+    video_id: str
+    filename: str
+    start: float
+    end: float | None
+    slot: int
+
+
+def frame_transforms(num_frames: int, size: int, **options: str) -> list[dict[str, Any]]:
+    """Return the transforms that `--frames` stands for.
+
+    Args:
+        num_frames: of `SampleVideoFrames`.
+        size: of `CLIPResizeCrop`.
+        **options: others of `SampleVideoFrames`, such as its rule.
+    """
+    sample = dict(type='SampleVideoFrames', num_frames=num_frames, **options)
+    return [dict(type='DecodeVideo', sample=sample), dict(type='CLIPResizeCrop', size=size)]
+
+
+def store_frames(
+    preparation: Preparation, store: Path, transforms: Transforms, workers: int | None = None
+) -> str:
+    """Run transforms on every readable video, and store the frames for `LoadStoredFrames`.
+
+    The frames lie uncompressed in one file, a slot of equal size for each video; of a video with
+    fewer frames the rest stays a hole, which takes no space. The folder is complete once its index
+    is there. A run that was killed continues; nothing is done if the store is there already.
+
+    Args:
+        preparation: the data set, its videos checked.
+        store: folder to write.
+        transforms: from opening a video to frames of equal size; none may draw at random.
+        workers: number of processes; None: one per CPU core.
+
+    Returns:
+        What was stored, as a sentence.
+
+    Raises:
+        ValueError: if a transform draws at random, or frames differ in size.
+        OSError: if the disk is too small.
+    """
+    settings = settings_of(transforms)
+    tasks = _tasks(preparation)
+    if not tasks:
+        return 'No video is readable: no frames were stored.'
+    versions = {task.video_id: version_of(task.filename, vars(task)) for task in tasks}
+    fingerprint = fingerprint_of([FORMAT_VERSION, settings, versions])
+    if (store / INDEX_FILE).is_file() and read_index(store)['fingerprint'] == fingerprint:
+        return f'The frames of {len(tasks):,} videos are in {store} already.'
+    journal, partial_file = store / '.journal', store / f'.{FRAMES_FILE}.partial'
+    counts, failed = _start(journal, partial_file, fingerprint, tasks, transforms)
+    todo = [task for task in tasks if task.video_id not in counts | failed]
+    work = partial(_store_one, str(partial_file), json.dumps(list(transforms)))
+    with journal.open('a', encoding='utf-8') as file:
+        for task, count, error in run_in_parallel(work, todo, workers, 'storing frames'):
+            file.write(json.dumps([task.video_id, count, error]) + '\n')
+            file.flush()
+            counts |= {} if error else {task.video_id: count}
+            failed |= {task.video_id: error} if error else {}
+    videos = {
+        task.video_id: dict(slot=task.slot, count=counts[task.video_id], **versions[task.video_id])
+        for task in tasks
+        if task.video_id in counts
+    }
+    (store / INDEX_FILE).unlink(missing_ok=True)  # never an index beside the frames of another
+    partial_file.replace(store / FRAMES_FILE)
+    index = dict(fingerprint=fingerprint, transforms=settings, videos=videos, failed=failed)
+    with open_atomically(store / INDEX_FILE) as file:
+        file.write(json.dumps(dict(format_version=FORMAT_VERSION, **index)).encode())
+    journal.unlink()
+    return _summary(store, counts, failed)
+
+
+def _tasks(preparation: Preparation) -> list[_Task]:
+    """The readable videos that have captions."""
+    spans = {
+        entry['video_id']: (entry.get('start') or 0.0, entry.get('end'))
+        for content in preparation.contents
+        for entry in content.entries
+    }
+    paths = {video_id: preparation.manifest.video_path(video_id) for video_id in spans}
+    found = [video_id for video_id in spans if paths[video_id] is not None]
+    return [
+        _Task(video_id, str(paths[video_id]), *spans[video_id], slot)
+        for slot, video_id in enumerate(found)
+    ]
+
+
+def _start(
+    journal: Path, frames: Path, fingerprint: str, tasks: list[_Task], transforms: Transforms
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Return what an earlier run has done; if it was for other frames, start anew."""
+    if journal.is_file() and frames.is_file():
+        first, *lines = journal.read_text(encoding='utf-8').splitlines() or ['']
+        if first == fingerprint:
+            print(f'{len(lines):,} videos are stored from an earlier run.')
+            return _read_journal(lines)
+    frames.parent.mkdir(parents=True, exist_ok=True)
+    shape = (len(tasks), *_slot_shape(tasks, transforms))
+    size = int(np.prod(shape))
+    print(f'The frames take up to {size / 1e9:.2f} GB in {frames.parent}.')
+    frames.unlink(missing_ok=True)
+    free = shutil.disk_usage(frames.parent).free
+    if free < size:
+        raise OSError(
+            f'{frames.parent} has {free / 1e9:.2f} GB left; the frames need {size / 1e9:.2f} GB. '
+            'Give another folder with --out, fewer frames or a smaller size.'
+        )
+    np.lib.format.open_memmap(frames, mode='w+', dtype=np.uint8, shape=shape)
+    journal.write_text(fingerprint + '\n', encoding='utf-8')
+    return {}, {}
+
+
+def _read_journal(lines: list[str]) -> tuple[dict[str, int], dict[str, str]]:
+    counts, failed = {}, {}
+    for line in lines:
+        try:
+            video_id, count, error = json.loads(line)
+        except ValueError:  # the last line of a killed run
+            continue
+        if error:
+            failed[video_id] = error
+        else:
+            counts[video_id] = count
+    return counts, failed
+
+
+def _slot_shape(tasks: list[_Task], transforms: Transforms) -> tuple[int, ...]:
+    """Shape [F, H, W, 3] of the frames of a video, from the first that can be read."""
+    error: VideoReadError | None = None
+    for task in tasks:
+        try:
+            results = _run(json.dumps(list(transforms)), task)
+            return results['num_frames'], *results['imgs'][0].shape
+        except VideoReadError as caught:
+            error = caught
+    raise VideoReadError(f'None of {len(tasks)} videos can be read. {error}')
+
+
+def _store_one(frames: str, transforms: str, task: _Task) -> int:
+    """Write the frames of a video into its slot, and return how many there are."""
+    images = np.stack(_run(transforms, task)['imgs'])
+    target = np.load(frames, mmap_mode='r+')
+    if images.shape[1:] != target.shape[2:]:
+        raise ValueError(
+            f'The frames of {task.filename} have the shape {images.shape[1:]}, those of others '
+            f'{target.shape[2:]}; the transforms must bring all to one size.'
+        )
+    target[task.slot, : len(images)] = images
+    return len(images)
+
+
+def _run(transforms: str, task: _Task) -> dict[str, Any]:
+    results = {key: value for key, value in vars(task).items() if key != 'slot'}
+    return _build(transforms)(results)
+
+
+@lru_cache(maxsize=1)
+def _build(transforms: str) -> Compose:
+    return Compose([TRANSFORMS.build(transform) for transform in json.loads(transforms)])
+
+
+def _summary(store: Path, counts: Mapping[str, int], failed: Mapping[str, str]) -> str:
+    megabytes = (store / FRAMES_FILE).stat().st_blocks * 512 / 1e6  # holes do not count
+    lines = [
+        f'{sum(counts.values()):,} frames of {len(counts):,} videos are in {store} '
+        f'({megabytes:,.1f} MB).'
+    ]
+    lines += [f'{video_id} could not be read: {error}' for video_id, error in failed.items()]
+    return '\n'.join(lines)

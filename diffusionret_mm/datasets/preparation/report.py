@@ -1,0 +1,140 @@
+"""What a check found, as text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from diffusionret_mm.datasets.preparation.check import Preparation
+from diffusionret_mm.datasets.preparation.contents import Contents, shared_videos
+
+VIDEO_COLUMNS = ('found', 'missing', 'unreadable', 'broken tail')
+NUM_EXAMPLES = 3
+
+
+def format_report(preparation: Preparation) -> str:
+    """Return a table of the splits and what is odd about them.
+
+    Args:
+        preparation: what a check found.
+    """
+    columns = ['split', 'listed', 'no caption', 'videos', 'published', 'captions', 'distinct']
+    if preparation.manifest is not None:
+        columns += VIDEO_COLUMNS
+    rows = [columns, *(_row(preparation, content) for content in preparation.contents)]
+    lines = [f'{preparation.dataset}: what the annotation files list', *format_table(rows), '']
+    lines += _file_remarks(preparation)
+    for content in preparation.contents:
+        lines += [f'{content.split.name}: {remark}' for remark in _remarks(preparation, content)]
+    return '\n'.join([*lines, *_duplicate_remarks(preparation)])
+
+
+def format_table(rows: Sequence[Sequence[str | int]]) -> list[str]:
+    """Return the lines of a table, the first column to the left and the others to the right.
+
+    Args:
+        rows: the header and the other rows.
+    """
+    texts = [[f'{cell:,}' if isinstance(cell, int) else cell for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    lines = []
+    for row in texts:
+        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append('  '.join([row[0].ljust(widths[0]), *cells[1:]]))
+    lines.insert(1, '-' * len(lines[0]))
+    return lines
+
+
+def shorten(names: Sequence[str]) -> str:
+    """Return the first few names and how many more there are.
+
+    Args:
+        names: names.
+    """
+    more = len(names) - NUM_EXAMPLES
+    return ', '.join(names[:NUM_EXAMPLES]) + (f' and {more:,} more' if more > 0 else '')
+
+
+def _row(preparation: Preparation, content: Contents) -> list[str | int]:
+    split = content.split
+    published = '-' if split.videos is None else split.videos
+    if not content.ids:
+        blanks = 2 + (len(VIDEO_COLUMNS) if preparation.manifest else 0)
+        return [split.name, 'no file', '-', '-', published, *['-'] * blanks]
+    row: list[str | int] = [split.name, len(content.ids)]
+    if content.entries:
+        captions = content.captions
+        row += [len(content.ids) - len(content.entries), len(content.entries), published]
+        row += [len(captions), len(set(captions))]
+    else:
+        row += ['?', len(content.ids), published, '?', '?']
+    if preparation.manifest is not None:
+        records = preparation.records(content)
+        status = Counter(record.status for record in records)
+        tails = sum(record.status == 'ok' and bool(record.reason) for record in records)
+        row += [len(records) - status['missing'], status['missing'], status['unreadable'], tails]
+    return row
+
+
+def _file_remarks(preparation: Preparation) -> Iterator[str]:
+    for content in preparation.contents:
+        if not content.ids:
+            yield f'{content.split.name}: {content.missing_file} is not there.'
+        elif content.missing_file:
+            yield (
+                f'{content.split.name}: {content.missing_file} is not there, so its captions are '
+                'unknown.'
+            )
+    if preparation.manifest is None:
+        yield 'No folder of videos was given: only the annotation files were checked.'
+
+
+def _remarks(preparation: Preparation, content: Contents) -> Iterator[str]:
+    yield from _count_remarks(content)
+    for what, ids in content.notes.items():
+        yield f'{len(ids):,} {what}: {shorten(ids)}'
+    listed_only = sorted(set(content.ids) - set(content.needed))
+    if listed_only:
+        yield f'{len(listed_only):,} listed videos have no caption: {shorten(listed_only)}'
+    if preparation.manifest is None:
+        return
+    videos = {video_id: preparation.manifest.videos[video_id] for video_id in content.needed}
+    missing = [video_id for video_id, record in videos.items() if record.status == 'missing']
+    if missing:
+        yield f'{len(missing):,} videos are missing: {shorten(missing)}'
+    for video_id, record in videos.items():
+        if record.status == 'unreadable':
+            yield f'{record.path} ({video_id}) is unreadable: {record.reason}'
+        elif record.status == 'ok' and record.reason:
+            yield f'{record.path} ({video_id}) is readable, but {record.reason}'
+
+
+def _count_remarks(content: Contents) -> Iterator[str]:
+    split, found = content.split, len(content.needed)
+    if found and split.videos not in (None, found):
+        why = split.explanations.get(found, 'Are the files complete, and those of this split?')
+        yield f'{found:,} videos, where {split.videos:,} are published. {why}'
+    if content.entries:
+        captions = content.captions
+        if split.captions not in (None, len(captions)):
+            yield f'{len(captions):,} captions, where {split.captions:,} are published.'
+        if split.distinct not in (None, len(set(captions))):
+            yield (
+                f'{len(set(captions)):,} distinct captions, where {split.distinct:,} are published.'
+            )
+
+
+def _duplicate_remarks(preparation: Preparation) -> Iterator[str]:
+    pairs = shared_videos(preparation.contents)
+    if not any(ids for _, _, ids, _ in pairs):
+        yield 'No video is in two splits.'
+    for one, other, ids, captions in pairs:
+        if ids:
+            yield f'{len(ids):,} videos are in {one} and in {other}: {shorten(ids)}'
+        if captions:
+            yield (
+                f'{len(captions):,} captions are in {one} and in {other}, word for word: '
+                f'{shorten([repr(caption[:60]) for caption in captions])}'
+            )
+    for name, paths in (preparation.ambiguous or {}).items():
+        yield f'{len(paths)} files are called {name}; {paths[0]} is used.'

@@ -1,0 +1,39 @@
+import pytest
+from mmaction.registry import DATASETS
+
+from diffusionret_mm.datasets.errors import AnnotationError
+from diffusionret_mm.datasets.lsmdc import BROKEN_CLIPS
+
+TIMES = '1\t2\t1\t2'
+
+
+def build(root, ann_file):
+    return DATASETS.build(dict(type='LSMDCDataset', data_root=str(root), ann_file=ann_file))
+
+
+def test_the_official_files_with_their_oddities(official):
+    root = official('lsmdc')
+    dataset = build(root, 'LSMDC16_annos_training.csv')
+    assert len(dataset) == 4
+    info = dataset.get_data_info(0)
+    clip = '0001_American_Beauty_00.00.51.926-00.00.54.129'
+    assert info['video_id'] == clip
+    assert info['captions'] == [f'"SOMEONE, says: café {clip}', 'He nods.']
+    assert info['filename'] == str(root / f'videos/0001_American_Beauty/{clip}.avi')
+    assert dataset.notes == {'clips known as broken are left out': sorted(BROKEN_CLIPS)[:1]}
+    assert len(build(root, 'LSMDC16_annos_val.csv')) == 2
+    assert len(build(root, 'LSMDC16_challenge_1000_publictect.csv')) == 3
+
+
+@pytest.mark.parametrize(
+    ('row', 'message'),
+    [
+        (f'a\t{TIMES}', 'line 2: 5 fields .* the 6 fields clip id'),
+        (f'a\t{TIMES}\tHe\tnods.', 'line 2: 7 fields'),
+        (f'\t{TIMES}\tHe nods.', 'line 2: 6 fields'),
+    ],
+)
+def test_a_wrong_row_is_named(tmp_path, row, message):
+    (tmp_path / 'wrong.csv').write_text(f'b\t{TIMES}\tShe nods.\n{row}\n')
+    with pytest.raises(AnnotationError, match=rf'wrong\.csv, {message}'):
+        build(tmp_path, 'wrong.csv')

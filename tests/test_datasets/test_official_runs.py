@@ -1,0 +1,137 @@
+"""Every public data set through its own config: official files, two iterations, an evaluation."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from diffusionret_mm.apis import test_retriever as evaluate
+from diffusionret_mm.apis import train_retriever
+
+TINY_MODEL = {
+    'model.backbone.pretrained': None,
+    'model.backbone.freeze_patch_embedding': False,
+    'model.backbone.arch': dict(
+        _delete_=True,  # the config names an architecture
+        embed_dim=64,
+        quick_gelu=True,
+        vision_cfg=dict(image_size=32, patch_size=16, width=64, layers=1, head_width=64),
+        text_cfg=dict(context_length=77, width=64, heads=1, layers=1),
+    ),
+    'model.temporal.width': 64,
+    'model.temporal.num_layers': 1,
+    'model.similarity.width': 64,
+    'model.generator.denoiser.width': 64,
+    'model.generator.num_sample_steps': 5,
+}
+SHORT_RUN = {
+    'train_cfg.max_epochs': 2,
+    'train_cfg.val_interval': 1,
+    'custom_hooks.0.begin': 1,
+    'train_dataloader.batch_size': 4,
+    'train_dataloader.pin_memory': False,
+}
+SIZES = dict(msrvtt=(3, 3), msvd=(3, 6), lsmdc=(3, 3), activitynet=(3, 3), didemo=(3, 3))
+
+
+def load(path, root, work_dir, **options):
+    """Read a config with paths, a tiny backbone and the sizes of a short run."""
+    cfg = Config.fromfile(path)
+    for split in ('train', 'val', 'test'):
+        loader = f'{split}_dataloader'
+        if cfg[loader] is not None:
+            options[f'{loader}.dataset.data_root'] = str(root)
+            options[f'{loader}.dataset.pipeline.3.size'] = 32
+            options |= {f'{loader}.num_workers': 0, f'{loader}.persistent_workers': False}
+    cfg.merge_from_dict(copy.deepcopy(TINY_MODEL) | options)  # merging takes _delete_ away
+    cfg.work_dir = str(work_dir)
+    return cfg
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        yield
+
+
+def held_out(name):
+    """The last two training videos, where the config takes the last 500."""
+    if name not in ('msrvtt', 'activitynet'):
+        return {}
+    return {
+        'train_dataloader.dataset.rows': (0, -2),
+        'val_dataloader.dataset.rows': (-2, None),
+    }
+
+
+@pytest.mark.parametrize('name', SIZES)
+def test_a_config_trains_and_evaluates(name, official, tmp_path):
+    options = SHORT_RUN | held_out(name)
+    cfg = load(f'configs/diffusionret_{name}.py', official(name), tmp_path / 'run', **options)
+    metrics = train_retriever(cfg)
+    assert metrics == json.loads((tmp_path / 'run/metrics.json').read_text())
+    assert 0 <= metrics['discrimination/t2v/R@1'] <= metrics['t2v/R@5'] <= 100
+    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
+    videos, texts = SIZES[name]
+    assert f'{texts} texts, {videos} videos' in log
+    assert 'choose_on_test:' not in log
+
+
+def test_the_published_choice_on_test_says_so(official, tmp_path):
+    root = official('msrvtt')
+    options = SHORT_RUN | {'choose_on_test': True, 'train_dataloader.batch_size': 6}
+    cfg = load('configs/diffusionret_msrvtt.py', root, tmp_path / 'run', **options)
+    train_retriever(cfg)
+    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
+    assert 'WARNING - choose_on_test: the best checkpoint is chosen on the test split' in log
+    assert log.count('3 texts, 3 videos') == 3  # two validations and the test
+    assert 'Epoch(train) [1][1/1]' in log  # all six videos
+
+
+def test_one_checkpoint_on_the_other_data_sets(official, tmp_path):
+    root = official('msrvtt')
+    options = SHORT_RUN | held_out('msrvtt')
+    cfg = load('configs/diffusionret_msrvtt.py', root, tmp_path / 'run', **options)
+    train_retriever(cfg)
+    checkpoint = str(next((tmp_path / 'run').glob('best_*_epoch_2.pth')))
+    for target in ('activitynet', 'didemo', 'lsmdc', 'msvd'):
+        path = f'configs/ood/msrvtt_to_{target}.py'
+        cfg = load(path, official(target), tmp_path / target)
+        metrics = evaluate(cfg, checkpoint, out=str(tmp_path / 'metrics.json'))
+        assert metrics == json.loads((tmp_path / 'metrics.json').read_text())
+        videos, texts = SIZES[target]
+        log = next((tmp_path / target).glob('*/*.log')).read_text()
+        assert f'{texts} texts, {videos} videos' in log
+
+
+def test_a_shapes_checkpoint_on_another_data_set_by_a_config_of_one_s_own(official, tmp_path):
+    """Any other pair: the model of the source and the data set of the target."""
+    scenes = dict(train=4, val=2, test=2)
+    cfg = Config.fromfile('configs/diffusionret_shapes.py')
+    options = {f'{split}_dataloader.dataset.num_scenes': scenes for split in scenes}
+    options |= {f'{split}_dataloader.dataset.data_root': str(tmp_path / 's') for split in scenes}
+    options |= {'train_cfg.max_epochs': 2, 'custom_hooks.0.begin': 1, 'train_cfg.val_interval': 1}
+    options |= {'train_dataloader.batch_size': 6, 'model.generator.num_sample_steps': 5}
+    cfg.merge_from_dict(options)
+    cfg.work_dir = str(tmp_path / 'run')
+    train_retriever(cfg)
+
+    text = Path('configs/ood/msrvtt_to_msvd.py').read_text()
+    text = text.replace('diffusionret_vit-b32', 'diffusionret_tiny')
+    path = tmp_path / 'shapes_to_msvd.py'
+    path.write_text(text.replace('../_base_', str(Path('configs/_base_').resolve())))
+    cfg = Config.fromfile(path)
+    cfg.work_dir = str(tmp_path / 'ood')
+    cfg.merge_from_dict(
+        {
+            'test_dataloader.num_workers': 0,
+            'test_dataloader.persistent_workers': False,
+            'test_dataloader.dataset.data_root': str(official('msvd')),
+            'test_dataloader.dataset.pipeline.3.size': 64,
+        }
+    )
+    best = next((tmp_path / 'run').glob('best_*_epoch_2.pth'))
+    assert evaluate(cfg, str(best), out=None)['t2v/R@5'] == 100

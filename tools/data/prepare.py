@@ -1,0 +1,99 @@
+"""Check a data set and write its manifest, so that training finds what it needs.
+
+`python tools/data/prepare.py msrvtt --annotations data/msrvtt --videos data/msrvtt/videos`
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmengine.logging import MMLogger
+
+from diffusionret_mm.datasets.errors import AnnotationError
+from diffusionret_mm.datasets.preparation import (
+    SPLITS,
+    Preparation,
+    check_dataset,
+    compress_videos,
+    frame_transforms,
+    store_frames,
+)
+from diffusionret_mm.datasets.preparation.report import format_report, shorten
+
+MANIFEST = 'manifest.json'
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line.
+
+    Returns:
+        The options.
+    """
+    parser = argparse.ArgumentParser(
+        description='Check a data set and write its manifest. A run that was killed continues.',
+        epilog='Exit status: 0; 1 if a test video is missing or unreadable; 2 if an input is bad.',
+    )
+    parser.add_argument('dataset', choices=SPLITS, help='json: train.json, val.json, test.json')
+    parser.add_argument('--annotations', type=Path, required=True, help='folder of their files')
+    parser.add_argument('--videos', type=Path, help='folder of the videos (default: none checked)')
+    parser.add_argument('--out', type=Path, help='folder to write into (default: --annotations)')
+    parser.add_argument('--workers', type=int, help='processes (default: one per CPU core)')
+    parser.add_argument(
+        '--allow-missing', action='store_true', help='exit with 0 also if test videos are bad'
+    )
+    parser.add_argument(
+        '--compress', action='store_true', help='encode to a short side of 224 at 3 frames/s'
+    )
+    parser.add_argument('--frames', type=int, metavar='N', help='store N frames of each video')
+    parser.add_argument('--rule', help='with --frames: of SampleVideoFrames')
+    parser.add_argument('--size', type=int, default=224, help='with --frames: of CLIPResizeCrop')
+    args = parser.parse_args()
+    if args.videos is None and (args.compress or args.frames is not None):
+        parser.error('--compress and --frames need --videos')
+    return args
+
+
+def main() -> int:
+    """Do what the command line asks for.
+
+    Returns:
+        The exit status.
+    """
+    args = parse_args()
+    MMLogger.get_instance('prepare', log_level='ERROR')  # the report repeats the readers' warnings
+    out = args.out or args.annotations
+    try:
+        preparation = check_dataset(
+            args.dataset, args.annotations, args.videos, out / MANIFEST, args.workers
+        )
+        print(format_report(preparation))
+        if preparation.manifest is not None:
+            print(f'{preparation.num_probed:,} videos were opened; {out / MANIFEST} is written.')
+        if args.compress:
+            print(compress_videos(preparation.manifest, out, args.workers))
+        if args.frames is not None:
+            print(_store_frames(preparation, out, args))
+    except (AnnotationError, OSError, RuntimeError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return _exit_status(preparation, args.allow_missing)
+
+
+def _store_frames(preparation: Preparation, out: Path, args: argparse.Namespace) -> str:
+    options = {} if args.rule is None else dict(rule=args.rule)
+    name = '_'.join(['frames', str(args.frames), *options.values(), str(args.size)])
+    transforms = frame_transforms(args.frames, args.size, **options)
+    return store_frames(preparation, out / name, transforms, args.workers)
+
+
+def _exit_status(preparation: Preparation, allow_missing: bool) -> int:
+    bad = preparation.bad_test_videos
+    if bad:
+        print(f'{len(bad):,} test videos are missing or unreadable: {shorten(bad)}')
+    return int(bool(bad) and not allow_missing)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
