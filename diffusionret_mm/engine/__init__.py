@@ -1,6 +1,6 @@
 """Loops, hooks, optimizer and schedule for mmengine's runner."""
 
-from diffusionret_mm.engine.hooks import StageSwitchHook
+from diffusionret_mm.engine.hooks import StageSwitchHook, ValidateAtStartHook
 from diffusionret_mm.engine.loops import TextVideoTestLoop, TextVideoValLoop
 from diffusionret_mm.engine.optim_constructor import RoleOptimWrapperConstructor
 from diffusionret_mm.engine.optimizers import BertAdam
@@ -12,5 +12,6 @@ __all__ = [
     'StageSwitchHook',
     'TextVideoTestLoop',
     'TextVideoValLoop',
+    'ValidateAtStartHook',
     'WarmupCosineLR',
 ]

@@ -91,6 +91,8 @@ def evaluate_ranking(
     if grouping == 'published' and several:
         t2v, v2t, video_of_text = off_by_one(t2v, v2t, video_of_text)
     text_ranks = query_ranks(t2v, video_of_text)
+    if grouping == 'published':
+        v2t, video_of_text = _without_captionless(v2t, video_of_text)
     video_ranks = grouped_query_ranks(v2t, video_of_text)
     if not (several and ties == 'published'):
         text_ranks = text_ranks.resolve(ties)
@@ -124,3 +126,12 @@ def off_by_one(t2v: Tensor, v2t: Tensor, video_of_text: Tensor) -> tuple[Tensor,
     if (video_of_text.diff() < 0).any():
         raise ValueError("grouping='published' needs the texts grouped by video, in their order")
     return t2v[:-1], v2t[:, :-1], video_of_text[1:]
+
+
+def _without_captionless(v2t: Tensor, video_of_text: Tensor) -> tuple[Tensor, Tensor]:
+    """Leave out videos without a caption, as the published ranks leave out their -inf scores.
+
+    The wrong grouping takes the only caption of a first video away.
+    """
+    captioned, video_of_text = video_of_text.unique(return_inverse=True)
+    return v2t[captioned], video_of_text

@@ -91,6 +91,17 @@ def test_the_published_choice_on_test_says_so(official, tmp_path):
     assert 'Epoch(train) [1][1/1]' in log  # all six videos
 
 
+def test_the_published_protocol(official, tmp_path):
+    """BertAdam, whole seconds by OpenCV, an item a caption, validation before each stage."""
+    path = 'configs/published/diffusionret_msvd.py'
+    cfg = load(path, official('msvd'), tmp_path / 'run', **SHORT_RUN)
+    metrics = train_retriever(cfg)
+    assert 0 <= metrics['t2v/R@1'] <= 100
+    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
+    assert 'choose_on_test:' in log
+    assert 'lr 1e-07, weight decay 0.2' in log
+
+
 def test_one_checkpoint_on_the_other_data_sets(official, tmp_path):
     root = official('msrvtt')
     options = SHORT_RUN | held_out('msrvtt')

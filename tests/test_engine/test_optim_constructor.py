@@ -33,3 +33,14 @@ def test_frozen_parameters_are_left_out(tiny_model):
     tiny_model.requires_grad_(False)
     with pytest.raises(ValueError, match='All parameters of DiffusionRet are frozen'):
         build(tiny_model)
+
+
+def test_published_decay_spares_biases_alone(tiny_model):
+    tiny_model.set_stage('discrimination')
+    groups = build(tiny_model, decay='all_but_biases').optimizer.param_groups
+    spared = {id(p) for group in groups if not group['weight_decay'] for p in group['params']}
+    for name, parameter in tiny_model.named_parameters():
+        if parameter.requires_grad:
+            assert (id(parameter) in spared) == ('bias' in name), name
+    with pytest.raises(ValueError, match='decay must be one of'):
+        build(tiny_model, decay='some')

@@ -130,3 +130,22 @@ def test_a_model_without_stages(make_cfg, tiny_model_cfg):
 def test_a_missing_checkpoint(make_cfg):
     with pytest.raises(FileNotFoundError, match=r'none\.pth'):
         evaluate(make_cfg(), 'none.pth', out=None)
+
+
+def test_validation_at_the_start_of_each_stage(make_cfg, tmp_path):
+    cfg = make_cfg()
+    cfg.train_cfg.val_interval = 4
+    cfg.custom_hooks[0].load_best = False
+    cfg.custom_hooks.append(dict(type='ValidateAtStartHook'))
+    train_retriever(cfg)
+    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
+    # Before epochs 1 and 3, after epoch 4, and the test.
+    assert log.count('texts, 6 videos') == 4
+    assert (tmp_path / 'run/best_t2v_R@1_epoch_0.pth').is_file()
+
+    cfg = make_cfg()
+    cfg.custom_hooks.append(dict(type='ValidateAtStartHook'))
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.default_hooks.checkpoint.save_best = None
+    with pytest.raises(ValueError, match='needs a validation'):
+        train_retriever(cfg)

@@ -122,6 +122,14 @@ class TestOffByOne:
         plain = evaluate_ranking(square, square.T, own)
         assert evaluate_ranking(square, square.T, own, grouping='published') == plain
 
+    def test_a_first_video_of_one_caption_loses_it_and_is_left_out(self):
+        video_of_text = torch.tensor([0, 1, 1, 2])
+        t2v = torch.nn.functional.one_hot(video_of_text, 3).float()
+        metrics = evaluate_ranking(t2v, t2v.t(), video_of_text, grouping='published', topk=(1,))
+        # Of texts 0 to 2, taken for videos 1, 1 and 2, only the middle one finds its video.
+        assert metrics['t2v/R@1'] == pytest.approx(100 / 3)
+        assert metrics['v2t/R@1'] == 75.0  # video 1: text 1; video 2: a tie of both groups at 0
+
     def test_needs_grouped_texts(self):
         with pytest.raises(ValueError, match='grouped by video'):
             off_by_one(torch.zeros(3, 2), torch.zeros(2, 3), torch.tensor([0, 1, 0]))

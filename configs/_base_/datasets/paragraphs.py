@@ -8,6 +8,9 @@ lengths = dict(
 )
 train_pipeline = [dict(step, **lengths.get(step['type'], {})) for step in _base_.train_pipeline]
 test_pipeline = [dict(step, **lengths.get(step['type'], {})) for step in _base_.test_pipeline]
+published_pipeline = [
+    dict(step, **lengths.get(step['type'], {})) for step in _base_.published_pipeline
+]
 
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(batch_size=8, dataset=dict(pipeline=test_pipeline))

@@ -21,6 +21,14 @@ test_pipeline = [
     dict(type='CLIPResizeCrop', size=image_size),
     *text_and_pack,
 ]
+# Whole seconds read by OpenCV, in training too: see docs/protocol.md.
+published_pipeline = [
+    dict(type='OpenCVInit'),
+    dict(type='SampleVideoFrames', num_frames=num_frames, rule='whole_seconds'),
+    dict(type='OpenCVDecode'),
+    dict(type='CLIPResizeCrop', size=image_size),
+    *text_and_pack,
+]
 
 train_dataloader = dict(
     batch_size=128,

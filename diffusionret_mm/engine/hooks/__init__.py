@@ -1,5 +1,6 @@
 """Hooks."""
 
 from diffusionret_mm.engine.hooks.stage_switch import StageSwitchHook
+from diffusionret_mm.engine.hooks.validate_at_start import ValidateAtStartHook
 
-__all__ = ['StageSwitchHook']
+__all__ = ['StageSwitchHook', 'ValidateAtStartHook']

@@ -32,6 +32,63 @@ def test_a_short_video_gives_all_its_frames():
     assert results['num_frames'] == 12
 
 
+def whole_seconds(num_frames=12, **results):
+    return build('SampleVideoFrames', num_frames=num_frames, rule='whole_seconds')(results)
+
+
+def test_whole_seconds_cut_the_frame_rate_and_include_both_ends():
+    assert whole_seconds(total_frames=90, fps=29.97)['frame_inds'].tolist() == [0, 29, 58, 87]
+    assert whole_seconds(total_frames=125, avg_fps=25)['frame_inds'].tolist() == [
+        0,
+        25,
+        50,
+        75,
+        100,
+    ]
+    part = whole_seconds(total_frames=700, fps=30, start=2, end=4)
+    assert part['frame_inds'].tolist() == [60, 90, 120]
+
+
+def test_too_many_whole_seconds_are_thinned():
+    frames = whole_seconds(num_frames=4, total_frames=301, fps=3)['frame_inds']
+    assert frames.tolist() == [0, 99, 198, 300]
+
+
+def test_segments_of_a_part():
+    sample = build('SampleVideoFrames', num_frames=4)
+    results = sample(dict(total_frames=100, fps=10, start=2.0, end=6.0))
+    assert results['frame_inds'].tolist() == [25, 35, 45, 55]
+    assert sample(dict(total_frames=100, fps=10, start=9.0, end=60.0))['frame_inds'].tolist() == [
+        91, 93, 96, 98,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize('rule', ['uniform', 'whole_seconds'])
+def test_a_part_without_frames(rule):
+    sample = build('SampleVideoFrames', rule=rule)
+    with pytest.raises(VideoReadError, match=r'no frame from second 20 to 30'):
+        sample(dict(total_frames=100, fps=10, start=20, end=30, filename='x.mp4'))
+
+
+def test_the_frame_rate_is_found_with_any_decoder(tmp_path, write_clip):
+    path = write_clip(tmp_path / 'clip.mp4', num_frames=24)
+    for decoder in ('OpenCV', 'Decord'):
+        results = dict(filename=str(path), start=1.0, end=2.0)
+        for step in (f'{decoder}Init', 'SampleVideoFrames', f'{decoder}Decode'):
+            results = build(step)(results)
+        assert results['frame_inds'].min() == 10
+        assert results['frame_inds'].max() == 19
+
+
+def test_an_unknown_frame_rate_or_rule():
+    with pytest.raises(VideoReadError, match=r'frame rate of x\.mp4 is not known'):
+        whole_seconds(total_frames=5, filename='x.mp4')
+    with pytest.raises(VideoReadError, match='less than one frame a second'):
+        whole_seconds(total_frames=5, fps=0.5)
+    with pytest.raises(ValueError, match='rule must be one of'):
+        build('SampleVideoFrames', rule='some')
+
+
 def test_no_frame_at_all():
     with pytest.raises(VideoReadError, match=r'x\.mp4 has no frame'):
         build('SampleVideoFrames')(dict(total_frames=0, filename='x.mp4'))

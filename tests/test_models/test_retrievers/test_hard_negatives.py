@@ -22,3 +22,13 @@ def test_the_own_video_is_never_a_negative():
 def test_a_batch_of_one_video():
     with pytest.raises(ValueError, match='one video only'):
         hardest_first(torch.rand(2, 2), torch.arange(2), torch.ones(2, 2, dtype=torch.bool), 1)
+
+
+def test_published_rule_takes_the_own_video_last():
+    video = torch.tensor([5, 6, 5, 7])
+    same = video[:, None] == video
+    columns = hardest_first(torch.rand(4, 4), torch.arange(4), same, 9, rule='negative')
+    assert columns.shape == (4, 4)
+    assert set(columns[0, 1:3].tolist()) == {1, 3}
+    assert columns[0, 3] in (0, 2)
+    assert set(columns[1, 1:].tolist()) == {0, 2, 3}

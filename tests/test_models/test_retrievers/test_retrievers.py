@@ -65,6 +65,28 @@ def test_reranking_adds_a_distribution_to_the_best_candidates(tiny_model, featur
         torch.testing.assert_close(added.sum(1), torch.ones(len(final)))
 
 
+def test_reranking_options_may_differ_by_direction(tiny_model_cfg, features):
+    torch.manual_seed(0)
+    cfg = tiny_model_cfg | dict(
+        stage='generation',
+        num_candidates=dict(t2v=2, v2t=5),
+        weight=dict(t2v=0.7, v2t=1.3),
+        temperature=dict(t2v=2.0, v2t=0.5),
+    )
+    model = MODELS.build(cfg).eval()
+    texts, videos = features(num_texts=9, num_videos=7)
+    scores = model.similarity(texts, videos).detach()
+    t2v, v2t = model.rerank(scores, texts, videos)
+    added = t2v - scores, v2t - scores.t()
+    assert [int((matrix > 0).sum(1).max()) for matrix in added] == [2, 5]
+    torch.testing.assert_close(added[0].sum(1), torch.full((9,), 0.7))
+    torch.testing.assert_close(added[1].sum(1), torch.full((7,), 1.3))
+    with pytest.raises(ValueError, match='Give one value or one for each of'):
+        MODELS.build(cfg | dict(weight=dict(t2v=1.0)))
+    with pytest.raises(ValueError, match='same_video must be one of'):
+        MODELS.build(cfg | dict(same_video='some'))
+
+
 def test_reranking_does_not_depend_on_chunks_order_or_company(tiny_model, features):
     texts, videos = features(num_texts=9, num_videos=7)
     tiny_model.set_stage('generation')

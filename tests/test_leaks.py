@@ -1,0 +1,125 @@
+"""No score may know the right answer: rectangular, permuted, constant and meaningless galleries."""
+
+import pytest
+import torch
+from mmaction.registry import MODELS
+
+from diffusionret_mm.evaluation import evaluate_ranking
+from diffusionret_mm.structures import TextFeatures, VideoFeatures
+
+WIDTH = 64
+SIMILARITIES = {
+    'CosineSimilarity': {},
+    'WeightedTokenInteraction': dict(width=WIDTH),
+    'EMSimilarity': {},
+}
+# The bases of EMCL-Net live on the rows of a block, so its scores depend on the block by design.
+WITHOUT_BLOCKS = [name for name in SIMILARITIES if name != 'EMSimilarity']
+
+
+@pytest.fixture(params=SIMILARITIES)
+def similarity(request):
+    torch.manual_seed(0)
+    return MODELS.build(dict(type=request.param, **SIMILARITIES[request.param])).eval()
+
+
+def permutation(size, seed):
+    return torch.randperm(size, generator=torch.Generator().manual_seed(seed))
+
+
+def noise(num_texts, num_videos, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return (
+        TextFeatures(
+            words=torch.randn(num_texts, 4, WIDTH, generator=generator),
+            mask=torch.ones(num_texts, 4, dtype=torch.bool),
+            pooled=torch.randn(num_texts, WIDTH, generator=generator),
+        ),
+        VideoFeatures(
+            frames=torch.randn(num_videos, 3, WIDTH, generator=generator),
+            mask=torch.ones(num_videos, 3, dtype=torch.bool),
+        ),
+    )
+
+
+@torch.no_grad()
+def test_a_permuted_rectangular_gallery_gives_permuted_scores(similarity, features):
+    texts, videos = features(num_texts=11, num_videos=6, width=WIDTH)
+    scores = similarity(texts, videos)
+    assert scores.shape == (11, 6)
+    rows, columns = permutation(11, 1), permutation(6, 2)
+    permuted = similarity(texts[rows], videos[columns])
+    torch.testing.assert_close(permuted, scores[rows][:, columns], atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('name', WITHOUT_BLOCKS)
+def test_a_pair_scores_alike_in_any_company(name, features):
+    similarity = MODELS.build(dict(type=name, **SIMILARITIES[name])).eval()
+    texts, videos = features(num_texts=11, num_videos=6, width=WIDTH)
+    scores = similarity(texts, videos)
+    alone = similarity(texts[4:5], videos[3:4])
+    torch.testing.assert_close(alone[0, 0], scores[4, 3])
+
+
+@torch.no_grad()
+def test_reranking_of_a_permuted_gallery_is_permuted(tiny_model, features):
+    """Queries keep their start noise: only the candidates change places."""
+    texts, videos = features(num_texts=9, num_videos=7)
+    tiny_model.set_stage('generation')
+    scores = tiny_model.similarity(texts, videos)
+    t2v, v2t = tiny_model.rerank(scores, texts, videos)
+    rows, columns = permutation(9, 1), permutation(7, 2)
+    permuted, _ = tiny_model.rerank(scores[:, columns], texts, videos[columns])
+    torch.testing.assert_close(permuted, t2v[:, columns], atol=1e-5, rtol=0)
+    _, permuted = tiny_model.rerank(scores[rows], texts[rows], videos)
+    torch.testing.assert_close(permuted, v2t[:, rows], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize('ties', ['average', 'published'])
+def test_constant_scores_give_chance_recall(ties):
+    scores = torch.full((200, 200), 0.25)
+    metrics = evaluate_ranking(scores, scores.t(), torch.arange(200), ties=ties)
+    for direction in ('t2v', 'v2t'):
+        for k in (1, 5, 10):
+            assert metrics[f'{direction}/R@{k}'] == pytest.approx(100 * k / 200)
+        assert metrics[f'{direction}/MdR'] == metrics[f'{direction}/MnR'] == 100.5
+
+
+@torch.no_grad()
+def test_constant_features_give_chance_recall(tiny_model):
+    """Every text and every video is the same one: the re-ranking cannot tell them apart either."""
+    texts, videos = noise(1, 1)
+    texts, videos = texts[[0] * 40], videos[[0] * 40]
+    tiny_model.set_stage('generation')
+    tiny_model.num_candidates = dict(t2v=40, v2t=40)
+    scores = tiny_model.similarity(texts, videos)
+    assert torch.equal(scores, scores[:1, :1].expand_as(scores))
+    metrics = evaluate_ranking(*tiny_model.rerank(scores, texts, videos), torch.arange(40))
+    # The start noise ranks them; 40 queries hit by chance with a probability of 1 in 40 each.
+    assert metrics['t2v/R@1'] <= 15
+    assert metrics['v2t/R@1'] <= 15
+
+
+@torch.no_grad()
+def test_features_of_noise_give_chance_recall(similarity):
+    """1,000 texts of 250 videos: expected R@10 is 4 %, with a standard deviation of 0.6 points."""
+    texts, videos = noise(1000, 250)
+    own = torch.arange(1000) % 250
+    scores = torch.cat([similarity(texts[rows], videos) for rows in torch.arange(1000).split(125)])
+    metrics = evaluate_ranking(scores, scores.t(), own)
+    assert metrics['t2v/R@10'] == pytest.approx(4.0, abs=2.0)
+    assert metrics['v2t/R@10'] == pytest.approx(4.0, abs=4.0)
+
+
+@torch.no_grad()
+def test_reranked_noise_gives_chance_recall(tiny_model):
+    """300 x 300: expected R@10 is 3.3 %, with a standard deviation of 1.0 points."""
+    texts, videos = noise(300, 300)
+    tiny_model.set_stage('generation')
+    tiny_model.num_candidates = dict(t2v=32, v2t=32)
+    scores = tiny_model.similarity(texts, videos)
+    t2v, v2t = tiny_model.rerank(scores, texts, videos)
+    metrics = evaluate_ranking(t2v, v2t, torch.arange(300))
+    assert metrics['t2v/R@10'] == pytest.approx(10 / 3, abs=3.0)
+    assert metrics['v2t/R@10'] == pytest.approx(10 / 3, abs=3.0)
