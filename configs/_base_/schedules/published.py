@@ -8,14 +8,14 @@ train_cfg = dict(max_epochs=10, val_interval=1)
 optimizer = dict(
     type='BertAdam', lr=1e-4, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.2, max_grad_norm=1.0
 )
-optim_wrapper = dict(
-    _delete_=True,
+wrapper = dict(
     type='OptimWrapper',
     optimizer=optimizer,
     clip_grad=dict(max_norm=1.0),
     constructor='RoleOptimWrapperConstructor',
     paramwise_cfg=dict(backbone_lr_mult=1e-3, decay='all_but_biases'),
 )
+optim_wrapper = dict(_delete_=True, **wrapper)
 # The released code counts 5 epochs whatever their number.
 param_scheduler = [
     dict(type='WarmupCosineLR', period=5, warmup=0.1, convert_to_iter_based=True),
@@ -23,7 +23,7 @@ param_scheduler = [
 stage_two = dict(
     type='StageSwitchHook',
     begin=stage_one_epochs,
-    optim_wrapper=optim_wrapper,
+    optim_wrapper=wrapper,
     param_scheduler=param_scheduler,
 )
 custom_hooks = [stage_two, dict(type='ValidateAtStartHook')]
