@@ -60,7 +60,8 @@ def _run_until_crash(
     try:
         while waiting or running:
             while waiting and len(running) < 2 * workers:
-                running[pool.submit(function, waiting[0])] = waiting.popleft()
+                running[pool.submit(function, waiting[0])] = waiting[0]
+                waiting.popleft()
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 outcome = _outcome(future)
