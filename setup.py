@@ -42,8 +42,8 @@ def choose_mmcv() -> str:
 
 
 # Tested together on Python 3.11: torch 2.15, mmengine 0.10.7, mmcv-lite 2.1.0, mmaction2 1.2.0,
-# open_clip_torch 3.3.0, diffusers 0.42.1, decord 0.6.0, av 18.1, numpy 2.4, transformers 5.23. The lower
-# bounds name the oldest releases whose interfaces the code is written for; they were not run.
+# open_clip_torch 3.3.0, diffusers 0.42.1, av 18.1, decord 0.6.0, numpy 2.4, transformers 5.23. The
+# lower bounds name the oldest releases whose interfaces the code is written for; they were not run.
 INSTALL_REQUIRES = [
     'torch>=2.1',
     'torchvision',

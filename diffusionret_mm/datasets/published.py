@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.logging import print_log
 
 from diffusionret_mm.datasets.errors import AnnotationError
+from diffusionret_mm.datasets.manifest import Manifest
 from diffusionret_mm.datasets.text_video import TextVideoDataset
 from diffusionret_mm.datasets.video_files import VideoFiles
 
@@ -118,8 +119,6 @@ class PublishedDataset(TextVideoDataset):
     def find_videos(self, entries: list[dict[str, Any]]) -> list[Path | None]:
         """Find the videos by the manifest or by their names."""
         if self.manifest is not None:
-            from diffusionret_mm.datasets.manifest import Manifest
-
             manifest = Manifest.load(self.manifest)
             manifest.check_annotations(self.annotation_files)
             return [manifest.video_path(entry['video_id']) for entry in entries]

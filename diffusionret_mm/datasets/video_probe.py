@@ -76,7 +76,8 @@ def _probe_pyav(path: str) -> VideoInfo:
         container.seek(max(times), stream=stream)
         tail = _tail_error(lambda: list(container.decode(stream))[-1])
         rate = stream.average_rate or stream.guessed_rate
-    return _info('pyav', len(times), rate, first.width, first.height, tail)
+    size = (first.width, first.height) if first.rotation % 180 == 0 else (first.height, first.width)
+    return _info('pyav', len(times), rate, *size, tail)
 
 
 def _probe_opencv(path: str) -> VideoInfo:

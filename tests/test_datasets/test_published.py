@@ -2,6 +2,8 @@ import pytest
 from mmaction.registry import DATASETS
 
 from diffusionret_mm.datasets import published, text_video
+from diffusionret_mm.datasets.errors import AnnotationError
+from diffusionret_mm.datasets.manifest import Manifest, VideoRecord, sha256_of
 
 
 def cfg_of(root, **kwargs):
@@ -56,3 +58,42 @@ def test_annotation_files(official):
     names = [path.name for path in dataset.annotation_files]
     assert names == ['train_list.txt', 'raw-captions.pkl']
     assert len(dataset.read_entries()) == 4
+
+
+@pytest.fixture
+def manifest():
+    """A function that writes what was prepared of `root`: one video is missing."""
+
+    def write(root):
+        ids = ('-4wsuPCjDBc_5_15', 'Ab_c_1_9', '_0nX-El-ySo_83_93')
+        videos = {key: VideoRecord('ok', path=f'YouTubeClips/{key}.avi') for key in ids}
+        names = ('train_list.txt', 'raw-captions.pkl')
+        Manifest(
+            dataset='msvd',
+            video_folder=root / 'videos',
+            annotations={name: sha256_of(root / name) for name in names},
+            videos=videos | {'zz9_0_4': VideoRecord('missing')},
+        ).save(root / 'manifest.json')
+        return cfg_of(root, manifest='manifest.json')
+
+    return write
+
+
+def test_a_manifest_says_where_the_videos_are(official, manifest, logged, monkeypatch):
+    root = official('msvd')
+    cfg = manifest(root)
+    monkeypatch.delattr(published, 'VideoFiles')  # nothing is searched
+    dataset = DATASETS.build(cfg | dict(bad_videos='skip'))
+    assert len(dataset) == 3
+    assert dataset.get_data_info(1)['filename'] == str(root / 'videos/YouTubeClips/Ab_c_1_9.avi')
+    message = r'zz9_0_4 \(searched in the readable videos of .*manifest\.json\)'
+    with pytest.raises(FileNotFoundError, match=message):
+        DATASETS.build(cfg)
+
+
+def test_a_manifest_of_other_annotation_files(official, manifest, logged):
+    root = official('msvd')
+    cfg = manifest(root)
+    (root / 'train_list.txt').write_text('zz9_0_4')
+    with pytest.raises(AnnotationError, match='train_list.txt has changed since'):
+        DATASETS.build(cfg)

@@ -62,7 +62,8 @@ def main() -> int:
         The exit status.
     """
     args = parse_args()
-    MMLogger.get_instance('prepare', log_level='ERROR')  # the report repeats the readers' warnings
+    # The report repeats the warnings of the readers.
+    MMLogger.get_current_instance().setLevel('ERROR')
     out = args.out or args.annotations
     try:
         preparation = check_dataset(

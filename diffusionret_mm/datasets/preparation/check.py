@@ -89,11 +89,11 @@ def check_dataset(
 
 @contextmanager
 def _locked(manifest: Path) -> Iterator[None]:
-    """Let one process at a time write a manifest."""
+    """Let one process at a time write a manifest; its workers do not inherit this lock."""
     manifest.parent.mkdir(parents=True, exist_ok=True)
     with manifest.with_name(f'.{manifest.name}.lock').open('w') as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
             raise RuntimeError(f'Another process is preparing {manifest}; wait for it.') from error
         yield

@@ -28,6 +28,8 @@ from diffusionret_mm.datasets.transforms.stored_frames import (
 )
 from diffusionret_mm.evaluation.report import open_atomically
 
+JOURNAL = '.journal'
+PARTIAL_FILE = f'.{FRAMES_FILE}.partial'
 Transforms = Sequence[Mapping[str, Any]]
 
 
@@ -84,28 +86,37 @@ def store_frames(
     fingerprint = fingerprint_of([FORMAT_VERSION, settings, versions])
     if (store / INDEX_FILE).is_file() and read_index(store)['fingerprint'] == fingerprint:
         return f'The frames of {len(tasks):,} videos are in {store} already.'
-    journal, partial_file = store / '.journal', store / f'.{FRAMES_FILE}.partial'
-    counts, failed = _start(journal, partial_file, fingerprint, tasks, transforms)
-    todo = [task for task in tasks if task.video_id not in counts | failed]
-    work = partial(_store_one, str(partial_file), json.dumps(list(transforms)))
-    with journal.open('a', encoding='utf-8') as file:
-        for task, count, error in run_in_parallel(work, todo, workers, 'storing frames'):
-            file.write(json.dumps([task.video_id, count, error]) + '\n')
-            file.flush()
-            counts |= {} if error else {task.video_id: count}
-            failed |= {task.video_id: error} if error else {}
+    counts, failed = _start(store, fingerprint, tasks, transforms)
+    _store_rest(store, tasks, transforms, workers, counts, failed)
     videos = {
         task.video_id: dict(slot=task.slot, count=counts[task.video_id], **versions[task.video_id])
         for task in tasks
         if task.video_id in counts
     }
-    (store / INDEX_FILE).unlink(missing_ok=True)  # never an index beside the frames of another
-    partial_file.replace(store / FRAMES_FILE)
     index = dict(fingerprint=fingerprint, transforms=settings, videos=videos, failed=failed)
-    with open_atomically(store / INDEX_FILE) as file:
-        file.write(json.dumps(dict(format_version=FORMAT_VERSION, **index)).encode())
-    journal.unlink()
+    _finish(store, index)
     return _summary(store, counts, failed)
+
+
+def _store_rest(
+    store: Path,
+    tasks: list[_Task],
+    transforms: Transforms,
+    workers: int | None,
+    counts: dict[str, int],
+    failed: dict[str, str],
+) -> None:
+    """Store videos, and enter each into the journal, and into `counts` or `failed`."""
+    work = partial(_store_one, str(store / PARTIAL_FILE), json.dumps(list(transforms)))
+    todo = [task for task in tasks if task.video_id not in counts | failed]
+    with (store / JOURNAL).open('a', encoding='utf-8') as file:
+        for task, count, error in run_in_parallel(work, todo, workers, 'storing frames'):
+            file.write(json.dumps([task.video_id, count, error]) + '\n')
+            file.flush()
+            if error:
+                failed[task.video_id] = error
+            else:
+                counts[task.video_id] = count
 
 
 def _tasks(preparation: Preparation) -> list[_Task]:
@@ -124,28 +135,38 @@ def _tasks(preparation: Preparation) -> list[_Task]:
 
 
 def _start(
-    journal: Path, frames: Path, fingerprint: str, tasks: list[_Task], transforms: Transforms
+    store: Path, fingerprint: str, tasks: list[_Task], transforms: Transforms
 ) -> tuple[dict[str, int], dict[str, str]]:
     """Return what an earlier run has done; if it was for other frames, start anew."""
+    journal, frames = store / JOURNAL, store / PARTIAL_FILE
     if journal.is_file() and frames.is_file():
         first, *lines = journal.read_text(encoding='utf-8').splitlines() or ['']
         if first == fingerprint:
-            print(f'{len(lines):,} videos are stored from an earlier run.')
+            print(f'The frames of {len(lines):,} videos are stored from an earlier run.')
             return _read_journal(lines)
-    frames.parent.mkdir(parents=True, exist_ok=True)
+    store.mkdir(parents=True, exist_ok=True)
     shape = (len(tasks), *_slot_shape(tasks, transforms))
     size = int(np.prod(shape))
-    print(f'The frames take up to {size / 1e9:.2f} GB in {frames.parent}.')
+    print(f'The frames take up to {size / 1e9:.2f} GB in {store}.')
     frames.unlink(missing_ok=True)
-    free = shutil.disk_usage(frames.parent).free
+    free = shutil.disk_usage(store).free
     if free < size:
         raise OSError(
-            f'{frames.parent} has {free / 1e9:.2f} GB left; the frames need {size / 1e9:.2f} GB. '
+            f'{store} has {free / 1e9:.2f} GB left; the frames need {size / 1e9:.2f} GB. '
             'Give another folder with --out, fewer frames or a smaller size.'
         )
     np.lib.format.open_memmap(frames, mode='w+', dtype=np.uint8, shape=shape)
     journal.write_text(fingerprint + '\n', encoding='utf-8')
     return {}, {}
+
+
+def _finish(store: Path, index: Mapping[str, Any]) -> None:
+    """Give the frames and their index their names, never an index beside the frames of another."""
+    (store / INDEX_FILE).unlink(missing_ok=True)
+    (store / PARTIAL_FILE).replace(store / FRAMES_FILE)
+    with open_atomically(store / INDEX_FILE) as file:
+        file.write(json.dumps(dict(format_version=FORMAT_VERSION, **index)).encode())
+    (store / JOURNAL).unlink()
 
 
 def _read_journal(lines: list[str]) -> tuple[dict[str, int], dict[str, str]]:

@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -60,7 +62,8 @@ def _run_until_crash(
     try:
         while waiting or running:
             while waiting and len(running) < 2 * workers:
-                running[pool.submit(function, waiting[0])] = waiting.popleft()
+                running[pool.submit(function, waiting[0])] = waiting[0]
+                waiting.popleft()
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 outcome = _outcome(future)
@@ -89,11 +92,21 @@ def _outcome(future: Future) -> Outcome:
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context(_START_METHOD)
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    return ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)
+    )
 
 
-def _start_worker() -> None:
+def _start_worker(parent: int) -> None:
     """Leave an interrupt to the parent, and silence decoders: thousands of lines a broken file."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with open(os.devnull, 'w') as nowhere:
         os.dup2(nowhere.fileno(), 2)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process once its parent was killed; it would wait for work forever."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

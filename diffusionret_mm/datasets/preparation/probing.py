@@ -37,8 +37,9 @@ def probe_videos(
     known = _known_records(manifest, journal)
     keys = {key: _file_key(path, folder) for key, path in files.items() if path is not None}
     unknown = list(dict.fromkeys(key for key in keys.values() if key not in known))
-    if keys:
-        print(f'{len(set(keys.values())) - len(unknown)} videos are known from an earlier run.')
+    num_known = len(set(keys.values())) - len(unknown)
+    if num_known:
+        print(f'{num_known:,} videos are known from an earlier run.')
     journal.parent.mkdir(parents=True, exist_ok=True)
     paths = {str(folder / key[0]): key for key in unknown}
     with journal.open('a', encoding='utf-8') as file:

@@ -94,8 +94,8 @@ def _activitynet(name: str, ids: str, captions: str, videos: int, is_test: bool 
 
 def _didemo(name: str, videos: int, in_labels: int) -> Split:
     text = (
-        f'didemo_{name}_label.csv lists {in_labels:,} videos, of which its column "success" is True'
-        f' in every row: the {videos - in_labels} others were presumably left out as they could not be processed.'
+        f'didemo_{name}_label.csv has {in_labels:,} rows, "success" is True in each of them: the '
+        f'{videos - in_labels} others are presumably those that its maker could not process.'
     )
     explanations = {in_labels: text} if in_labels != videos else {}
     options = dict(split=name)

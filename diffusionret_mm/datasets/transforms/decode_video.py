@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
@@ -15,6 +16,7 @@ from mmengine.logging import print_log
 from diffusionret_mm.datasets.errors import VideoReadError
 
 Results = dict[str, Any]
+Step = str | Callable[[Results], Results]
 
 WARNING_SLOTS = 2**20
 
@@ -49,7 +51,7 @@ class DecodeVideo(BaseTransform):
             raise ValueError(f'decoders must be some of {tuple(DECODERS)}; got {decoders!r}.')
         self.sample = TRANSFORMS.build(dict(sample))
         self.decoders = tuple(decoders)
-        self._steps = {name: _build_steps(name) for name in decoders}
+        self._steps = {name: tuple(map(_build, DECODERS[name])) for name in decoders}
         # In shared memory, so that loader workers that outlive an epoch count and warn together.
         self._reads = torch.zeros(len(decoders), dtype=torch.int64).share_memory_()
         self._warned = torch.zeros(WARNING_SLOTS, dtype=torch.bool).share_memory_()
@@ -102,6 +104,17 @@ def _start_pyav(results: Results) -> Results:
     container = results['video_reader']
     results['total_frames'] = sum(packet.size > 0 for packet in container.demux(video=0))
     container.seek(0)
+    results['rotation'] = next(container.decode(video=0)).rotation
+    container.seek(0)
+    return results
+
+
+def _decode_pyav(results: Results) -> Results:
+    """Decode with PyAV, and turn frames as they are to be shown: the other decoders do."""
+    turns = results.pop('rotation') // 90 % 4
+    results = TRANSFORMS.build(dict(type='PyAVDecode'))(results)
+    results['imgs'] = [np.rot90(image, turns) for image in results['imgs']]
+    results['img_shape'] = results['original_shape'] = results['imgs'][0].shape[:2]
     return results
 
 
@@ -111,18 +124,15 @@ def _pyav_frame_rate(results: Results) -> float | None:
 
 
 # How to open, where the frame rate is then, how to decode.
-DECODERS: Mapping[str, tuple[Any, Callable[[Results], float | None], str]] = {
+DECODERS: Mapping[str, tuple[Step, Callable[[Results], float | None], Step]] = {
     'decord': ('DecordInit', lambda results: results['avg_fps'], 'DecordDecode'),
-    'pyav': (_start_pyav, _pyav_frame_rate, 'PyAVDecode'),
+    'pyav': (_start_pyav, _pyav_frame_rate, _decode_pyav),
     'opencv': ('OpenCVInit', lambda results: results['video_reader'].fps, 'OpenCVDecode'),
 }
 
 
-def _build_steps(name: str) -> tuple[Callable, Callable, Callable]:
-    start, frame_rate, decode = DECODERS[name]
-    if isinstance(start, str):
-        start = TRANSFORMS.build(dict(type=start))
-    return start, frame_rate, TRANSFORMS.build(dict(type=decode))
+def _build(step: Step) -> Callable[[Results], Results]:
+    return TRANSFORMS.build(dict(type=step)) if isinstance(step, str) else step
 
 
 @contextmanager

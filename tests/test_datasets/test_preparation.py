@@ -1,0 +1,247 @@
+"""`tools/data/prepare.py` on small data sets in their official formats."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from diffusionret_mm.datasets import MSRVTTDataset
+from diffusionret_mm.datasets.errors import AnnotationError
+from diffusionret_mm.datasets.manifest import Manifest
+from diffusionret_mm.datasets.preparation import SPLITS, check_dataset
+from diffusionret_mm.datasets.preparation import probing as probing_module
+from diffusionret_mm.datasets.preparation.probing import journal_of
+from diffusionret_mm.datasets.preparation.report import format_report
+
+TOOL = Path(__file__).parents[2] / 'tools/data/prepare.py'
+NAMES = ('msrvtt', 'msvd', 'lsmdc', 'activitynet', 'didemo')
+
+
+def command(name, root, *options):
+    folders = ['--annotations', str(root), '--videos', str(root / 'videos')]
+    return [sys.executable, str(TOOL), name, *folders, *options]
+
+
+@pytest.fixture
+def run_tool(monkeypatch, capsys):
+    """A function that runs the tool in this process; it gives its exit status and what it says."""
+    spec = importlib.util.spec_from_file_location('prepare', TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'argv', command(*arguments)[1:])
+        status = tool.main()
+        said = capsys.readouterr()
+        return status, said.out + said.err
+
+    return run
+
+
+def check(name, root):
+    return check_dataset(name, root, root / 'videos', root / 'manifest.json', workers=2)
+
+
+def row(report, split):
+    """The cells of a split in the table."""
+    line = next(line for line in report.splitlines() if line.startswith(f'{split}  '))
+    return line[len(split) :].split()
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_official_files_give_a_manifest_that_readers_take(name, official):
+    root = official(name)
+    preparation = check(name, root)
+    report = format_report(preparation)
+    assert preparation.bad_test_videos == []
+    records = preparation.manifest.videos.values()
+    assert preparation.num_probed == sum(record.status == 'ok' for record in records) >= 9
+    for content in preparation.contents:
+        if content.entries and content.split.is_test:
+            cells = row(report, content.split.name)
+            assert cells[-4:] == [cells[2], '0', '0', '0']
+    loaded = Manifest.load(root / 'manifest.json')
+    assert loaded == preparation.manifest
+    for content in preparation.contents:
+        loaded.check_annotations(content.files)
+    assert not journal_of(root / 'manifest.json').exists()
+
+
+def test_a_reader_takes_the_manifest_and_sees_a_changed_file(official):
+    root = official('msrvtt')
+    check('msrvtt', root)
+    options = dict(data_root=str(root), ann_file='MSRVTT_JSFUSION_test.csv')
+    dataset = MSRVTTDataset(**options, manifest='manifest.json', test_mode=True)
+    assert [Path(info['filename']).name for info in map(dataset.get_data_info, range(3))] == [
+        f'video{number}.mp4' for number in (11, 12, 13)
+    ]
+    with (root / 'MSRVTT_JSFUSION_test.csv').open('a') as file:
+        file.write('\r\nret3,msr14,video14,a fourth\n')
+    with pytest.raises(AnnotationError, match=r'MSRVTT_JSFUSION_test\.csv has changed'):
+        MSRVTTDataset(**options, manifest='manifest.json', test_mode=True)
+
+
+def test_unchanged_videos_are_known(official):
+    root = official('msvd')
+    first = check('msvd', root)
+    assert first.num_probed == 10
+    again = check('msvd', root)
+    assert again.num_probed == 0
+    assert again.manifest == first.manifest
+    changed = next((root / 'videos').rglob('t1_0_3.avi'))
+    changed.write_bytes(b'no video' * 100)
+    third = check('msvd', root)
+    assert third.num_probed == 1
+    assert third.bad_test_videos == ['t1_0_3']
+    assert third.manifest.videos['t1_0_3'].reason.startswith('decord: ')
+    assert row(format_report(third), 'test')[-4:] == ['3', '0', '1', '0']
+
+
+def test_a_killed_run_continues(official, monkeypatch):
+    root = official('msvd')
+    run = probing_module.run_in_parallel
+
+    def stop_after_four(*args):
+        for number, outcome in enumerate(run(*args)):
+            if number == 4:
+                raise KeyboardInterrupt
+            yield outcome
+
+    with monkeypatch.context() as patch:
+        patch.setattr(probing_module, 'run_in_parallel', stop_after_four)
+        with pytest.raises(KeyboardInterrupt):
+            check('msvd', root)
+    assert not (root / 'manifest.json').exists()
+    with journal_of(root / 'manifest.json').open('a') as journal:
+        journal.write('{"status": "ok", "path')  # killed while writing
+    assert check('msvd', root).num_probed == 6
+
+
+def test_the_tool_killed_in_the_middle_continues(tmp_path, write_clip):
+    for number in range(120):
+        write_clip(tmp_path / f'videos/{number}.mp4', num_frames=12, size=(640, 480))
+    entries = [dict(video_id=f'v{n}', video=f'{n}.mp4', captions=['x']) for n in range(120)]
+    (tmp_path / 'test.json').write_text(json.dumps(entries))
+    journal = journal_of(tmp_path / 'manifest.json')
+    environment = dict(os.environ, PYTHONPATH=str(TOOL.parents[2]))
+    process = subprocess.Popen(
+        command('json', tmp_path, '--workers', '1'),
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 100
+    while not (journal.is_file() and journal.read_bytes().count(b'\n') >= 5):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = journal.read_bytes().count(b'\n')
+    preparation = check('json', tmp_path)
+    assert 5 <= done < 120
+    assert preparation.num_probed == 120 - done
+    assert len(preparation.manifest.videos) == 120
+
+
+def test_exit_status(official, run_tool):
+    root = official('didemo')
+    assert run_tool('didemo', root)[0] == 0
+    entries = check('didemo', root).contents[2].entries
+    files = Manifest.load(root / 'manifest.json')
+    files.video_path(entries[0]['video_id']).unlink()
+    files.video_path(entries[1]['video_id']).write_bytes(b'no video' * 100)
+    status, said = run_tool('didemo', root)
+    assert status == 1
+    assert '2 test videos are missing or unreadable' in said
+    assert run_tool('didemo', root, '--allow-missing')[0] == 0
+
+
+def test_a_bad_input_is_one_clear_line(official, run_tool):
+    root = official('msrvtt')
+    (root / 'MSRVTT_data.json').write_text('{"sentences": [')
+    status, said = run_tool('msrvtt', root)
+    assert status == 2
+    last = said.strip().splitlines()[-1]
+    assert last.startswith('error: ')
+    assert 'MSRVTT_data.json is not valid JSON' in last
+    status, said = run_tool('msvd', root)
+    assert status == 2
+    assert 'None of the annotation files is in' in said
+    assert 'train_list.txt' in said
+
+
+def test_frames_and_compressed_videos(official, run_tool):
+    root = official('activitynet')
+    _, said = run_tool('activitynet', root, '--compress', '--frames', '4', '--size', '32')
+    assert f'{root}/frames_4_32' in said
+    index = json.loads((root / 'frames_4_32/index.json').read_text())
+    assert len(index['videos']) == len(list((root / 'videos_224_3fps').rglob('*.mp4'))) == 9
+
+
+def test_captions_that_are_not_there(official):
+    root = official('msrvtt')
+    (root / 'MSRVTT_data.json').unlink()
+    preparation = check_dataset('msrvtt', root)
+    report = format_report(preparation)
+    assert row(report, 'train 9k') == ['7', '?', '7', '9,000', '?', '?']
+    assert row(report, 'train 7k')[:2] == ['no', 'file']
+    assert 'train 9k: MSRVTT_data.json is not there, so its captions are unknown.' in report
+    assert 'only the annotation files were checked' in report
+    assert not (root / 'manifest.json').exists()
+
+
+def test_duplicates_across_splits(tmp_path, write_clip):
+    for name in 'ab':
+        write_clip(tmp_path / f'{name}.mp4')
+    train = [dict(video_id=name, video=f'{name}.mp4', captions=[name, 'same']) for name in 'ab']
+    test = [dict(video_id='b', video='b.mp4', captions=['same', 'same'])]
+    (tmp_path / 'train.json').write_text(json.dumps(train))
+    (tmp_path / 'test.json').write_text(json.dumps(test))
+    report = format_report(check_dataset('json', tmp_path))
+    assert '1 videos are in train and in test: b' in report
+    assert "1 captions are in train and in test, word for word: 'same'" in report
+    assert row(report, 'test') == ['1', '0', '1', '-', '2', '1']
+
+
+def test_two_processes_do_not_write_one_manifest(official):
+    root = official('msvd')
+    with (root / '.manifest.json.lock').open('w') as handle:
+        code = 'import fcntl, sys; fcntl.lockf(1, fcntl.LOCK_EX); sys.stderr.write("x"); input()'
+        holder = subprocess.Popen(
+            [sys.executable, '-c', code],
+            stdin=subprocess.PIPE,
+            stdout=handle,
+            stderr=subprocess.PIPE,
+        )
+    holder.stderr.read(1)
+    with pytest.raises(RuntimeError, match='Another process is preparing'):
+        check('msvd', root)
+    holder.communicate(b'\n')
+    check('msvd', root)
+
+
+def test_a_wrong_list_of_one_s_own(tmp_path):
+    for entries, message in (
+        ([dict(video_id='a', captions=['x'])], 'entry 0: it must have the str "video"'),
+        ([dict(video_id='a', video='a', captions=['x'])] * 2, "video_id 'a' occurs twice"),
+    ):
+        (tmp_path / 'train.json').write_text(json.dumps(entries))
+        with pytest.raises(AnnotationError, match=message):
+            check_dataset('json', tmp_path)
+
+
+def test_published_numbers_are_met_by_the_lists_they_come_from():
+    splits = {name: [split.videos for split in SPLITS[name]] for name in NAMES}
+    assert splits == {
+        'msrvtt': [9000, 7010, 1000, 6513, 497, 2990],
+        'msvd': [1200, 100, 670],
+        'lsmdc': [101_079, 7408, 1000],
+        'activitynet': [10_009, 4917],
+        'didemo': [8392, 1065, 1004],
+    }
