@@ -58,7 +58,7 @@ def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -
         ('compressed', 'videos', 'done now', 'failed', 'MB before', 'MB after'),
         (FOLDER, done + known, done, len(failures), f'{before / 1e6:,.2f}', f'{after / 1e6:,.2f}'),
     ]
-    hint = f'To use them, prepare the data set with --videos {folder}.'
+    hint = f'To use them, prepare the data set with --videos {folder} --out {folder}.'
     return '\n'.join([*format_table(rows), *failures, hint])
 
 
