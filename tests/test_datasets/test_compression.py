@@ -130,3 +130,15 @@ def test_a_whole_folder_resumed_with_a_failure(tmp_path):
     assert compress_videos(manifest, tmp_path).splitlines()[2].split()[1:3] == ['2', '1']
     assert not list(out.rglob('*.partial'))
     assert probe_video(out / 'x/b.mp4').frames == 9
+
+
+def test_names_with_dots_are_kept(tmp_path):
+    names = ['0001_Film_00.00.51.926-00.00.54.129', 'b.avi.mp4']
+    for name in names:
+        write_h264(tmp_path / 'a.mp4', range(3)).rename(tmp_path / name)
+    entries = [dict(video_id=name, video=name, captions=['x']) for name in names]
+    (tmp_path / 'test.json').write_text(json.dumps(entries))
+    manifest = check_dataset('json', tmp_path, tmp_path, tmp_path / 'manifest.json').manifest
+    compress_videos(manifest, tmp_path)
+    found = sorted(path.name for path in (tmp_path / 'videos_224_3fps').iterdir())
+    assert found == [f'{names[0]}.mp4', 'b.mp4']

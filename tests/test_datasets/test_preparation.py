@@ -10,11 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from mmengine.registry import DefaultScope
 
 from diffusionret_mm.datasets import MSRVTTDataset
 from diffusionret_mm.datasets.errors import AnnotationError
 from diffusionret_mm.datasets.manifest import Manifest
-from diffusionret_mm.datasets.preparation import SPLITS, check_dataset
+from diffusionret_mm.datasets.preparation import SPLITS, check_dataset, frame_transforms
 from diffusionret_mm.datasets.preparation import probing as probing_module
 from diffusionret_mm.datasets.preparation.probing import journal_of
 from diffusionret_mm.datasets.preparation.report import format_report
@@ -245,3 +246,25 @@ def test_published_numbers_are_met_by_the_lists_they_come_from():
         'activitynet': [10_009, 4917],
         'didemo': [8392, 1065, 1004],
     }
+
+
+@pytest.mark.parametrize('name', ['lsmdc', 'didemo'])
+def test_compressed_videos_are_read_like_others(name, official, run_tool):
+    root = official(name)
+    assert run_tool(name, root, '--compress')[0] == 0
+    folder = root / 'videos_224_3fps'
+    preparation = check_dataset(name, root, folder, folder / 'manifest.json')
+    assert preparation.bad_test_videos == []
+    content = preparation.contents[-1]
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        dataset = content.split.reader(
+            data_root=str(root),
+            manifest='videos_224_3fps/manifest.json',
+            pipeline=frame_transforms(4, 32),
+            test_mode=True,
+            **content.split.options,
+        )
+    results = dataset[0]
+    assert results['fps'] == 3
+    assert results['imgs'][0].shape == (32, 32, 3)
+    assert results['filename'].startswith(str(folder))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from diffusionret_mm.datasets.manifest import Manifest, VideoRecord, sha256_of
 from diffusionret_mm.datasets.preparation.contents import Contents, find_videos, read_contents
+from diffusionret_mm.datasets.preparation.locking import locked
 from diffusionret_mm.datasets.preparation.probing import journal_of, probe_videos
 from diffusionret_mm.datasets.preparation.splits import SPLITS
 from diffusionret_mm.datasets.video_files import VideoFiles
@@ -78,22 +77,10 @@ def check_dataset(
         return Preparation(dataset, contents)
     folder = videos.absolute()
     files = find_videos(contents, folder)
-    with _locked(manifest):
+    with locked(manifest):
         records, num_probed = probe_videos(files, folder, manifest, workers)
         paths = dict.fromkeys(path for content in contents for path in content.files)
         result = Manifest(dataset, folder, {path.name: sha256_of(path) for path in paths}, records)
         result.save(manifest)
         journal_of(manifest).unlink(missing_ok=True)
     return Preparation(dataset, contents, result, num_probed, VideoFiles(folder).duplicates)
-
-
-@contextmanager
-def _locked(manifest: Path) -> Iterator[None]:
-    """Let one process at a time write a manifest; its workers do not inherit this lock."""
-    manifest.parent.mkdir(parents=True, exist_ok=True)
-    with manifest.with_name(f'.{manifest.name}.lock').open('w') as handle:
-        try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError) as error:
-            raise RuntimeError(f'Another process is preparing {manifest}; wait for it.') from error
-        yield

@@ -13,8 +13,10 @@ import numpy as np
 
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.manifest import Manifest
+from diffusionret_mm.datasets.preparation.locking import locked
 from diffusionret_mm.datasets.preparation.parallel import run_in_parallel
 from diffusionret_mm.datasets.preparation.report import format_table
+from diffusionret_mm.datasets.video_files import strip_suffixes
 
 FOLDER = 'videos_224_3fps'
 SHORT_SIDE = 224
@@ -36,35 +38,40 @@ def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -
 
     Returns:
         A table of sizes before and after, and the videos that failed.
+
+    Raises:
+        RuntimeError: if another process writes the same folder.
     """
     folder = out / FOLDER
-    for leftover in folder.rglob('.*.partial'):
-        leftover.unlink()
     records = [record for record in manifest.videos.values() if record.status == 'ok']
     paths = sorted({record.path for record in records})
     work = partial(_compress_one, manifest.video_folder, folder)
     before = after = done = known = 0
     failures = []
-    for path, result, error in run_in_parallel(work, paths, workers, 'compressing'):
-        if error:
-            failures.append(f'{path} could not be compressed: {error}')
-            continue
-        target, is_new = result
-        before += (manifest.video_folder / path).stat().st_size
-        after += target.stat().st_size
-        done += is_new
-        known += not is_new
+    with locked(folder):
+        for leftover in folder.rglob('.*.partial'):
+            leftover.unlink()
+        for path, result, error in run_in_parallel(work, paths, workers, 'compressing'):
+            if error:
+                failures.append(f'{path} could not be compressed: {error}')
+                continue
+            target, is_new = result
+            before += (manifest.video_folder / path).stat().st_size
+            after += target.stat().st_size
+            done += is_new
+            known += not is_new
     rows = [
         ('compressed', 'videos', 'done now', 'failed', 'MB before', 'MB after'),
         (FOLDER, done + known, done, len(failures), f'{before / 1e6:,.2f}', f'{after / 1e6:,.2f}'),
     ]
-    hint = f'To use them, prepare the data set with --videos {folder}.'
+    hint = f'To use them, prepare the data set with --videos {folder} --out {folder}.'
     return '\n'.join([*format_table(rows), *failures, hint])
 
 
 def _compress_one(folder: Path, out: Path, path: str) -> tuple[Path, bool]:
     """Return the compressed file and whether it is new."""
-    source, target = folder / path, (out / path).with_suffix('.mp4')
+    source, target = folder / path, out / path
+    target = target.with_name(f'{strip_suffixes(target.name)}.mp4')
     changed = source.stat().st_mtime_ns
     if target.is_file() and target.stat().st_mtime_ns == changed:
         return target, False

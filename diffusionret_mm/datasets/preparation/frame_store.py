@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from mmengine.dataset import Compose
 
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.preparation.check import Preparation
+from diffusionret_mm.datasets.preparation.locking import locked
 from diffusionret_mm.datasets.preparation.parallel import run_in_parallel
 from diffusionret_mm.datasets.transforms.stored_frames import (
     FORMAT_VERSION,
@@ -77,6 +79,7 @@ def store_frames(
     Raises:
         ValueError: if a transform draws at random, or frames differ in size.
         OSError: if the disk is too small.
+        RuntimeError: if another process writes the same store.
     """
     settings = settings_of(transforms)
     tasks = _tasks(preparation)
@@ -86,15 +89,18 @@ def store_frames(
     fingerprint = fingerprint_of([FORMAT_VERSION, settings, versions])
     if (store / INDEX_FILE).is_file() and read_index(store)['fingerprint'] == fingerprint:
         return f'The frames of {len(tasks):,} videos are in {store} already.'
-    counts, failed = _start(store, fingerprint, tasks, transforms)
-    _store_rest(store, tasks, transforms, workers, counts, failed)
-    videos = {
-        task.video_id: dict(slot=task.slot, count=counts[task.video_id], **versions[task.video_id])
-        for task in tasks
-        if task.video_id in counts
-    }
-    index = dict(fingerprint=fingerprint, transforms=settings, videos=videos, failed=failed)
-    _finish(store, index)
+    with locked(store):
+        counts, failed = _start(store, fingerprint, tasks, transforms)
+        _store_rest(store, tasks, transforms, workers, counts, failed)
+        videos = {
+            task.video_id: dict(
+                slot=task.slot, count=counts[task.video_id], **versions[task.video_id]
+            )
+            for task in tasks
+            if task.video_id in counts
+        }
+        index = dict(fingerprint=fingerprint, transforms=settings, videos=videos, failed=failed)
+        _finish(store, index)
     return _summary(store, counts, failed)
 
 
@@ -162,6 +168,8 @@ def _start(
 
 def _finish(store: Path, index: Mapping[str, Any]) -> None:
     """Give the frames and their index their names, never an index beside the frames of another."""
+    with (store / PARTIAL_FILE).open('r+b') as file:
+        os.fsync(file.fileno())
     (store / INDEX_FILE).unlink(missing_ok=True)
     (store / PARTIAL_FILE).replace(store / FRAMES_FILE)
     with open_atomically(store / INDEX_FILE) as file:
