@@ -150,7 +150,10 @@ class TextVideoDataset(BaseDataset):
 
         Raises:
             VideoReadError: if the video cannot be read and must not be skipped.
+            IndexError: if there is no such item; a `for` over the data set ends by it.
         """
+        if not -len(self) <= idx < len(self):
+            raise IndexError(f'There is no item {idx} among {len(self)}.')
         for replacement in range(len(self)):
             index = (idx + replacement) % len(self)
             info = self.get_data_info(index)

@@ -39,7 +39,7 @@ def test_lengths_reach_every_split_and_the_test_split_chooses_nothing(name):
     loaders = cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader
     for loader in loaders:
         steps = {step['type']: step for step in loader.dataset.pipeline}
-        lengths = steps['SampleVideoFrames'].num_frames, steps['TokenizeCaptions'].max_words
+        lengths = steps['DecodeVideo'].sample.num_frames, steps['TokenizeCaptions'].max_words
         assert lengths == LENGTHS[name]
     train, val, test = (loader.dataset for loader in loaders)
     source = 'split' if name == 'didemo' else 'ann_file'
@@ -54,3 +54,22 @@ def test_out_of_domain_is_the_model_of_the_source_on_the_test_split_of_the_targe
     own = Config.fromfile(f'configs/diffusionret_{target}.py')
     assert cfg.test_dataloader == own.test_dataloader
     assert cfg.train_dataloader is None
+
+
+@pytest.mark.parametrize('name', LENGTHS)
+def test_published_configs_set_the_whole_protocol(name):
+    cfg = Config.fromfile(f'configs/published/diffusionret_{name}.py')
+    model = MODELS.build(cfg.model)
+    assert model.similarity_head.padding == 'zero'
+    assert model.generators['v2t'].attention.masking == 'after_softmax'
+    assert model.loss_head.contrastive.same_video == model.same_video == 'negative'
+    assert cfg.test_evaluator.ties == cfg.test_evaluator.grouping == 'published'
+    assert cfg.choose_on_test
+    assert cfg.train_dataloader.dataset.item == 'caption'
+    assert cfg.optim_wrapper.optimizer.type == 'BertAdam'
+    assert [hook.type for hook in cfg.custom_hooks] == ['StageSwitchHook', 'ValidateAtStartHook']
+    for split in ('train', 'val', 'test'):
+        decode, _, tokenize, _ = cfg[f'{split}_dataloader'].dataset.pipeline
+        assert decode.sample.rule == 'whole_seconds'
+        assert decode.decoders == ('opencv',) or decode.decoders == ['opencv']
+        assert (decode.sample.num_frames, tokenize.max_words) == LENGTHS[name]

@@ -10,6 +10,7 @@ from mmengine.registry import DefaultScope
 
 from diffusionret_mm.apis import test_retriever as evaluate
 from diffusionret_mm.apis import train_retriever
+from diffusionret_mm.datasets.preparation import check_dataset
 
 TINY_MODEL = {
     'model.backbone.pretrained': None,
@@ -44,7 +45,7 @@ def load(path, root, work_dir, **options):
         loader = f'{split}_dataloader'
         if cfg[loader] is not None:
             options[f'{loader}.dataset.data_root'] = str(root)
-            options[f'{loader}.dataset.pipeline.3.size'] = 32
+            options[f'{loader}.dataset.pipeline.1.size'] = 32
             options |= {f'{loader}.num_workers': 0, f'{loader}.persistent_workers': False}
     cfg.merge_from_dict(copy.deepcopy(TINY_MODEL) | options)  # merging takes _delete_ away
     cfg.work_dir = str(work_dir)
@@ -68,9 +69,14 @@ def held_out(name):
 
 
 @pytest.mark.parametrize('name', SIZES)
-def test_a_config_trains_and_evaluates(name, official, tmp_path):
+def test_a_config_trains_and_evaluates_what_was_prepared(name, official, tmp_path):
+    root = official(name)
+    preparation = check_dataset(name, root, root / 'videos', root / 'manifest.json', workers=1)
+    assert preparation.bad_test_videos == []
     options = SHORT_RUN | held_out(name)
-    cfg = load(f'configs/diffusionret_{name}.py', official(name), tmp_path / 'run', **options)
+    for split in ('train', 'val', 'test'):
+        options[f'{split}_dataloader.dataset.manifest'] = 'manifest.json'
+    cfg = load(f'configs/diffusionret_{name}.py', root, tmp_path / 'run', **options)
     metrics = train_retriever(cfg)
     assert metrics == json.loads((tmp_path / 'run/metrics.json').read_text())
     assert 0 <= metrics['discrimination/t2v/R@1'] <= metrics['t2v/R@5'] <= 100
@@ -141,7 +147,7 @@ def test_a_shapes_checkpoint_on_another_data_set_by_a_config_of_one_s_own(offici
             'test_dataloader.num_workers': 0,
             'test_dataloader.persistent_workers': False,
             'test_dataloader.dataset.data_root': str(official('msvd')),
-            'test_dataloader.dataset.pipeline.3.size': 64,
+            'test_dataloader.dataset.pipeline.1.size': 64,
         }
     )
     best = next((tmp_path / 'run').glob('best_*_epoch_2.pth'))

@@ -182,3 +182,9 @@ def test_evaluation_neither_skips_nor_draws(make):
             make(test_mode=True, **option)
     with pytest.raises(ValueError, match='bad_videos must be one of'):
         make(bad_videos='ignore')
+
+
+def test_iterating_ends_after_the_last_item(make):
+    assert [item['data_samples'].video_id for item in make()] == ['a', 'b', 'c']
+    with pytest.raises(IndexError, match='no item 3 among 3'):
+        make()[3]

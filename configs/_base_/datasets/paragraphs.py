@@ -3,14 +3,15 @@ _base_ = './sentences.py'
 
 num_frames = 64
 max_words = 64
-lengths = dict(
-    SampleVideoFrames=dict(num_frames=num_frames), TokenizeCaptions=dict(max_words=max_words)
+train_pipeline, test_pipeline, published_pipeline = (
+    [dict(decode, sample=dict(decode['sample'], num_frames=num_frames)), crop]
+    + [dict(tokenize, max_words=max_words), pack]
+    for decode, crop, tokenize, pack in (
+        _base_.train_pipeline,
+        _base_.test_pipeline,
+        _base_.published_pipeline,
+    )
 )
-train_pipeline = [dict(step, **lengths.get(step['type'], {})) for step in _base_.train_pipeline]
-test_pipeline = [dict(step, **lengths.get(step['type'], {})) for step in _base_.test_pipeline]
-published_pipeline = [
-    dict(step, **lengths.get(step['type'], {})) for step in _base_.published_pipeline
-]
 
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(batch_size=8, dataset=dict(pipeline=test_pipeline))

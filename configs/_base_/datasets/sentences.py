@@ -3,31 +3,18 @@ num_frames = 12
 max_words = 32
 image_size = 224
 
-text_and_pack = [
+resize_and_pack = [
+    dict(type='CLIPResizeCrop', size=image_size),
     dict(type='TokenizeCaptions', max_words=max_words),
     dict(type='PackTextVideoInputs'),
 ]
-train_pipeline = [
-    dict(type='DecordInit'),
-    dict(type='SampleVideoFrames', num_frames=num_frames, rule='random'),
-    dict(type='DecordDecode'),
-    dict(type='CLIPResizeCrop', size=image_size),
-    *text_and_pack,
-]
-test_pipeline = [
-    dict(type='DecordInit'),
-    dict(type='SampleVideoFrames', num_frames=num_frames),
-    dict(type='DecordDecode'),
-    dict(type='CLIPResizeCrop', size=image_size),
-    *text_and_pack,
-]
+sample = dict(type='SampleVideoFrames', num_frames=num_frames)
+train_pipeline = [dict(type='DecodeVideo', sample=dict(sample, rule='random')), *resize_and_pack]
+test_pipeline = [dict(type='DecodeVideo', sample=sample), *resize_and_pack]
 # Whole seconds read by OpenCV, in training too: see docs/protocol.md.
 published_pipeline = [
-    dict(type='OpenCVInit'),
-    dict(type='SampleVideoFrames', num_frames=num_frames, rule='whole_seconds'),
-    dict(type='OpenCVDecode'),
-    dict(type='CLIPResizeCrop', size=image_size),
-    *text_and_pack,
+    dict(type='DecodeVideo', sample=dict(sample, rule='whole_seconds'), decoders=('opencv',)),
+    *resize_and_pack,
 ]
 
 train_dataloader = dict(

@@ -10,6 +10,8 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 
+from diffusionret_mm.datasets.transforms.randomness import draws_at_random
+
 
 @TRANSFORMS.register_module()
 class CacheInMemory(BaseTransform):
@@ -28,7 +30,7 @@ class CacheInMemory(BaseTransform):
     """
 
     def __init__(self, transforms: Sequence[Mapping[str, Any]]) -> None:
-        if any(transform.get('rule') == 'random' for transform in transforms):
+        if any(map(draws_at_random, transforms)):
             raise ValueError('CacheInMemory would freeze the random draws of its transforms.')
         self.transforms = Compose([TRANSFORMS.build(transform) for transform in transforms])
         self._frames: dict[tuple, tuple[np.ndarray, int]] = {}

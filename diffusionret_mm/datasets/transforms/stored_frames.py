@@ -15,6 +15,7 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
 from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.datasets.transforms.randomness import draws_at_random
 
 # To be raised when stores of before can no longer be read.
 FORMAT_VERSION = 1
@@ -152,7 +153,7 @@ def fingerprint_of(value: Any) -> str:
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
     options = {key: value for key, value in config.items() if key != 'type'}
-    if options.get('rule') == 'random' or options.get('random'):
+    if draws_at_random(config):
         raise ValueError(
             f'{dict(config)} draws at random, so its frames cannot be stored; use '
             "rule='uniform' or decode the videos."

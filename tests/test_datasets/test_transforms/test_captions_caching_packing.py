@@ -46,9 +46,10 @@ class TestCacheInMemory:
         assert again['num_frames'] == 3
 
     def test_random_draws_are_refused(self):
-        transforms = [dict(type='SampleVideoFrames', num_frames=3, rule='random')]
-        with pytest.raises(ValueError, match='freeze the random draws'):
-            TRANSFORMS.build(dict(type='CacheInMemory', transforms=transforms))
+        sample = dict(type='SampleVideoFrames', num_frames=3, rule='random')
+        for step in (sample, dict(type='DecodeVideo', sample=sample), dict(type='ShuffleFrames')):
+            with pytest.raises(ValueError, match='freeze the random draws'):
+                TRANSFORMS.build(dict(type='CacheInMemory', transforms=[step]))
 
 
 def test_packing_pads_short_videos():
