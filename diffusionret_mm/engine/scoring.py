@@ -20,6 +20,9 @@ def similarity_matrix(
 ) -> Tensor:
     """Score every text against every video, in blocks that bound the memory.
 
+    A similarity with a method `score_gallery` chooses its own blocks; others get `chunk_size` texts
+    by `chunk_size` videos at a time.
+
     Args:
         model: the retriever.
         texts: N texts.
@@ -29,13 +32,13 @@ def similarity_matrix(
     Returns:
         Similarities, shape [N, M].
     """
-    text_rows = torch.arange(len(texts)).split(chunk_size)
-    video_rows = torch.arange(len(videos)).split(chunk_size)
-    blocks = [
-        torch.cat([model.similarity(texts[rows], videos[columns]) for columns in video_rows], dim=1)
-        for rows in text_rows
-    ]
-    return torch.cat(blocks) if blocks else texts.words.new_zeros(0, len(videos))
+    if hasattr(model.similarity_head, 'score_gallery'):
+        return model.similarity_head.score_gallery(texts, videos)
+    scores = texts.words.new_empty(len(texts), len(videos))
+    for rows in torch.arange(len(texts)).split(chunk_size):
+        for columns in torch.arange(len(videos)).split(chunk_size):
+            scores[rows[:, None], columns] = model.similarity(texts[rows], videos[columns])
+    return scores
 
 
 def score_all(

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from diffusionret_mm.models.generators import (
-    DenoiserContext,
     DiffusionGenerator,
+    QueryCandidates,
     build_noise_scheduler,
 )
 from diffusionret_mm.models.generators.noise import NOISE_SCHEDULES
@@ -86,7 +86,7 @@ def check_denoiser(golden: GoldenFolder, subject: Subject) -> None:
 
 def recorded_context(
     file: GoldenFile, direction: str, generator: DiffusionGenerator
-) -> DenoiserContext:
+) -> QueryCandidates:
     """Prepare the generator for the recorded queries and candidates."""
     return generator.context(
         file.take(f'{direction}_text_emb'),
@@ -117,7 +117,7 @@ def _cosine50() -> np.ndarray:
 
 
 def _check_loss(
-    file: GoldenFile, direction: str, generator: DiffusionGenerator, context: DenoiserContext
+    file: GoldenFile, direction: str, generator: DiffusionGenerator, context: QueryCandidates
 ) -> None:
     noise, t = file.take(f'{direction}_kl_noise'), file.take('kl_t')
     generator.negative_value = float(file.recorded('kl_x_start').min())

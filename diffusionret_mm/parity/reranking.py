@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from diffusionret_mm.engine.scoring import similarity_matrix
+from diffusionret_mm.models.retrievers.gallery_sampler import GallerySampler
 from diffusionret_mm.parity.encoders import Subject, encoded, recorded_features
 from diffusionret_mm.parity.golden import (
     DIFFUSION,
@@ -63,7 +64,8 @@ def _check(
             best = matrix.topk(int(file.take(f'{direction}_num')), dim=1).indices
             file.compare(f'cand_{direction}', best, EXACT)
             noise = file.take(f'noise_{direction}')
-            sample = subject.model.generate(direction, queries, candidates, best, noise)
+            sampler = GallerySampler(subject.model.generators[direction], candidates)
+            sample = sampler.sample(queries, best, noise)
             file.compare(f'sample_{direction}', sample, samples)
 
 

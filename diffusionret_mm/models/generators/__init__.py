@@ -1,6 +1,6 @@
 """Diffusion over the candidates of a query."""
 
-from diffusionret_mm.models.generators.denoiser import DenoiserContext, QueryCandidateDenoiser
+from diffusionret_mm.models.generators.denoiser import QueryCandidateDenoiser, QueryCandidates
 from diffusionret_mm.models.generators.diffusion_generator import DIRECTIONS, DiffusionGenerator
 from diffusionret_mm.models.generators.noise import (
     build_noise_scheduler,
@@ -9,13 +9,15 @@ from diffusionret_mm.models.generators.noise import (
     start_noise,
 )
 from diffusionret_mm.models.generators.text_frame_attention import TextFrameAttentionHead
+from diffusionret_mm.models.generators.unrolled import UnrolledDenoiser
 
 __all__ = [
     'DIRECTIONS',
-    'DenoiserContext',
     'DiffusionGenerator',
     'QueryCandidateDenoiser',
+    'QueryCandidates',
     'TextFrameAttentionHead',
+    'UnrolledDenoiser',
     'build_noise_scheduler',
     'cosine_betas',
     'linear_betas',

@@ -13,22 +13,33 @@ from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
-class DenoiserContext:
-    """All that denoising needs of a query and its candidates and that no step changes.
+class QueryCandidates:
+    """Queries, and the candidates of each.
 
     Args:
-        queries: projected query, one for all candidates or one for each, [n, 1 or K, D].
-        keys: projected candidates, [n, K, D].
-        values: projected candidates, [n, K, D].
-        logits: dot products of `queries` and `keys`, [n, K].
-        hidden: the candidates' half of the decoder's first layer, bias included, [n, K, 2D].
+        query: one query for all candidates [n, 1, D], or as each candidate sees it [n, K, D].
+        candidates: shape [n, K, D].
+
+    Raises:
+        ValueError: if the shapes do not belong together.
     """
 
-    queries: Tensor
-    keys: Tensor
-    values: Tensor
-    logits: Tensor
-    hidden: Tensor
+    query: Tensor
+    candidates: Tensor
+
+    def __post_init__(self) -> None:
+        """Check the shapes."""
+        n, num_candidates, width = self.candidates.shape
+        if self.query.shape not in ((n, 1, width), (n, num_candidates, width)):
+            raise ValueError(
+                f'query {list(self.query.shape)} and candidates {list(self.candidates.shape)} must '
+                'be [n, 1 or K, D] and [n, K, D].'
+            )
+
+    def noise(self) -> Tensor:
+        """Draw standard normal noise for the candidates, shape [n, K]."""
+        shape, like = self.candidates.shape[:2], self.candidates
+        return torch.randn(shape, dtype=like.dtype, device=like.device)
 
 
 @MODELS.register_module()
@@ -42,9 +53,8 @@ class QueryCandidateDenoiser(BaseModule):
         o   = Wp sum_j a_j Wv (c_j + e) + b_p
         p_j = W2 ReLU( W1 [o ; c_j] + b1 ) + b2 + a_j
 
-    Every product with a projection is affine in e(t), so `prepare` computes what belongs to query
-    and candidates once; `forward` then adds vectors: O(n K D) a step, not O(n K D^2). This is
-    exact to rounding.
+    A sampling run repeats this for the same queries and candidates at every step;
+    `UnrolledDenoiser` computes what no step changes once.
 
     Args:
         width: width D of query and candidates; even.
@@ -79,57 +89,27 @@ class QueryCandidateDenoiser(BaseModule):
         """
         return self.time_embed(sine_table(t, self.width).to(self.q_proj.weight.dtype))
 
-    def prepare(self, query: Tensor, candidates: Tensor) -> DenoiserContext:
-        """Compute once what no step changes.
-
-        Args:
-            query: one query for all candidates [n, 1, D], or as each candidate sees it [n, K, D].
-            candidates: candidates, shape [n, K, D].
-
-        Returns:
-            The context that `forward` takes.
-
-        Raises:
-            ValueError: if the shapes do not belong together.
-        """
-        n, num_candidates, width = candidates.shape
-        if query.shape not in ((n, 1, width), (n, num_candidates, width)) or width != self.width:
-            raise ValueError(
-                f'query {list(query.shape)} and candidates {list(candidates.shape)} must be '
-                f'[n, 1 or K, {self.width}] and [n, K, {self.width}].'
-            )
-        queries, keys = self.q_proj(query), self.k_proj(candidates)
-        first = self.decoder[0]
-        return DenoiserContext(
-            queries=queries,
-            keys=keys,
-            values=self.v_proj(candidates),
-            logits=(queries * keys).sum(dim=-1),
-            hidden=F.linear(candidates, first.weight[:, width:], first.bias),
-        )
-
-    def forward(self, x: Tensor, t: Tensor, context: DenoiserContext) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, context: QueryCandidates) -> Tensor:
         """Predict x_0.
 
         Args:
             x: noisy distribution over the candidates, shape [n, K], float.
             t: step of each row, shape [n], or one step for all rows, shape [1]; int64.
-            context: what `prepare` returned for these rows.
+            context: the queries and candidates of these rows.
 
         Returns:
             The prediction, shape [n, K], not clipped.
         """
-        time = self.embed_time(t)
-        q_time, k_time, v_time = self.q_proj(time), self.k_proj(time), self.v_proj(time)
-        # (q + q_time) . (k + k_time), with q . k computed before.
-        logits = context.logits + _dot(context.keys, q_time) + _dot(context.queries, k_time)
-        logits = logits + (q_time * k_time).sum(dim=-1, keepdim=True)
-        attention = (logits + x).softmax(dim=-1)
-        pooled = torch.einsum('nk,nkd->nd', attention, context.values) + v_time
+        time, candidates = self.embed_time(t)[:, None], context.candidates
+        queries = self.q_proj(context.query + time)
+        timed = candidates + time
+        attention = ((queries * self.k_proj(timed)).sum(dim=-1) + x).softmax(dim=-1)
+        # The weights sum to 1, so the values need no projection of their own: their mean does.
+        mean = torch.einsum('nk,nkd->nd', attention, timed)
         first, last = self.decoder[0], self.decoder[2]
-        shared = F.linear(self.out_proj(pooled), first.weight[:, : self.width])
-        hidden = F.relu(context.hidden + shared[:, None])
-        return last(hidden).squeeze(-1) + attention
+        shared = F.linear(self.out_proj(self.v_proj(mean)), first.weight[:, : self.width])
+        of_candidates = F.linear(candidates, first.weight[:, self.width :], first.bias)
+        return last(F.relu(of_candidates + shared[:, None])).squeeze(-1) + attention
 
 
 def sine_table(t: Tensor, width: int) -> Tensor:
@@ -145,13 +125,6 @@ def sine_table(t: Tensor, width: int) -> Tensor:
     rates = torch.arange(0, width, 2, device=t.device, dtype=torch.float32)
     angles = t[:, None].float() * torch.exp(rates * (-math.log(10000.0) / width))
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
-
-
-def _dot(tokens: Tensor, vector: Tensor) -> Tensor:
-    """Dot products of tokens [n, K, D] with a vector a row, [n, D] or [1, D]: [n, K]."""
-    if len(vector) == 1:
-        return tokens @ vector[0]
-    return torch.einsum('nkd,nd->nk', tokens, vector)
 
 
 def _init_linear(module: nn.Module) -> None:

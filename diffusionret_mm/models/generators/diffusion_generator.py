@@ -11,8 +11,9 @@ from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from diffusionret_mm.models.generators.denoiser import DenoiserContext
+from diffusionret_mm.models.generators.denoiser import QueryCandidates
 from diffusionret_mm.models.generators.noise import build_noise_scheduler
+from diffusionret_mm.models.generators.unrolled import SamplingRows, UnrolledDenoiser
 
 DIRECTIONS = ('t2v', 'v2t')
 POSITIVE = 0  # column of the positive in a training row
@@ -68,22 +69,22 @@ class DiffusionGenerator(BaseModule):
             scheduler or dict(type='DDIMScheduler'), noise_schedule, num_train_steps
         )
 
-    def prepare(self, text: Tensor, pooled: Tensor) -> DenoiserContext:
-        """Compute once what no step changes, from pooled videos.
+    def pair(self, text: Tensor, pooled: Tensor) -> QueryCandidates:
+        """Say which is the query, from pooled videos.
 
         Args:
             text: end-of-text features: [n, D] in direction t2v, [n, K, D] in v2t.
             pooled: the video of each (query, candidate) pair as its text sees it, [n, K, D].
 
         Returns:
-            The context of the denoiser.
+            Queries and candidates.
         """
         if self.direction == 't2v':
-            return self.denoiser.prepare(query=text[:, None], candidates=pooled)
-        return self.denoiser.prepare(query=pooled, candidates=text)
+            return QueryCandidates(query=text[:, None], candidates=pooled)
+        return QueryCandidates(query=pooled, candidates=text)
 
-    def context(self, text: Tensor, frames: Tensor, mask: Tensor) -> DenoiserContext:
-        """Pool the videos by text-frame attention, then `prepare`.
+    def context(self, text: Tensor, frames: Tensor, mask: Tensor) -> QueryCandidates:
+        """Pool the videos by text-frame attention, then `pair`.
 
         Args:
             text: [n, D] in direction t2v, [n, K, D] in v2t.
@@ -91,15 +92,17 @@ class DiffusionGenerator(BaseModule):
             mask: True for real frames, the shape of `frames` without D, bool.
 
         Returns:
-            The context of the denoiser.
+            Queries and candidates.
         """
-        if self.direction == 't2v':
-            pooled = self.attention(text[:, None], frames, mask)
-        else:
-            pooled = self.attention(text, frames[:, None], mask[:, None])
-        return self.prepare(text, pooled)
+        return self.pair(text, self.pool(text, frames, mask))
 
-    def forward(self, context: DenoiserContext, t: Tensor, noise: Tensor) -> Tensor:
+    def pool(self, text: Tensor, frames: Tensor, mask: Tensor) -> Tensor:
+        """Pool the video of each pair as its text sees it, [n, K, D]; see `context`."""
+        if self.direction == 't2v':
+            return self.attention(text[:, None], frames, mask)
+        return self.attention(text, frames[:, None], mask[:, None])
+
+    def forward(self, context: QueryCandidates, t: Tensor, noise: Tensor) -> Tensor:
         """Training pass: noise the ideal distribution, predict it back.
 
         Args:
@@ -119,9 +122,14 @@ class DiffusionGenerator(BaseModule):
         x_start[:, POSITIVE] = 1.0
         return x_start
 
-    @torch.no_grad()
+    def unroll(self) -> UnrolledDenoiser:
+        """Work the steps of `sample` into the denoiser; good as long as its weights stay."""
+        self.scheduler.set_timesteps(self.num_sample_steps)
+        steps = self.scheduler.timesteps.to(self.denoiser.q_proj.weight.device, torch.long)
+        return UnrolledDenoiser(self.denoiser, steps)
+
     def sample(
-        self, context: DenoiserContext, start_noise: Tensor, return_trajectory: bool = False
+        self, context: QueryCandidates, start_noise: Tensor, return_trajectory: bool = False
     ) -> Tensor:
         """Denoise from pure noise.
 
@@ -129,22 +137,34 @@ class DiffusionGenerator(BaseModule):
         each row from a generator seeded by the row's start noise, so rows do not interact.
 
         Args:
-            context: of the queries and their candidates.
+            context: the queries and their candidates.
             start_noise: x_T, standard normal, shape [n, K], float32.
             return_trajectory: also return the states between.
 
         Returns:
             x_0 of shape [n, K]; with `return_trajectory` all states [steps, n, K], x_0 last.
         """
+        denoiser = self.unroll()
+        rows = denoiser.start(context.query, denoiser.project(context.candidates))
+        return self.run(denoiser, rows, start_noise, return_trajectory)
+
+    @torch.no_grad()
+    def run(
+        self,
+        denoiser: UnrolledDenoiser,
+        rows: SamplingRows,
+        start_noise: Tensor,
+        return_trajectory: bool = False,
+    ) -> Tensor:
+        """Denoise rows that are ready; see `sample`."""
         self.scheduler.set_timesteps(self.num_sample_steps)
         draws_noise = 'generator' in inspect.signature(self.scheduler.step).parameters
         options = {'generator': _row_generators(start_noise)} if draws_noise else {}
         x = start_noise * self.scheduler.init_noise_sigma
         states = []
-        for t in self.scheduler.timesteps:
-            step = t.reshape(1).to(device=x.device, dtype=torch.long)
-            prediction = self.denoiser(self.scheduler.scale_model_input(x, t), step, context)
-            x = self.scheduler.step(prediction.clamp(-1, 1), t, x, **options).prev_sample
+        for step, t in enumerate(self.scheduler.timesteps):
+            prediction = denoiser.predict(self.scheduler.scale_model_input(x, t), step, rows)
+            x = self.scheduler.step(prediction.clamp_(-1, 1), t, x, **options).prev_sample
             states.append(x)
         return torch.stack(states) if return_trajectory else x
 

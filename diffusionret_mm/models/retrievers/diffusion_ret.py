@@ -10,8 +10,9 @@ from mmaction.registry import MODELS
 from torch import Tensor, nn
 
 from diffusionret_mm.models.checkpoint_check import CheckpointError, check_state_dict
-from diffusionret_mm.models.generators import DIRECTIONS, DenoiserContext, start_noise
+from diffusionret_mm.models.generators import DIRECTIONS, QueryCandidates, start_noise
 from diffusionret_mm.models.losses.contrastive import SAME_VIDEO_RULES
+from diffusionret_mm.models.retrievers.gallery_sampler import GallerySampler
 from diffusionret_mm.models.retrievers.hard_negatives import hardest_first
 from diffusionret_mm.models.retrievers.text_video_retriever import TextVideoRetriever
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
@@ -57,7 +58,7 @@ class DiffusionRet(TextVideoRetriever):
         temperature: float | Mapping[str, float] = 1.0,
         weight: float | Mapping[str, float] = 1.0,
         noise_seed: int = 0,
-        rerank_chunk: int = 32,
+        rerank_chunk: int = 64,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -167,41 +168,13 @@ class DiffusionRet(TextVideoRetriever):
             S + weight * softmax(temperature * x_0) for the K best, S for the others, [n, C].
         """
         final = scores.clone()
+        sampler = GallerySampler(self.generators[direction], candidates)
         for rows in torch.arange(len(scores), device=scores.device).split(self.rerank_chunk):
             best = scores[rows].topk(noise.shape[1], dim=1).indices
-            x = self.generate(direction, queries[rows], candidates, best, noise[rows])
+            x = sampler.sample(queries[rows], best, noise[rows])
             added = (self.temperature[direction] * x).softmax(dim=1).to(final.dtype)
             final[rows] = final[rows].scatter_add(1, best, self.weight[direction] * added)
         return final
-
-    def generate(
-        self,
-        direction: str,
-        queries: TextFeatures | VideoFeatures,
-        candidates: VideoFeatures | TextFeatures,
-        chosen: Tensor,
-        noise: Tensor,
-    ) -> Tensor:
-        """Denoise the distributions of n queries over candidates chosen for each.
-
-        Args:
-            direction: 't2v' or 'v2t'.
-            queries: the n queries.
-            candidates: all C candidates.
-            chosen: rows of the K candidates of each query, shape [n, K], int64.
-            noise: start noise x_T, shape [n, K].
-
-        Returns:
-            x_0 in [-1, 1], shape [n, K].
-        """
-        generator = self.generators[direction]
-        if direction == 't2v':
-            context = generator.context(
-                queries.pooled, candidates.frames[chosen], candidates.mask[chosen]
-            )
-        else:
-            context = generator.context(candidates.pooled[chosen], queries.frames, queries.mask)
-        return generator.sample(context, noise)
 
     def _generation_loss(
         self,
@@ -218,7 +191,7 @@ class DiffusionRet(TextVideoRetriever):
         num_steps = self.generators['t2v'].num_train_steps
         t = torch.randint(num_steps, (len(texts),), device=scores.device)
         predictions = {
-            direction: self.generators[direction](context, t, torch.randn_like(context.logits))
+            direction: self.generators[direction](context, t, context.noise())
             for direction, context in contexts.items()
         }
         return self.loss_head.generation_loss(**predictions)
@@ -250,17 +223,17 @@ class DiffusionRet(TextVideoRetriever):
         videos: VideoFeatures,
         video_of_text: Tensor,
         chosen: Mapping[str, Tensor],
-    ) -> dict[str, DenoiserContext]:
-        """Prepare both generators for the rows that `training_candidates` chose."""
+    ) -> dict[str, QueryCandidates]:
+        """Queries and candidates of the rows that `training_candidates` chose."""
         t2v, v2t = chosen['t2v'], chosen['v2t']
         generators = self.generators
         # Every (text, video) pair is pooled once; gathering frames would copy each many times.
         pooled = generators['t2v'].attention(texts.pooled[:, None], videos.frames, videos.mask)
         return dict(
-            t2v=generators['t2v'].prepare(
+            t2v=generators['t2v'].pair(
                 texts.pooled, pooled.gather(1, t2v[..., None].expand(-1, -1, pooled.shape[2]))
             ),
-            v2t=generators['v2t'].prepare(texts.pooled[v2t], pooled[v2t, video_of_text[:, None]]),
+            v2t=generators['v2t'].pair(texts.pooled[v2t], pooled[v2t, video_of_text[:, None]]),
         )
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:

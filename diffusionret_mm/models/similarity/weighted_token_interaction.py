@@ -8,9 +8,12 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diffusionret_mm.models.similarity.packed_tokens import TokenGroup, pack
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 PADDING_RULES = ('excluded', 'zero')
+# Tokens of a block on either side: its products take 1 MB, a core's share of most caches.
+BLOCK_TOKENS = 512
 
 
 @MODELS.register_module()
@@ -70,6 +73,50 @@ class WeightedTokenInteraction(BaseModule):
         best_word = self._mask(cosines, real_words, real_frames).amax(dim=-2)
         t2v = torch.einsum('nl,nml->nm', self.word_weights(texts), best_frame)
         v2t = torch.einsum('mf,nmf->nm', self.frame_weights(videos), best_word)
+        return (t2v + v2t) / 2
+
+    @torch.no_grad()
+    def score_gallery(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor:
+        """Score every text against every video: `forward` to rounding, for whole galleries.
+
+        Padding takes part in no product: under the rule 'zero' it is one more candidate of cosine 0
+        in a maximum. Texts and videos of equal numbers of tokens share a matrix product; a block
+        of products is small enough for the cache, and there is never another one.
+
+        Args:
+            texts: N texts.
+            videos: M videos. One without any frame, and a text without any word, score 0.
+
+        Returns:
+            Scores in [-1, 1], shape [N, M].
+        """
+        scores = texts.words.new_zeros(len(texts), len(videos))
+        text_groups = pack(texts.words, texts.mask, self.word_weights(texts))
+        video_blocks = [
+            block
+            for group in pack(videos.frames, videos.mask, self.frame_weights(videos))
+            for block in group.split(max(1, BLOCK_TOKENS // group.tokens.shape[1]))
+        ]
+        for block in video_blocks:
+            # Frames outermost: maxima then run over whole rows of numbers.
+            frames = block.tokens.transpose(0, 1).flatten(0, 1).t()
+            for group in text_groups:
+                for part in group.split(max(1, BLOCK_TOKENS // group.tokens.shape[1])):
+                    scores[part.rows[:, None], block.rows] = self._score_block(part, block, frames)
+        return scores
+
+    def _score_block(self, texts: TokenGroup, videos: TokenGroup, frames: Tensor) -> Tensor:
+        """Score a texts against b videos; `frames` are those of the videos, [D, f * b]."""
+        (a, num_words, _), (b, num_frames, _) = texts.tokens.shape, videos.tokens.shape
+        cosines = texts.tokens.flatten(0, 1) @ frames
+        best_frame = cosines.view(a, num_words, num_frames, b).amax(dim=2)
+        best_word = cosines.view(a, num_words, num_frames, b).amax(dim=1)
+        if self.padding == 'zero' and videos.padded:
+            best_frame.clamp_(min=0)
+        if self.padding == 'zero' and texts.padded:
+            best_word.clamp_(min=0)
+        t2v = torch.bmm(texts.weights[:, None], best_frame)[:, 0]
+        v2t = (best_word * videos.weights.t()).sum(dim=1)
         return (t2v + v2t) / 2
 
     def _mask(self, cosines: Tensor, candidates: Tensor, tokens: Tensor) -> Tensor:

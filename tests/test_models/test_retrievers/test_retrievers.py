@@ -116,9 +116,9 @@ def test_training_pools_all_pairs_as_sampling_pools_each(tiny_model, features):
     columns = torch.randint(5, (5, 3))
     pooled = generator.attention(texts.pooled[:, None], videos.frames, videos.mask)
     pooled = pooled.gather(1, columns[..., None].expand(-1, -1, pooled.shape[2]))
-    ahead = generator.prepare(texts.pooled, pooled)
+    ahead = generator.pair(texts.pooled, pooled)
     direct = generator.context(texts.pooled, videos.frames[columns], videos.mask[columns])
-    torch.testing.assert_close(ahead.logits, direct.logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ahead.candidates, direct.candidates, rtol=1e-4, atol=1e-4)
 
 
 class TestCheckpoints:

@@ -1,0 +1,82 @@
+import pytest
+import torch
+from mmaction.registry import MODELS
+from torch.nn import functional as F
+
+from diffusionret_mm.models.similarity import weighted_token_interaction
+from diffusionret_mm.models.similarity.packed_tokens import pack
+from diffusionret_mm.structures import TextFeatures, VideoFeatures
+
+
+def ragged(num_texts=23, num_videos=17, words=9, frames=6, width=64, seed=0):
+    """Tokens whose padding is at the end, in between, or not there; lengths from 1 to full."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(items, length):
+        count = torch.randint(1, length + 1, (items, 1), generator=generator)
+        order = torch.rand(items, length, generator=generator).argsort(dim=1)
+        prefix = torch.arange(length).expand(items, -1) < count
+        mask = torch.where(torch.arange(items)[:, None] % 2 == 0, prefix, order < count)
+        return torch.randn(items, length, width, generator=generator), mask
+
+    texts, text_mask = draw(num_texts, words)
+    return (
+        TextFeatures(texts, text_mask, texts[:, 0]),
+        VideoFeatures(*draw(num_videos, frames)),
+    )
+
+
+@pytest.fixture(params=['excluded', 'zero'])
+def similarity(request):
+    torch.manual_seed(0)
+    return MODELS.build(
+        dict(type='WeightedTokenInteraction', width=64, padding=request.param)
+    ).eval()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('block_tokens', [1, 7, 512])
+def test_gallery_scores_equal_the_plain_ones(similarity, monkeypatch, block_tokens):
+    monkeypatch.setattr(weighted_token_interaction, 'BLOCK_TOKENS', block_tokens)
+    texts, videos = ragged()
+    scores = similarity.score_gallery(texts, videos)
+    torch.testing.assert_close(scores, similarity(texts, videos), rtol=0, atol=1e-6)
+
+
+@torch.no_grad()
+def test_negative_cosines_with_and_without_padding(similarity):
+    """All cosines are negative: under the rule 'zero' padding wins, and only where there is any."""
+    texts, videos = ragged(words=3, frames=3)
+    texts.words.abs_()
+    videos.frames.abs_().neg_()
+    scores = similarity.score_gallery(texts, videos)
+    torch.testing.assert_close(scores, similarity(texts, videos), rtol=0, atol=1e-6)
+    full = texts.mask.all(1)[:, None] & videos.mask.all(1)
+    assert (scores[full] < 0).all()
+    if similarity.padding == 'zero':
+        padded = ~texts.mask.all(1)[:, None] & ~videos.mask.all(1)
+        assert (scores[padded] == 0).all()
+
+
+@torch.no_grad()
+def test_nothing_real_scores_zero(similarity):
+    texts, videos = ragged()
+    videos.mask[3] = False
+    texts.mask[5] = False
+    scores = similarity.score_gallery(texts, videos)
+    assert (scores[:, 3] == 0).all()
+    assert (scores[5] == 0).all()
+    assert scores.isfinite().all()
+
+
+def test_groups_hold_every_real_token_once():
+    texts, _ = ragged()
+    weights = torch.rand(texts.mask.shape)
+    groups = pack(texts.words, texts.mask, weights)
+    assert sorted(row for group in groups for row in group.rows.tolist()) == list(range(23))
+    for group in groups:
+        assert group.padded == (group.tokens.shape[1] < 9)
+        for row, tokens, weight in zip(group.rows, group.tokens, group.weights, strict=True):
+            real = texts.mask[row]
+            torch.testing.assert_close(tokens, F.normalize(texts.words[row][real], dim=-1))
+            assert torch.equal(weight, weights[row][real])

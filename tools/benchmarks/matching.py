@@ -1,0 +1,259 @@
+"""Time the matching of texts and videos against the published procedure.
+
+`python tools/benchmarks/matching.py --texts 1000 --videos 1000`
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import diffusionret_mm  # noqa: F401  first: it prepares what the others load
+
+# isort: split
+import torch
+from mmaction.registry import MODELS
+from published_matching import published_matching
+from torch import Tensor
+
+from diffusionret_mm.engine.scoring import similarity_matrix
+from diffusionret_mm.models.generators import DIRECTIONS
+from diffusionret_mm.models.retrievers import DiffusionRet
+from diffusionret_mm.structures import TextFeatures, VideoFeatures
+
+SHARE_FULL = 0.8  # videos with all frames
+TIED = 1e-6
+
+Matrices = tuple[Tensor, Tensor, Tensor]
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description='Time matching: similarity and re-ranking in both directions',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument('--texts', type=int, default=1000)
+    parser.add_argument('--videos', type=int, default=1000)
+    parser.add_argument('--words', type=int, default=32, help='tokens a text, with padding')
+    parser.add_argument(
+        '--mean-words', type=float, default=11, help='real tokens a text; MSR-VTT has about 11'
+    )
+    parser.add_argument('--frames', type=int, default=12, help='frames a video, with padding')
+    parser.add_argument('--width', type=int, default=512)
+    parser.add_argument('--steps', type=int, default=50, help='denoising steps')
+    parser.add_argument('--candidates', type=int, default=32, help='candidates a query')
+    parser.add_argument('--full-length', action='store_true', help='no padding: the worst case')
+    parser.add_argument('--repeats', type=int, default=3)
+    parser.add_argument('--only-ours', action='store_true', help='leave the published one out')
+    parser.add_argument('--growth', action='store_true', help='ours for several sizes')
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--json', type=Path, help='file to write the figures into')
+    return parser.parse_args()
+
+
+def build_model(args: argparse.Namespace) -> DiffusionRet:
+    """A model with random weights in the published protocol; its towers are not used."""
+    torch.manual_seed(0)
+    width = args.width
+    arch = dict(
+        embed_dim=width,
+        vision_cfg=dict(image_size=32, patch_size=16, width=64, layers=1, head_width=64),
+        text_cfg=dict(context_length=16, width=width, heads=width // 64, layers=1),
+    )
+    generator = dict(
+        type='DiffusionGenerator',
+        attention=dict(type='TextFrameAttentionHead', masking='after_softmax'),
+        denoiser=dict(type='QueryCandidateDenoiser', width=width),
+        num_train_steps=args.steps,
+        num_sample_steps=args.steps,
+    )
+    cfg = dict(
+        type='DiffusionRet',
+        backbone=dict(type='OpenCLIPBackbone', arch=arch),
+        similarity=dict(type='WeightedTokenInteraction', width=width, padding='zero'),
+        generator=generator,
+        loss=dict(type='KLContrastiveLoss'),
+        num_candidates=min(args.candidates, args.texts, args.videos),
+    )
+    return MODELS.build(cfg).to(args.device).eval()
+
+
+def draw_features(args: argparse.Namespace) -> tuple[TextFeatures, VideoFeatures]:
+    """Features of CLIP's scale (norms of about 10) whose pairs resemble each other."""
+    generator = torch.Generator().manual_seed(1)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    topics = normal(args.videos, args.width)
+    own = torch.arange(args.texts) % args.videos
+    pooled = topics[own] * 0.2 + normal(args.texts, args.width) * 0.4
+    words = pooled[:, None] + normal(args.texts, args.words, args.width) * 0.3
+    frames = topics[:, None] * 0.2 + normal(args.videos, args.frames, args.width) * 0.4
+    count = torch.poisson(torch.full((args.texts, 1), args.mean_words - 3), generator=generator) + 3
+    shown = torch.randint(1, args.frames + 1, (args.videos, 1), generator=generator)
+    is_full = torch.rand(args.videos, 1, generator=generator) < SHARE_FULL
+    count = count.clamp(max=args.words)
+    if args.full_length:
+        count, is_full = torch.full_like(count, args.words), torch.ones_like(is_full)
+    shown = torch.where(is_full, args.frames, shown)
+    texts = TextFeatures(words, torch.arange(args.words) < count, pooled)
+    videos = VideoFeatures(frames, torch.arange(args.frames) < shown)
+    return texts.to(args.device), videos.to(args.device)
+
+
+@torch.no_grad()
+def our_matching(
+    model: DiffusionRet, texts: TextFeatures, videos: VideoFeatures, noise: dict[str, Tensor]
+) -> Matrices:
+    """What the evaluation loop does with features."""
+    scores = similarity_matrix(model, texts, videos, chunk_size=64)
+    t2v = model.rerank_from_noise('t2v', scores, texts, videos, noise['t2v'])
+    v2t = model.rerank_from_noise('v2t', scores.t(), videos, texts, noise['v2t'])
+    return scores, t2v, v2t
+
+
+def timed(run: Callable[[], Any], device: str) -> tuple[float, Any]:
+    """Seconds of a call, and what it returned."""
+    start = time.perf_counter()
+    result = run()
+    if device != 'cpu':
+        torch.cuda.synchronize()
+    return time.perf_counter() - start, result
+
+
+def same_ranks(ours: Matrices, theirs: Matrices, own: Tensor) -> bool:
+    """Whether the right candidates have the same ranks, apart from scores that nearly tie."""
+    first_text = torch.arange(ours[2].shape[0], device=own.device)
+    for mine, other, target in ((ours[1], theirs[1], own), (ours[2], theirs[2], first_text)):
+        bounds = []
+        for matrix in (mine, other):
+            score = matrix.gather(1, target[:, None])
+            better = (matrix > score + TIED).sum(dim=1), (matrix > score - TIED).sum(dim=1)
+            bounds.append(better)
+        (low, high), (other_low, other_high) = bounds
+        if not ((low < other_high) & (other_low < high)).all():
+            return False
+    return True
+
+
+def machine_rate(device: str, size: int = 4096) -> float:
+    """Floating-point operations a second of a large float32 matrix product."""
+    a, b = torch.randn(size, size, device=device), torch.randn(size, size, device=device)
+    return 2 * size**3 / min(timed(lambda: a @ b, device)[0] for _ in range(3))
+
+
+def peak_rss_mb() -> float:
+    """Largest resident memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Run both alternately and compare what they give."""
+    model = build_model(args)
+    texts, videos = draw_features(args)
+    count = model.num_candidates['t2v']
+    noise = {
+        direction: torch.randn(length, count).to(args.device)
+        for direction, length in zip(DIRECTIONS, (len(texts), len(videos)), strict=True)
+    }
+    inputs = (model, texts, videos, noise)
+    before = peak_rss_mb()
+    our_times, similarity_times, published_times = [], [], []
+    ours = theirs = None
+    our_peak = before
+    for _ in range(args.repeats):
+        seconds, ours = timed(lambda: our_matching(*inputs), args.device)
+        our_times.append(seconds)
+        similarity = timed(lambda: similarity_matrix(model, texts, videos, 64), args.device)
+        similarity_times.append(similarity[0])
+        if theirs is None:  # the published side needs more
+            our_peak = peak_rss_mb()
+        if not args.only_ours:
+            seconds, theirs = timed(lambda: published_matching(*inputs), args.device)
+            published_times.append(seconds)
+    products = 2 * args.width * int(texts.mask.sum()) * int(videos.mask.sum())
+    seconds = statistics.median(similarity_times)
+    figures = dict(
+        sizes={name: getattr(args, name) for name in SIZES},
+        full_length=args.full_length,
+        real_words=int(texts.mask.sum()),
+        real_frames=int(videos.mask.sum()),
+        ours_s=statistics.median(our_times),
+        similarity_s=seconds,
+        similarity_share_of_rate=products / seconds / machine_rate(args.device),
+        rss_before_mb=before,
+        peak_rss_mb=our_peak,
+    )
+    if theirs is not None:
+        own = torch.arange(args.texts, device=args.device) % args.videos
+        figures |= dict(
+            published_s=statistics.median(published_times),
+            ratio=statistics.median(published_times) / figures['ours_s'],
+            max_abs_diff=max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True)),
+            same_ranks=same_ranks(ours, theirs, own),
+        )
+    return figures
+
+
+SIZES = ('texts', 'videos', 'words', 'frames', 'width', 'steps', 'candidates')
+GROWTH = (
+    dict(),
+    dict(texts=2000, videos=2000),
+    dict(candidates=64),
+    dict(candidates=128),
+    dict(steps=25),
+    dict(steps=100),
+    dict(frames=24),
+    dict(frames=48),
+)
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """One row a measurement."""
+    head = ('texts', 'videos', 'words', 'frames', 'K', 'steps', 'published s', 'ours s', 'ratio',
+            'similarity s', 'of sgemm rate', 'max diff', 'same ranks', 'memory MB')  # fmt: skip
+    table = [head]
+    for row in rows:
+        sizes = row['sizes']
+        names = ('texts', 'videos', 'words', 'frames', 'candidates', 'steps')
+        more = (
+            (f'{row["published_s"]:.2f}', f'{row["ratio"]:.1f}', f'{row["max_abs_diff"]:.1e}',
+             str(row['same_ranks'])) if 'ratio' in row else ('-', '-', '-', '-')
+        )  # fmt: skip
+        memory = row['peak_rss_mb'] - row['rss_before_mb']
+        table.append(
+            (*(str(sizes[name]) for name in names), more[0], f'{row["ours_s"]:.2f}', more[1],
+             f'{row["similarity_s"]:.2f}', f'{row["similarity_share_of_rate"]:.0%}', *more[2:],
+             f'{memory:.0f}')
+        )  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        print('  '.join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+    print('seconds: medians; memory: growth of the peak beyond model and features')
+
+
+def main() -> None:
+    """Run."""
+    args = parse_args()
+    if not args.growth:
+        rows = [measure(args)]
+    else:
+        rows = [
+            measure(argparse.Namespace(**vars(args) | change | dict(only_ours=True)))
+            for change in GROWTH
+        ]
+    print_table(rows)
+    if args.json:
+        args.json.write_text(json.dumps(rows if args.growth else rows[0], indent=1) + '\n')
+
+
+if __name__ == '__main__':
+    main()
