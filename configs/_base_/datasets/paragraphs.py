@@ -11,6 +11,7 @@ test_pipeline = [dict(step, **lengths.get(step['type'], {})) for step in _base_.
 published_pipeline = [
     dict(step, **lengths.get(step['type'], {})) for step in _base_.published_pipeline
 ]
+feature_cache = dict(type='FeatureCacheHook', pipeline=test_pipeline, batch_size=8)
 
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(batch_size=8, dataset=dict(pipeline=test_pipeline))
