@@ -73,7 +73,7 @@ class FeatureCacheHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Give the loop cached features once the extractor is frozen."""
-        if self._is_cached or bare_model(runner).stage != 'generation':
+        if self._is_cached or getattr(bare_model(runner), 'stage', None) != 'generation':
             return
         loader = runner.train_loop.dataloader
         runner.train_loop.dataloader = cached_loader(loader, self._open(runner, loader))
