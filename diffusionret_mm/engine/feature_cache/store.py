@@ -180,7 +180,7 @@ def defect(root: Path, fingerprint: Mapping[str, str]) -> str | None:
         if root.is_dir() and not any(root.iterdir()):
             return 'there is none yet'
         raise FileExistsError(
-            f'{root} exists and is not a feature cache (it has no {MANIFEST}). Nothing was changed. '
+            f'{root} exists and is no feature cache (it has no {MANIFEST}). Nothing was changed. '
             'Give FeatureCacheHook another directory, or empty this one.'
         )
     try:

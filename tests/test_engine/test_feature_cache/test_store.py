@@ -69,7 +69,7 @@ def test_a_broken_manifest_is_found(cache, content):
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     assert defect(tmp_path, {}) == 'there is none yet'
     (tmp_path / 'thesis.tex').touch()
-    with pytest.raises(FileExistsError, match='is not a feature cache'):
+    with pytest.raises(FileExistsError, match='is no feature cache'):
         defect(tmp_path, {})
 
 
