@@ -6,3 +6,5 @@ _base_ = [
     './_base_/schedules/two_stage.py',
     './_base_/default_runtime.py',
 ]
+
+custom_hooks = [_base_.stage_two, _base_.feature_cache]

@@ -40,5 +40,6 @@ custom_hooks = [
             ),
         ],
     ),
+    dict(type='FeatureCacheHook'),
 ]
 auto_scale_lr = dict(base_batch_size=64)

@@ -38,6 +38,7 @@ def test_the_components_are_registered():
         'LSMDCDataset',
         'ActivityNetCaptionsDataset',
         'DiDeMoDataset',
+        'FeatureCacheHook',
         'StageSwitchHook',
         'TextVideoRetrievalMetric',
     }

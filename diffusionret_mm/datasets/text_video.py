@@ -157,15 +157,37 @@ class TextVideoDataset(BaseDataset):
         for replacement in range(len(self)):
             index = (idx + replacement) % len(self)
             info = self.get_data_info(index)
-            info['item_seed'] = (*self._seed_and_epoch.tolist(), info['item_index'])
+            info['item_seed'] = self.item_seed(info['item_index'])
             info['captions_per_video'] = self.captions_per_video
-            try:
-                return self.pipeline(info)
-            except Exception as error:
-                if not _is_read_error(error):
-                    raise
-                self._handle_unreadable(info, error)
+            packed = self.run_pipeline(info)
+            if packed is not None:
+                return packed
         raise VideoReadError(f'No video of {self.ann_file} could be read.')
+
+    def item_seed(self, item_index: int) -> tuple[int, int, int]:
+        """Return what the random draws of an item depend on: seed, epoch and item."""
+        seed, epoch = self._seed_and_epoch.tolist()
+        return seed, epoch, item_index
+
+    def run_pipeline(self, info: dict[str, Any]) -> Any:
+        """Run the pipeline on an entry.
+
+        Args:
+            info: the entry, with what its transforms require.
+
+        Returns:
+            The packed item, or None if the video cannot be read and may be skipped.
+
+        Raises:
+            VideoReadError: if it cannot be read and must not be skipped.
+        """
+        try:
+            return self.pipeline(info)
+        except Exception as error:
+            if not _is_read_error(error):
+                raise
+            self._handle_unreadable(info, error)
+            return None
 
     def _check_entry(self, row: int, entry: dict[str, Any], seen: set[str]) -> None:
         where = f'{self.ann_file}, entry {row}'

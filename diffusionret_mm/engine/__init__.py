@@ -1,6 +1,6 @@
 """Loops, hooks, optimizer and schedule for mmengine's runner."""
 
-from diffusionret_mm.engine.hooks import StageSwitchHook, ValidateAtStartHook
+from diffusionret_mm.engine.hooks import FeatureCacheHook, StageSwitchHook, ValidateAtStartHook
 from diffusionret_mm.engine.loops import TextVideoTestLoop, TextVideoValLoop
 from diffusionret_mm.engine.optim_constructor import RoleOptimWrapperConstructor
 from diffusionret_mm.engine.optimizers import BertAdam
@@ -8,6 +8,7 @@ from diffusionret_mm.engine.schedulers import WarmupCosineLR
 
 __all__ = [
     'BertAdam',
+    'FeatureCacheHook',
     'RoleOptimWrapperConstructor',
     'StageSwitchHook',
     'TextVideoTestLoop',

@@ -40,12 +40,16 @@ class RetrievalDataPreprocessor(BaseDataPreprocessor):
             `inputs` with frames [B, F, 3, H, W] float (padded frames are zero after
             normalisation), frame_mask [B, F] bool, ids [N, L] int64, text_mask [N, L] bool,
             video_of_text [N] int64 (row in the batch of each caption's video) and video_index [B]
-            int64 (identity in the data set); and `data_samples` as they came.
+            int64 (identity in the data set); and `data_samples` as they came. A batch of features
+            (`CachedFeatures` makes it) is only moved to the device.
 
         Raises:
             ValueError: if videos differ in shape.
         """
         inputs = data['inputs']
+        if 'texts' in inputs:
+            moved = {name: value.to(self.device) for name, value in inputs.items()}
+            return dict(inputs=moved, data_samples=data['data_samples'])
         shapes = {tuple(frames.shape) for frames in inputs['frames']}
         if len(shapes) > 1:
             raise ValueError(

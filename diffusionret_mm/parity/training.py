@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from diffusionret_mm.models.retrievers.training_rows import batch_contexts
 from diffusionret_mm.parity.encoders import Subject, encoded, recorded_features
 from diffusionret_mm.parity.golden import (
     DIFFUSION,
@@ -62,7 +63,7 @@ def _check_generation_step(golden: GoldenFolder, subject: Subject, file: GoldenF
     _check_negatives(file, scores, index, chosen)
     # Where equal scores left a choice, go on with the recorded one.
     chosen = {d: torch.cat([own[:, None], file.take(f'neg_idx_{d}')], dim=1) for d in DIRECTIONS}
-    contexts = model.training_contexts(texts, videos, own, chosen)
+    contexts = batch_contexts(model.generators, texts, videos, own, chosen)
     _check_generator_inputs(file, texts, videos, chosen)
     losses, t = {}, file.take('t')
     for direction, context in contexts.items():

@@ -67,7 +67,8 @@ def test_published_configs_set_the_whole_protocol(name):
     assert cfg.choose_on_test
     assert cfg.train_dataloader.dataset.item == 'caption'
     assert cfg.optim_wrapper.optimizer.type == 'BertAdam'
-    assert [hook.type for hook in cfg.custom_hooks] == ['StageSwitchHook', 'ValidateAtStartHook']
+    hooks = ['StageSwitchHook', 'FeatureCacheHook', 'ValidateAtStartHook']
+    assert [hook.type for hook in cfg.custom_hooks] == hooks
     for split in ('train', 'val', 'test'):
         decode, _, tokenize, _ = cfg[f'{split}_dataloader'].dataset.pipeline
         assert decode.sample.rule == 'whole_seconds'

@@ -17,6 +17,9 @@ published_pipeline = [
     *resize_and_pack,
 ]
 
+# Stage two takes the frames of the evaluation: a cache cannot hold a new draw for each epoch.
+feature_cache = dict(type='FeatureCacheHook', pipeline=test_pipeline)
+
 train_dataloader = dict(
     batch_size=128,
     num_workers=8,

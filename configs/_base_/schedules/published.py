@@ -26,4 +26,9 @@ stage_two = dict(
     optim_wrapper=wrapper,
     param_scheduler=param_scheduler,
 )
-custom_hooks = [stage_two, dict(type='ValidateAtStartHook')]
+# The published frames are no random draw, so cached features are the features themselves.
+custom_hooks = [
+    stage_two,
+    dict(type='FeatureCacheHook'),
+    dict(type='ValidateAtStartHook'),
+]

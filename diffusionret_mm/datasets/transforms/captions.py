@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -51,6 +52,21 @@ def token_ids(captions: list[str], max_words: int) -> tuple[Tensor, Tensor]:
     return ids, torch.arange(max_words) < max_words - padding
 
 
+def draw_captions(num_captions: int, wanted: int, item_seed: Sequence[int]) -> np.ndarray:
+    """Draw captions of an item.
+
+    Args:
+        num_captions: number of captions that it has.
+        wanted: number to draw; with repetition if it has fewer.
+        item_seed: what the draw depends on.
+
+    Returns:
+        Numbers of captions, shape [wanted], int64.
+    """
+    rng = np.random.default_rng([*item_seed, 0])
+    return rng.choice(num_captions, size=wanted, replace=wanted > num_captions)
+
+
 @TRANSFORMS.register_module()
 class TokenizeCaptions(BaseTransform):
     """Draw captions if the data set asks for it, and tokenise them.
@@ -73,8 +89,7 @@ class TokenizeCaptions(BaseTransform):
         wanted = results.get('captions_per_video')
         if wanted is not None:
             captions = results['captions']
-            rng = np.random.default_rng([*results['item_seed'], 0])
-            drawn = rng.choice(len(captions), size=wanted, replace=wanted > len(captions))
+            drawn = draw_captions(len(captions), wanted, results['item_seed'])
             results['captions'] = [captions[index] for index in drawn]
         try:
             results['ids'], results['text_mask'] = tokenize(results['captions'], self.max_words)

@@ -1,6 +1,7 @@
 """Hooks."""
 
+from diffusionret_mm.engine.hooks.feature_cache import FeatureCacheHook
 from diffusionret_mm.engine.hooks.stage_switch import StageSwitchHook
 from diffusionret_mm.engine.hooks.validate_at_start import ValidateAtStartHook
 
-__all__ = ['StageSwitchHook', 'ValidateAtStartHook']
+__all__ = ['FeatureCacheHook', 'StageSwitchHook', 'ValidateAtStartHook']

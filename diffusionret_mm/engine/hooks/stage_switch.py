@@ -62,7 +62,7 @@ class StageSwitchHook(Hook):
         if self._started or not isinstance(runner._train_loop, BaseLoop):
             return
         self._started = True
-        model = _bare_model(runner)
+        model = bare_model(runner)
         if not hasattr(model, 'set_stage'):
             raise TypeError(
                 f'StageSwitchHook needs a model with stages; {type(model).__name__} has none.'
@@ -72,13 +72,13 @@ class StageSwitchHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Resume in the stage of the checkpoint, before its optimizer state is loaded."""
-        resumes = runner._resume and _bare_model(runner).stage == 'discrimination'
+        resumes = runner._resume and bare_model(runner).stage == 'discrimination'
         if resumes and checkpoint['meta'].get('stage') == 'generation':
             self._enter(runner, 'generation', self.optim_wrapper, self.param_scheduler)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Switch when the epochs of the first stage are done."""
-        if runner.epoch != self.begin or _bare_model(runner).stage == 'generation':
+        if runner.epoch != self.begin or bare_model(runner).stage == 'generation':
             return
         if self.load_best and self.begin:
             self._load_best(runner)
@@ -90,7 +90,7 @@ class StageSwitchHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Record the stage; leave untrained generators out."""
-        stage = _bare_model(runner).stage
+        stage = bare_model(runner).stage
         checkpoint['meta']['stage'] = stage
         if stage == 'discrimination':
             for key in [key for key in checkpoint['state_dict'] if key.startswith('generators.')]:
@@ -104,7 +104,7 @@ class StageSwitchHook(Hook):
         param_scheduler: Sequence[Mapping[str, Any]],
     ) -> None:
         """Set the stage and renew all that knows which parameters are trained."""
-        model = _bare_model(runner)
+        model = bare_model(runner)
         model.set_stage(stage)
         # A distributed wrapper waits for the gradients of the parameters it was made with.
         runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
@@ -126,11 +126,12 @@ class StageSwitchHook(Hook):
             )
         barrier()  # rank 0 may still be writing it
         checkpoint = CheckpointLoader.load_checkpoint(best, map_location='cpu')
-        _bare_model(runner).load_state_dict(checkpoint['state_dict'], strict=False)
+        bare_model(runner).load_state_dict(checkpoint['state_dict'], strict=False)
         runner.logger.info(f'Stage generation starts from {best}.')
 
 
-def _bare_model(runner: Runner) -> Any:
+def bare_model(runner: Runner) -> Any:
+    """Return the model of a run without its distributed wrapper."""
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 

@@ -36,11 +36,6 @@ class QueryCandidates:
                 'be [n, 1 or K, D] and [n, K, D].'
             )
 
-    def noise(self) -> Tensor:
-        """Draw standard normal noise for the candidates, shape [n, K]."""
-        shape, like = self.candidates.shape[:2], self.candidates
-        return torch.randn(shape, dtype=like.dtype, device=like.device)
-
 
 @MODELS.register_module()
 class QueryCandidateDenoiser(BaseModule):

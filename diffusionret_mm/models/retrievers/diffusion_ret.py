@@ -7,17 +7,24 @@ from typing import Any
 
 import torch
 from mmaction.registry import MODELS
+from mmengine.dist import get_dist_info
 from torch import Tensor, nn
 
 from diffusionret_mm.models.checkpoint_check import CheckpointError, check_state_dict
-from diffusionret_mm.models.generators import DIRECTIONS, QueryCandidates, start_noise
+from diffusionret_mm.models.generators import DIRECTIONS, start_noise
 from diffusionret_mm.models.losses.contrastive import SAME_VIDEO_RULES
 from diffusionret_mm.models.retrievers.gallery_sampler import GallerySampler
 from diffusionret_mm.models.retrievers.hard_negatives import hardest_first
-from diffusionret_mm.models.retrievers.text_video_retriever import TextVideoRetriever
+from diffusionret_mm.models.retrievers.text_video_retriever import Batch, TextVideoRetriever
+from diffusionret_mm.models.retrievers.training_rows import (
+    batch_contexts,
+    denoise_rows,
+    gallery_contexts,
+)
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 STAGES = ('discrimination', 'generation')
+NEGATIVES = ('batch', 'gallery')
 
 
 @MODELS.register_module()
@@ -33,8 +40,10 @@ class DiffusionRet(TextVideoRetriever):
         generator: config of a `DiffusionGenerator` without its direction; two are built.
         stage: stage to start in. Evaluation in 'generation' needs a checkpoint of that stage.
         num_negatives: hard negatives a training row, at most; the batch gives no more than it has.
-        same_video: what other rows of the same video are to the generators: 'ignored', or
-            'negative', hard negatives of last resort, as in the published code.
+        negatives: where they come from: 'batch' (published), or 'gallery': the whole training set,
+            without the row's own video, as in evaluation. It needs the `FeatureCacheHook`.
+        same_video: what other rows of the same video in the batch are to the generators: 'ignored',
+            or 'negative', hard negatives of last resort, as in the published code.
         num_candidates: candidates K that are re-ranked; a smaller gallery is re-ranked whole. This,
             `temperature` and `weight` are one value, or `dict(t2v=..., v2t=...)`.
         temperature: multiplier of x_0 in the re-ranking.
@@ -53,6 +62,7 @@ class DiffusionRet(TextVideoRetriever):
         generator: Mapping[str, Any],
         stage: str = 'generation',
         num_negatives: int = 127,
+        negatives: str = 'batch',
         same_video: str = 'ignored',
         num_candidates: int | Mapping[str, int] = 32,
         temperature: float | Mapping[str, float] = 1.0,
@@ -64,6 +74,8 @@ class DiffusionRet(TextVideoRetriever):
         super().__init__(**kwargs)
         if same_video not in SAME_VIDEO_RULES:
             raise ValueError(f'same_video must be one of {SAME_VIDEO_RULES}; got {same_video!r}.')
+        if negatives not in NEGATIVES:
+            raise ValueError(f'negatives must be one of {NEGATIVES}; got {negatives!r}.')
         self.generators = nn.ModuleDict(
             {
                 direction: MODELS.build(dict(generator, direction=direction))
@@ -71,6 +83,7 @@ class DiffusionRet(TextVideoRetriever):
             }
         )
         self.num_negatives = num_negatives
+        self.negatives = negatives
         self.same_video = same_video
         self.num_candidates = _per_direction(num_candidates)
         self.temperature = _per_direction(temperature)
@@ -108,6 +121,27 @@ class DiffusionRet(TextVideoRetriever):
                 if module is not None:
                     module.eval()
         return self
+
+    def forward(self, inputs: Batch, data_samples: list | None = None, mode: str = 'tensor') -> Any:
+        """Run a batch, as mmengine calls it; see `TextVideoRetriever.forward`.
+
+        With negatives from the gallery, each process computes the loss of its own rows: they need
+        no other row of the global batch.
+
+        Raises:
+            ValueError: if there are to be such negatives and the batch has none.
+        """
+        if mode != 'loss' or self.stage != 'generation' or self.negatives == 'batch':
+            return super().forward(inputs, data_samples, mode)
+        if 'negatives' not in inputs:
+            raise ValueError(
+                "negatives='gallery' takes them from a feature cache: add "
+                "dict(type='FeatureCacheHook') to custom_hooks, or use negatives='batch'."
+            )
+        rows = {name: value for name, value in inputs.items() if name != 'video_index'}
+        contexts = gallery_contexts(self.generators, **rows)
+        predictions = denoise_rows(self.generators, contexts, share=get_dist_info())
+        return self.loss_head.generation_loss(**predictions)
 
     def loss(
         self,
@@ -187,14 +221,8 @@ class DiffusionRet(TextVideoRetriever):
         with torch.no_grad():
             scores = self.similarity(texts, videos)
             chosen = self.training_candidates(scores, video_of_text, video_index)
-        contexts = self.training_contexts(texts, videos, video_of_text, chosen)
-        num_steps = self.generators['t2v'].num_train_steps
-        t = torch.randint(num_steps, (len(texts),), device=scores.device)
-        predictions = {
-            direction: self.generators[direction](context, t, context.noise())
-            for direction, context in contexts.items()
-        }
-        return self.loss_head.generation_loss(**predictions)
+        contexts = batch_contexts(self.generators, texts, videos, video_of_text, chosen)
+        return self.loss_head.generation_loss(**denoise_rows(self.generators, contexts))
 
     def training_candidates(
         self, scores: Tensor, video_of_text: Tensor, video_index: Tensor
@@ -215,25 +243,6 @@ class DiffusionRet(TextVideoRetriever):
         return dict(
             t2v=hardest_first(scores, video_of_text, own[:, None] == video_index, **options),
             v2t=hardest_first(scores.t()[video_of_text], own_text, own[:, None] == own, **options),
-        )
-
-    def training_contexts(
-        self,
-        texts: TextFeatures,
-        videos: VideoFeatures,
-        video_of_text: Tensor,
-        chosen: Mapping[str, Tensor],
-    ) -> dict[str, QueryCandidates]:
-        """Queries and candidates of the rows that `training_candidates` chose."""
-        t2v, v2t = chosen['t2v'], chosen['v2t']
-        generators = self.generators
-        # Every (text, video) pair is pooled once; gathering frames would copy each many times.
-        pooled = generators['t2v'].attention(texts.pooled[:, None], videos.frames, videos.mask)
-        return dict(
-            t2v=generators['t2v'].pair(
-                texts.pooled, pooled.gather(1, t2v[..., None].expand(-1, -1, pooled.shape[2]))
-            ),
-            v2t=generators['v2t'].pair(texts.pooled[v2t], pooled[v2t, video_of_text[:, None]]),
         )
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:

@@ -1,9 +1,14 @@
-"""Hard negatives of a batch."""
+"""Hard negatives of a batch, or of the whole training set."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor
+
+from diffusionret_mm.structures import VideoFeatures
 
 
 def hardest_first(
@@ -40,3 +45,26 @@ def hardest_first(
     ranked = scores.masked_fill(same_video, float('-inf'))
     negatives = ranked.topk(min(num_negatives, available), dim=1).indices
     return torch.cat([positive[:, None], negatives], dim=1)
+
+
+@dataclass(frozen=True)
+class GalleryNegatives:
+    """Hard negatives of N training rows from the whole training set, never of the own video.
+
+    Args:
+        videos: U distinct videos.
+        video_rows: rows of `videos` that are negatives in direction t2v, hardest first, shape
+            [N, K], int64.
+        texts: end-of-text features of V distinct texts, shape [V, D], float.
+        text_rows: rows of `texts` that are negatives in direction v2t, hardest first, shape
+            [N, K], int64; its K may be another one.
+    """
+
+    videos: VideoFeatures
+    video_rows: Tensor
+    texts: Tensor
+    text_rows: Tensor
+
+    def to(self, device: Any) -> GalleryNegatives:
+        """Move every field to a device."""
+        return type(self)(**{name: value.to(device) for name, value in vars(self).items()})

@@ -14,7 +14,7 @@ from diffusionret_mm.models.checkpoint_check import check_state_dict
 from diffusionret_mm.models.gather import gather_batch
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
-Batch = Mapping[str, Tensor]
+Batch = Mapping[str, Any]
 
 
 @MODELS.register_module()
@@ -126,6 +126,20 @@ class TextVideoRetriever(BaseModel):
         v2t = self.rerank_queries('v2t', scores.t(), videos, texts, video_index)
         return t2v, v2t
 
+    def extract(self, inputs: Batch) -> tuple[TextFeatures, VideoFeatures]:
+        """Return the features of a batch; those of a feature cache are there already.
+
+        Args:
+            inputs: ids, text_mask, frames and frame_mask as `RetrievalDataPreprocessor` makes them,
+                or the features `texts` and `videos`.
+        """
+        if 'texts' in inputs:
+            return inputs['texts'], inputs['videos']
+        return (
+            self.encode_text(inputs['ids'], inputs['text_mask']),
+            self.encode_video(inputs['frames'], inputs['frame_mask']),
+        )
+
     def forward(self, inputs: Batch, data_samples: list | None = None, mode: str = 'tensor') -> Any:
         """Run a batch, as mmengine calls it.
 
@@ -143,8 +157,7 @@ class TextVideoRetriever(BaseModel):
         """
         if mode not in ('loss', 'tensor', 'predict'):
             raise ValueError(f"mode must be 'loss', 'tensor' or 'predict'; got {mode!r}.")
-        texts = self.encode_text(inputs['ids'], inputs['text_mask'])
-        videos = self.encode_video(inputs['frames'], inputs['frame_mask'])
+        texts, videos = self.extract(inputs)
         if mode != 'loss':
             return texts, videos
         return self.loss(

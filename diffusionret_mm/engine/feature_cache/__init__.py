@@ -1,0 +1,19 @@
+"""Features of the training set, encoded once for the whole second stage."""
+
+from diffusionret_mm.engine.feature_cache.cached_features import CachedFeatures, cached_loader
+from diffusionret_mm.engine.feature_cache.encode import cache_features
+from diffusionret_mm.engine.feature_cache.fingerprint import fingerprint
+from diffusionret_mm.engine.feature_cache.open_or_build import open_or_build
+from diffusionret_mm.engine.feature_cache.store import FeatureStore, FeatureWriter
+from diffusionret_mm.engine.feature_cache.whole_videos import WholeVideos
+
+__all__ = [
+    'CachedFeatures',
+    'FeatureStore',
+    'FeatureWriter',
+    'WholeVideos',
+    'cache_features',
+    'cached_loader',
+    'fingerprint',
+    'open_or_build',
+]

@@ -1,0 +1,60 @@
+"""What the features of a cache depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import nn
+
+from diffusionret_mm.datasets.transforms.stored_frames import fingerprint_of, version_of
+
+# To be raised when the same settings would give other files than before.
+FORMAT_VERSION = 1
+
+
+def fingerprint(
+    model: nn.Module, entries: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return short texts, each of which differs for other features.
+
+    Args:
+        model: the retriever; all its tensors count but those of the generators.
+        entries: entries of the videos: video_id, filename, captions, and start and end if set. Of
+            the files, size and time of the last change count.
+        settings: what else counts, by name; values that JSON can hold.
+
+    Returns:
+        The text of each part: `weights`, `data`, `format` and the settings.
+    """
+    parts = dict(data=[_data_of(entry) for entry in entries], format=FORMAT_VERSION, **settings)
+    return dict(
+        weights=_hash_of_weights(model),
+        **{name: fingerprint_of(value) for name, value in parts.items()},
+    )
+
+
+def _data_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    file = entry['filename']
+    return dict(
+        version_of(file, entry),
+        video_id=entry['video_id'],
+        video_index=entry['video_index'],
+        filename=file,
+        captions=entry['captions'],
+    )
+
+
+def _hash_of_weights(model: nn.Module) -> str:
+    """Hash names, types, shapes and bytes; buffers too, those that no checkpoint holds included."""
+    result = hashlib.sha256()
+    for name, tensor in chain(model.named_parameters(), model.named_buffers()):
+        if not name.startswith('generators.'):
+            result.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+            flat = tensor.detach().cpu().contiguous().reshape(-1)
+            result.update(flat.view(torch.uint8).numpy())
+    return result.hexdigest()[:16]

@@ -1,0 +1,115 @@
+"""Train the generators on features that were encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mmaction.registry import HOOKS, TRANSFORMS
+from mmengine.dataset import Compose
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from diffusionret_mm.engine.feature_cache import (
+    FeatureStore,
+    WholeVideos,
+    cache_features,
+    cached_loader,
+    fingerprint,
+    open_or_build,
+)
+from diffusionret_mm.engine.hooks.stage_switch import bare_model
+
+EXTRACTOR = ('backbone', 'temporal', 'similarity', 'data_preprocessor')
+
+
+@HOOKS.register_module()
+class FeatureCacheHook(Hook):
+    """Feeds stage 'generation' of `DiffusionRet` from a cache of features.
+
+    The extractor is frozen in that stage, so one pass over the training set replaces all later
+    ones. When the stage begins (or a run is resumed in it), the hook encodes every training video
+    and all its captions once, keeps them in memory-mapped files, and gives the training loop
+    batches of features: the same items, captions and order as without it, and the same losses to
+    rounding. A cache of other weights, videos, captions or transforms is rebuilt, never used.
+    Processes of one machine build one cache. Validation goes on as without it.
+
+    Frames: a training pipeline that draws frames at random (`SampleVideoFrames`, rule 'random')
+    shows other frames each epoch, which a cache cannot. It is refused at the start of the run,
+    unless `pipeline` names transforms that draw nothing, such as the evaluation's. The generators
+    then train on the features that evaluation sees (published training draws no frames either).
+
+    Args:
+        directory: folder of the cache; None takes `feature_cache` in the work dir.
+        pipeline: transforms of the cached pass, without random draws; None takes the training
+            set's own.
+        batch_size: videos, with all their captions, that are encoded at a time.
+
+    Raises:
+        TypeError: at the start of a run whose training set is no `TextVideoDataset`.
+        ValueError: at the start of a run whose cached pass would draw at random.
+        OSError: when the cache is built and the disk has no room for it.
+    """
+
+    priority = 'HIGH'  # after StageSwitchHook, before the sampler is told the epoch
+
+    def __init__(
+        self,
+        directory: str | None = None,
+        pipeline: Sequence[Mapping[str, Any]] | None = None,
+        batch_size: int = 32,
+    ) -> None:
+        self.directory = directory
+        self.pipeline = pipeline
+        self.batch_size = batch_size
+        self._is_cached = False
+
+    def before_train(self, runner: Runner) -> None:
+        """Refuse at once what could not be cached after hours of stage one."""
+        self._whole_videos(runner.train_loop.dataloader).refuse_random()
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Give the loop cached features once the extractor is frozen."""
+        if self._is_cached or getattr(bare_model(runner), 'stage', None) != 'generation':
+            return
+        loader = runner.train_loop.dataloader
+        runner.train_loop.dataloader = cached_loader(loader, self._open(runner, loader))
+        self._is_cached = True
+
+    def _open(self, runner: Runner, loader: DataLoader) -> FeatureStore:
+        model, videos = bare_model(runner), self._whole_videos(loader)
+        root = Path(self.directory or Path(runner.work_dir) / 'feature_cache').resolve()
+        fill = partial(
+            cache_features,
+            model=model,
+            videos=videos,
+            batch_size=self.batch_size,
+            num_workers=loader.num_workers,
+            log=runner.logger.info,
+            # Training would encode in the optimizer wrapper's mixed precision, if it has one.
+            precision=partial(runner.optim_wrapper.optim_context, model),
+        )
+        made_of = fingerprint(model, videos.entries, self._settings(runner))
+        store = open_or_build(root, made_of, fill, runner.logger.info)
+        runner.logger.info(
+            f'Training on cached features of {store.num_videos:,} videos and {store.num_texts:,} '
+            f'texts in {root}.'
+        )
+        return store
+
+    def _whole_videos(self, loader: DataLoader) -> WholeVideos:
+        steps = self.pipeline and Compose([TRANSFORMS.build(dict(step)) for step in self.pipeline])
+        return WholeVideos(loader.dataset, steps)
+
+    def _settings(self, runner: Runner) -> dict[str, Any]:
+        """What the features depend on beside weights and data."""
+        model, wrapper = bare_model(runner), runner.optim_wrapper
+        return dict(
+            transforms=self.pipeline or runner.cfg.train_dataloader.dataset.pipeline,
+            extractor={key: runner.cfg.model.get(key) for key in EXTRACTOR},
+            precision=[type(wrapper).__name__, str(getattr(wrapper, 'cast_dtype', None))],
+            negatives=model.num_negatives if model.negatives == 'gallery' else None,
+        )

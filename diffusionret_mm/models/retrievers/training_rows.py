@@ -1,0 +1,119 @@
+"""Training rows of the generators: a query, its positive and its hard negatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from diffusionret_mm.models.generators import DiffusionGenerator, QueryCandidates
+from diffusionret_mm.models.retrievers.hard_negatives import GalleryNegatives
+from diffusionret_mm.structures import TextFeatures, VideoFeatures
+
+Generators = Mapping[str, DiffusionGenerator]
+
+# Bound on the candidates' frames that are gathered at a time.
+GATHER_BYTES = 2**25
+
+
+def batch_contexts(
+    generators: Generators,
+    texts: TextFeatures,
+    videos: VideoFeatures,
+    video_of_text: Tensor,
+    chosen: Mapping[str, Tensor],
+) -> dict[str, QueryCandidates]:
+    """Prepare both generators for rows whose candidates are of the batch.
+
+    Args:
+        generators: the generator of each direction.
+        texts: N texts.
+        videos: M videos.
+        video_of_text: row of each text's video, shape [N], int64.
+        chosen: candidates of each text's row, the positive first: under 't2v' rows of videos and
+            under 'v2t' rows of texts, each [N, K], int64.
+
+    Returns:
+        The context of each direction, N rows of K candidates.
+    """
+    t2v, v2t = chosen['t2v'], chosen['v2t']
+    # Every (text, video) pair is pooled once; gathering frames would copy each many times.
+    pooled = generators['t2v'].attention(texts.pooled[:, None], videos.frames, videos.mask)
+    return dict(
+        t2v=generators['t2v'].pair(
+            texts.pooled, pooled.gather(1, t2v[..., None].expand(-1, -1, pooled.shape[2]))
+        ),
+        v2t=generators['v2t'].pair(texts.pooled[v2t], pooled[v2t, video_of_text[:, None]]),
+    )
+
+
+def gallery_contexts(
+    generators: Generators,
+    texts: TextFeatures,
+    videos: VideoFeatures,
+    video_of_text: Tensor,
+    negatives: GalleryNegatives,
+) -> dict[str, QueryCandidates]:
+    """Prepare both generators for rows whose negatives are of the whole training set.
+
+    Args:
+        generators: the generator of each direction.
+        texts: N texts.
+        videos: M videos.
+        video_of_text: row of each text's video, shape [N], int64.
+        negatives: the negatives of the N rows.
+
+    Returns:
+        The context of each direction, N rows of 1 + K candidates, the positive first.
+    """
+    own = videos[video_of_text]
+    texts_of_row = torch.cat([texts.pooled[:, None], negatives.texts[negatives.text_rows]], dim=1)
+    pooled = _pool_candidates(generators['t2v'], texts.pooled, own, negatives)
+    return dict(
+        t2v=generators['t2v'].pair(texts.pooled, pooled),
+        v2t=generators['v2t'].context(texts_of_row, own.frames, own.mask),
+    )
+
+
+def denoise_rows(
+    generators: Generators, contexts: Mapping[str, QueryCandidates], share: tuple[int, int] = (0, 1)
+) -> dict[str, Tensor]:
+    """Noise the ideal distributions of training rows and predict them back.
+
+    Both directions share the step (published code). Steps and noise are drawn for the global
+    batch, so that rows of different processes differ in them.
+
+    Args:
+        generators: the generator of each direction.
+        contexts: the context of each direction, n rows.
+        share: which part of the global batch these rows are: its number, and how many there are.
+
+    Returns:
+        The prediction of x_0 of each direction, shape [n, K].
+    """
+    number, num_shares = share
+    n, device = len(contexts['t2v'].candidates), contexts['t2v'].candidates.device
+    own = slice(number * n, (number + 1) * n)
+    t = torch.randint(generators['t2v'].num_train_steps, (num_shares * n,), device=device)[own]
+    predictions = {}
+    for direction, context in contexts.items():
+        shape = (num_shares * n, context.candidates.shape[1])
+        noise = torch.randn(shape, dtype=context.candidates.dtype, device=device)[own]
+        predictions[direction] = generators[direction](context, t, noise)
+    return predictions
+
+
+def _pool_candidates(
+    generator: DiffusionGenerator, texts: Tensor, own: VideoFeatures, negatives: GalleryNegatives
+) -> Tensor:
+    """Pool the own video and the negatives of each text, some rows at a time: [N, 1 + K, D]."""
+    frames, mask, chosen = negatives.videos.frames, negatives.videos.mask, negatives.video_rows
+    row_bytes = chosen.shape[1] * frames[0].numel() * frames.element_size()
+    chunks = torch.arange(len(texts), device=texts.device).split(max(1, GATHER_BYTES // row_bytes))
+    pooled = [
+        generator.attention(texts[rows, None], frames[chosen[rows]], mask[chosen[rows]])
+        for rows in chunks
+    ]
+    positive = generator.attention(texts, own.frames, own.mask)
+    return torch.cat([positive[:, None], torch.cat(pooled)], dim=1)

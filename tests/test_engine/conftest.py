@@ -1,0 +1,39 @@
+"""Whole runs of seconds."""
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+SCENES = dict(train=6, val=2, test=2)
+EPOCHS = dict(stage_one=2, total=4)
+
+
+@pytest.fixture(scope='module')
+def data_root(tmp_path_factory):
+    return tmp_path_factory.mktemp('data') / 'shapes'
+
+
+@pytest.fixture
+def make_cfg(tmp_path, data_root, tiny_model_cfg):
+    """A function that makes a config of a run of seconds from the top-level config."""
+
+    def make(name='run', **options):
+        cfg = Config.fromfile('configs/diffusionret_shapes.py')
+        cfg.model = tiny_model_cfg | dict(stage='generation')
+        cfg.work_dir = str(tmp_path / name)
+        transforms = cfg.load_frames.transforms
+        for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+            loader.batch_size = 6
+            loader.dataset.update(data_root=str(data_root), num_scenes=SCENES)
+            loader.dataset.pipeline[0].transforms = transforms
+            loader.dataset.pipeline[0].transforms[-1].scale = (32, 32)
+            loader.dataset.pipeline[1].max_words = 16
+        cfg.train_cfg.update(max_epochs=EPOCHS['total'], val_interval=1)
+        cfg.param_scheduler = [dict(type='ConstantLR', factor=1.0)]
+        cfg.custom_hooks[0].update(begin=EPOCHS['stage_one'], param_scheduler=[])
+        cfg.default_hooks.checkpoint.max_keep_ckpts = -1
+        cfg.merge_from_dict(options)
+        return cfg
+
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        yield make

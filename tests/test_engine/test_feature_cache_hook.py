@@ -1,0 +1,91 @@
+"""Runs with the cache are the runs without it."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from diffusionret_mm.apis.run import build_runner
+
+CACHE = 1  # the hook's place among `custom_hooks`
+
+
+def losses_of(cfg):
+    """Train; return the losses of every iteration, and the runner."""
+    cfg.default_hooks.logger.interval = 1
+    cfg.log_processor.window_size = 1
+    cfg.default_hooks.checkpoint.save_best = None
+    cfg.custom_hooks[0].load_best = False
+    runner = build_runner(cfg)
+    runner.train()
+    lines = (Path(runner._log_dir) / 'vis_data' / 'scalars.json').read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    return [record['loss'] for record in records if 'loss' in record], runner
+
+
+def without_cache(cfg):
+    del cfg.custom_hooks[CACHE]
+    return cfg
+
+
+def assert_same_ends(one, other):
+    for (name, value), found in zip(
+        one.model.state_dict().items(), other.model.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(found, value, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_both_stages_have_the_losses_of_a_run_without_cache(make_cfg, tmp_path):
+    plain, one = losses_of(without_cache(make_cfg('plain')))
+    cached, two = losses_of(make_cfg('cached'))
+    assert len(plain) == 12
+    torch.testing.assert_close(torch.tensor(cached), torch.tensor(plain), rtol=1e-6, atol=1e-5)
+    assert_same_ends(one, two)
+    assert 'texts' not in next(iter(one.train_loop.dataloader))['inputs']
+    assert 'texts' in next(iter(two.train_loop.dataloader))['inputs']
+    assert (tmp_path / 'cached' / 'feature_cache' / 'manifest.json').is_file()
+
+
+@pytest.mark.parametrize('negatives', ['batch', 'gallery'])
+def test_a_run_resumed_in_stage_two_finds_the_cache(make_cfg, tmp_path, negatives):
+    options = {'model.negatives': negatives, 'custom_hooks.1.directory': str(tmp_path / 'cache')}
+    losses_of(make_cfg('whole', **options))
+    manifest = tmp_path / 'cache' / 'manifest.json'
+    built = manifest.stat().st_mtime_ns
+    path = str(tmp_path / 'whole' / 'epoch_3.pth')
+    losses, runner = losses_of(make_cfg('part', resume=True, load_from=path, **options))
+    assert len(losses) == 3
+    assert manifest.stat().st_mtime_ns == built
+    assert 'texts' in next(iter(runner.train_loop.dataloader))['inputs']
+
+
+def test_the_second_stage_alone_and_a_changed_video(make_cfg, tmp_path, data_root):
+    losses_of(make_cfg('one'))
+    options = dict(load_from=str(tmp_path / 'one' / 'epoch_2.pth'))
+    options |= {'custom_hooks.0.begin': 0, 'train_cfg.max_epochs': 1}
+    options |= {'custom_hooks.1.directory': str(tmp_path / 'one' / 'feature_cache')}
+    log = [losses_of(make_cfg(name, **options))[1] for name in ('two', 'three')]
+    assert all('Building the feature cache' not in text_of(runner) for runner in log)
+    os.utime(data_root / 'videos' / 'train_0000_original.mp4')
+    runner = losses_of(make_cfg('four', **options))[1]
+    assert 'it was made of other data' in text_of(runner)
+
+
+def text_of(runner):
+    return next(Path(runner._log_dir).glob('*.log')).read_text()
+
+
+def test_random_frames_are_refused_before_the_first_step(make_cfg):
+    cfg = make_cfg()
+    calm = cfg.load_frames.transforms
+    frames = [dict(step, rule='random') if 'Sample' in step.type else step for step in calm]
+    cfg.train_dataloader.dataset.pipeline[:1] = frames
+    runner = build_runner(cfg)
+    with pytest.raises(ValueError, match='pipeline draws at random'):
+        runner.train()
+    assert runner.iter == 0
+    cfg.custom_hooks[CACHE].pipeline = cfg.val_dataloader.dataset.pipeline
+    losses, _ = losses_of(cfg)
+    assert len(losses) == 12
