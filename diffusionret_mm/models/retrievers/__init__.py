@@ -2,5 +2,6 @@
 
 from diffusionret_mm.models.retrievers.diffusion_ret import DiffusionRet
 from diffusionret_mm.models.retrievers.text_video_retriever import TextVideoRetriever
+from diffusionret_mm.models.retrievers.tmass import TMASS
 
-__all__ = ['DiffusionRet', 'TextVideoRetriever']
+__all__ = ['TMASS', 'DiffusionRet', 'TextVideoRetriever']
