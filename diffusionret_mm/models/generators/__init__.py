@@ -1,4 +1,4 @@
-"""Diffusion over the candidates of a query."""
+"""Diffusion: over the candidates of a query, and of a text embedding."""
 
 from diffusionret_mm.models.generators.denoiser import DenoiserContext, QueryCandidateDenoiser
 from diffusionret_mm.models.generators.diffusion_generator import DIRECTIONS, DiffusionGenerator
@@ -8,6 +8,8 @@ from diffusionret_mm.models.generators.noise import (
     linear_betas,
     start_noise,
 )
+from diffusionret_mm.models.generators.text_denoiser import TextContext, TextDenoiser, scaled
+from diffusionret_mm.models.generators.text_diffusion import TextDiffusion
 from diffusionret_mm.models.generators.text_frame_attention import TextFrameAttentionHead
 
 __all__ = [
@@ -15,9 +17,13 @@ __all__ = [
     'DenoiserContext',
     'DiffusionGenerator',
     'QueryCandidateDenoiser',
+    'TextContext',
+    'TextDenoiser',
+    'TextDiffusion',
     'TextFrameAttentionHead',
     'build_noise_scheduler',
     'cosine_betas',
     'linear_betas',
+    'scaled',
     'start_noise',
 ]

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from mmaction.registry import MODELS
 from torch import Tensor
-from torch.nn import functional as F
 
 from diffusionret_mm.models.similarity.xpool import (
     PreparedTexts,
     PreparedVideos,
     XPool,
+    frame_cosines,
     identity_linear,
 )
 
@@ -85,17 +85,8 @@ class StochasticXPool(XPool):
         Raises:
             ValueError: if the videos have another number of frames than the weights.
         """
-        return self.radius_linear(self.frame_cosines(texts, frames, mask)).exp()
-
-    def frame_cosines(self, texts: Tensor, frames: Tensor, mask: Tensor) -> Tensor:
-        """Return the cosines s of texts and frames, [..., n, F]; arguments as of `radius`."""
-        if frames.shape[-2] != self.num_frames:
-            raise ValueError(
-                f'Videos have {frames.shape[-2]} frames and the radius has weights for '
-                f'{self.num_frames}; set num_frames of {type(self).__name__}.'
-            )
-        texts, frames = F.normalize(texts, dim=-1), F.normalize(frames, dim=-1)
-        return (texts @ frames.transpose(-1, -2)) * mask[..., None, :]
+        cosines = frame_cosines(texts, frames, mask, self.num_frames)
+        return self.radius_linear(cosines).exp()
 
     def draw_like(self, texts: Tensor) -> Tensor:
         """Draw e of the prior for training, of the shape of `texts`."""

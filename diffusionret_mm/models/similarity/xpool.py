@@ -9,6 +9,7 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from diffusionret_mm.models.similarity.blocks import score_in_blocks
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
@@ -165,6 +166,30 @@ def pair_cosines(texts: Tensor, pooled: Tensor) -> Tensor:
     dots = torch.einsum('...nd,mnd->mn', texts, pooled)
     norms = pooled.norm(dim=-1) * texts.norm(dim=-1)
     return (dots / norms.clamp(min=1e-12)).t()
+
+
+def frame_cosines(texts: Tensor, frames: Tensor, mask: Tensor, num_frames: int) -> Tensor:
+    """Cosines of texts and single frames, for weights that belong to a place in the video.
+
+    Args:
+        texts: [..., n, D].
+        frames: [..., F, D], leading dimensions that broadcast with those of `texts`.
+        mask: True for real frames, [..., F], bool.
+        num_frames: the F that the weights are for.
+
+    Returns:
+        Cosines, 0 for padded frames, shape [..., n, F].
+
+    Raises:
+        ValueError: if there is another number of frames.
+    """
+    if frames.shape[-2] != num_frames:
+        raise ValueError(
+            f'Videos have {frames.shape[-2]} frames and the model has weights for {num_frames}; '
+            'set num_frames of the model or of the data to the same.'
+        )
+    texts, frames = F.normalize(texts, dim=-1), F.normalize(frames, dim=-1)
+    return (texts @ frames.transpose(-1, -2)) * mask[..., None, :]
 
 
 def identity_linear(inputs: int, outputs: int) -> nn.Linear:

@@ -42,5 +42,5 @@ def test_draws_come_from_the_seed_and_are_not_saved():
 def test_errors_say_what_to_do(features):
     with pytest.raises(ValueError, match='prior must be one of'):
         build(prior='cauchy')
-    with pytest.raises(ValueError, match='4 frames and the radius has weights for 12; set num'):
+    with pytest.raises(ValueError, match='4 frames and the model has weights for 12; set num'):
         MODELS.build(dict(type='StochasticXPool', width=WIDTH))(*features())
