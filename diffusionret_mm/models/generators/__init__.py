@@ -11,6 +11,7 @@ from diffusionret_mm.models.generators.noise import (
 from diffusionret_mm.models.generators.text_denoiser import TextContext, TextDenoiser, scaled
 from diffusionret_mm.models.generators.text_diffusion import TextDiffusion
 from diffusionret_mm.models.generators.text_frame_attention import TextFrameAttentionHead
+from diffusionret_mm.models.generators.word_denoiser import WordDenoiser
 
 __all__ = [
     'DIRECTIONS',
@@ -21,6 +22,7 @@ __all__ = [
     'TextDenoiser',
     'TextDiffusion',
     'TextFrameAttentionHead',
+    'WordDenoiser',
     'build_noise_scheduler',
     'cosine_betas',
     'linear_betas',

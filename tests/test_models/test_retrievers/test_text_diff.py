@@ -64,7 +64,7 @@ def test_a_diffused_score_is_that_of_its_pair_alone(build, features):
         pooled = head.pool(
             head.prepare_texts(texts[[row]]).queries, head.prepare_videos(videos[[column]])
         )
-        expected = scores[row, column] + 1 + F.cosine_similarity(x, pooled[0, 0], dim=0)
+        expected = scores[row, column] + 1 + F.cosine_similarity(x[0], pooled[0, 0], dim=0)
         torch.testing.assert_close(t2v[row, column], expected, atol=1e-5, rtol=0)
 
 
