@@ -11,6 +11,7 @@ import torch
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
+from diffusionret_mm.conversion.huggingface import openai_clip
 from diffusionret_mm.conversion.layouts import LAYOUTS, Layout
 from diffusionret_mm.conversion.sizes import SizesError, clip_arch, num_blocks, read_size
 
@@ -68,6 +69,7 @@ def convert_state_dict(
     stage = _find_stage(state, method, stage)
     if stage == 'discrimination':
         state = {key: value for key, value in state.items() if not _of_generator(key)}
+    state, origin = openai_clip(state, 'clip.') if layout.huggingface else (state, {})
     dropped = {key: why for key in state if (why := layout.reason_to_drop(key))}
     if 'lstm_visual.weight_ih_l0' in state:
         # CLIP4Clip and its heirs build the table with this module too, but never read it.
@@ -79,10 +81,11 @@ def convert_state_dict(
     found = {name: tuple(state[key].shape) for key, name in renamed.items()}
     unknown = [key for key, name in names.items() if name is None or name not in expected]
     _check(layout, expected, found, unknown)
+    sources = {source: name for key, name in renamed.items() for source in origin.get(key, (key,))}
     tensors = {name: _raise_precision(state[key]) for key, name in renamed.items()}
     tensors.update(_start_values(model, layout))
     dropped = {key: why for key, why in dropped.items() if key in state}
-    return Conversion(method, stage, model, tensors, renamed, dropped)
+    return Conversion(method, stage, model, tensors, sources, dropped)
 
 
 def _find_stage(state: Mapping[str, Tensor], method: str, wanted: str | None) -> str | None:
@@ -123,6 +126,8 @@ def _model_config(state: Mapping[str, Tensor], method: str) -> dict[str, Any]:
         similarity=_similarity_config(shapes, arch['embed_dim'], LAYOUTS[method].similarity),
         loss=dict(type='ContrastiveLoss', same_video='negative'),
     )
+    if method == 'tmass':
+        return dict(model, type='TMASS')
     return _with_generators(model, arch['embed_dim']) if method == 'diffusionret' else model
 
 
@@ -139,6 +144,9 @@ def _temporal_config(shapes: Mapping[str, tuple[int, ...]], width: int) -> dict[
 def _similarity_config(
     shapes: Mapping[str, tuple[int, ...]], width: int, similarity: str
 ) -> dict[str, Any]:
+    if similarity == 'StochasticXPool':
+        frames = _similarity_size(shapes, [('stochastic.std_branch.linear_proj.weight', 1)])
+        return dict(type=similarity, width=width, num_frames=frames)
     if similarity != 'WeightedTokenInteraction':
         return dict(type=similarity)
     places = [
@@ -146,11 +154,15 @@ def _similarity_config(
         for modality in ('text', 'video')
         for part in ('weight', 'bias')
     ]
+    hidden = _similarity_size(shapes, places)
+    return dict(type=similarity, width=width, padding='zero', hidden_width=hidden)
+
+
+def _similarity_size(shapes: Mapping[str, tuple[int, ...]], places: list[tuple[str, int]]) -> int:
     try:
-        hidden = read_size(shapes, places)
+        return read_size(shapes, places)
     except SizesError as error:
         raise ConversionError(f'The similarity has no weights: {error}.') from error
-    return dict(type=similarity, width=width, padding='zero', hidden_width=hidden)
 
 
 def _with_generators(model: dict[str, Any], width: int) -> dict[str, Any]:

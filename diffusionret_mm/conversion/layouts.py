@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from diffusionret_mm.conversion.huggingface import huggingface_name
+
 CLIP = {'clip.': 'backbone.clip.'}
 TEMPORAL = {
     'frame_position_embeddings.weight': 'temporal.position_embedding',
@@ -43,6 +45,21 @@ HBI_TRAINING = {
 }  # fmt: skip
 
 
+POOLING = {
+    f'pool_frames.{published}.': f'similarity_head.{own}.'
+    for published, own in {
+        **{f'cross_attn.{part}_proj': f'{part}_proj' for part in ('q', 'k', 'v', 'out')},
+        **{f'layer_norm{number}': f'norm{number}' for number in (1, 2, 3)},
+        'linear_proj': 'linear',
+    }.items()
+}
+RADIUS = {'stochastic.std_branch.linear_proj.': 'similarity_head.radius_linear.'}
+POSITION_NUMBERS = {
+    f'clip.{tower}_model.embeddings.position_ids': 'a range of integers'
+    for tower in ('text', 'vision')
+}
+
+
 @dataclass(frozen=True)
 class Layout:
     """Keys of a published state dict.
@@ -52,12 +69,14 @@ class Layout:
         dropped: why keys with a prefix are not needed.
         similarity: type of our similarity that the method ranks by; None for a bare CLIP.
         not_saved: why keys of ours are in no published checkpoint; they keep their start values.
+        huggingface: whether CLIP, under `clip.`, has the names of transformers.
     """
 
     renamed: dict[str, str]
     dropped: dict[str, str] = field(default_factory=dict)
     similarity: str | None = None
     not_saved: dict[str, str] = field(default_factory=dict)
+    huggingface: bool = False
 
     def rename(self, key: str) -> str | None:
         """Return our name of a published key, or None if it is unknown or dropped."""
@@ -65,7 +84,10 @@ class Layout:
 
     def published_name(self, key: str) -> str:
         """Return the published name of one of our keys."""
-        return _replace_prefix(key, {own: name for name, own in self.renamed.items()}) or key
+        name = _replace_prefix(key, {own: name for name, own in self.renamed.items()}) or key
+        if self.huggingface and name.startswith('clip.'):
+            return 'clip.' + huggingface_name(name.removeprefix('clip.'))
+        return name
 
     def reason_to_drop(self, key: str) -> str | None:
         """Return why a published key is not needed, or None if it is."""
@@ -98,5 +120,12 @@ LAYOUTS = {
         renamed=CLIP | TEMPORAL | LSTM | TOKEN_WEIGHTS | GENERATORS,
         dropped=POSITION_TABLES,
         similarity='WeightedTokenInteraction',
+    ),
+    'tmass': Layout(
+        renamed=CLIP | POOLING | RADIUS,
+        dropped=POSITION_NUMBERS
+        | {'stochastic.std_branch.learnable_scalar': 'no published code uses it'},
+        similarity='StochasticXPool',
+        huggingface=True,
     ),
 }

@@ -3,7 +3,7 @@
 from diffusionret_mm.engine.hooks import FeatureCacheHook, StageSwitchHook, ValidateAtStartHook
 from diffusionret_mm.engine.loops import TextVideoTestLoop, TextVideoValLoop
 from diffusionret_mm.engine.optim_constructor import RoleOptimWrapperConstructor
-from diffusionret_mm.engine.optimizers import BertAdam
+from diffusionret_mm.engine.optimizers import BertAdam, TransformersAdamW
 from diffusionret_mm.engine.schedulers import WarmupCosineLR
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     'StageSwitchHook',
     'TextVideoTestLoop',
     'TextVideoValLoop',
+    'TransformersAdamW',
     'ValidateAtStartHook',
     'WarmupCosineLR',
 ]

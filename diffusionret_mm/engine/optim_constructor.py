@@ -24,7 +24,7 @@ class RoleOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         optim_wrapper_cfg: config of the wrapper, with its `optimizer`.
         paramwise_cfg: `backbone_lr_mult`, the factor on the learning rate of parameters under
             `backbone.`; 1 if it is not given. `decay`: 'matrices' (default) decays no gain, bias,
-            scale or embedding; 'all_but_biases' is the published rule.
+            scale or embedding; 'all_but_biases' is DiffusionRet's rule, 'all' that of T-MASS.
     """
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
@@ -68,6 +68,7 @@ class RoleOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         rules = {
             'matrices': lambda name, parameter: parameter.dim() > 1 and 'embedding' not in name,
             'all_but_biases': lambda name, parameter: 'bias' not in name,
+            'all': lambda name, parameter: True,
         }
         wanted = self.paramwise_cfg.get('decay', 'matrices')
         if wanted not in rules:

@@ -1,7 +1,8 @@
-"""The optimizer of the published training."""
+"""The optimizers of published training."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -75,25 +76,73 @@ class BertAdam(Optimizer):
         return loss
 
     def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
-        for param in params:
-            if not self.state[param]:
-                self.state[param].update(
-                    exp_avg=torch.zeros_like(param), exp_avg_sq=torch.zeros_like(param)
-                )
-        means = [self.state[param]['exp_avg'] for param in params]
-        squares = [self.state[param]['exp_avg_sq'] for param in params]
         gradients = _clip_each([param.grad for param in params], group['max_grad_norm'])
-        beta1, beta2 = group['betas']
-        torch._foreach_mul_(means, beta1)
-        torch._foreach_add_(means, gradients, alpha=1 - beta1)
-        torch._foreach_mul_(squares, beta2)
-        torch._foreach_addcmul_(squares, gradients, gradients, value=1 - beta2)
-        divisors = torch._foreach_sqrt(squares)
-        torch._foreach_add_(divisors, group['eps'])
-        updates = torch._foreach_div(means, divisors)
+        updates = _adam_updates([self.state[param] for param in params], gradients, group)
         if group['weight_decay']:
             torch._foreach_add_(updates, params, alpha=group['weight_decay'])
         torch._foreach_add_(params, updates, alpha=-group['lr'])
+
+
+@OPTIMIZERS.register_module()
+class TransformersAdamW(BertAdam):
+    """Adam with bias correction, as transformers had it (X-Pool, T-MASS, TextDiff).
+
+    With m and v as in `BertAdam`, of gradients that are not clipped here, at step k
+
+        p = p - lr sqrt(1 - b2^k) / (1 - b1^k) m / (sqrt(v) + eps),
+        p = p - lr weight_decay p    afterwards
+
+    `torch.optim.AdamW` adds eps to the corrected root and decays before the update.
+
+    Args:
+        params: parameters or groups of them.
+        lr: learning rate.
+        betas: b1 and b2.
+        eps: added to sqrt(v).
+        weight_decay: decoupled decay.
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, max_grad_norm=0.0)
+
+    def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
+        # A parameter that sat out some steps counts its own, so steps are kept one by one.
+        states = [self.state[param] for param in params]
+        updates = _adam_updates(states, [param.grad for param in params], group)
+        beta1, beta2 = group['betas']
+        for param, state, update in zip(params, states, updates, strict=True):
+            state['step'] = step = state.get('step', 0) + 1
+            rate = group['lr'] * math.sqrt(1 - beta2**step) / (1 - beta1**step)
+            param.sub_(update, alpha=rate).mul_(1 - group['lr'] * group['weight_decay'])
+
+
+def _adam_updates(
+    states: list[dict[str, Any]], gradients: list[Tensor], group: dict[str, Any]
+) -> list[Tensor]:
+    """Move both means on and return m / (sqrt(v) + eps) of each parameter."""
+    for state, gradient in zip(states, gradients, strict=True):
+        if not state:
+            state.update(exp_avg=torch.zeros_like(gradient), exp_avg_sq=torch.zeros_like(gradient))
+    means = [state['exp_avg'] for state in states]
+    squares = [state['exp_avg_sq'] for state in states]
+    beta1, beta2 = group['betas']
+    torch._foreach_mul_(means, beta1)
+    torch._foreach_add_(means, gradients, alpha=1 - beta1)
+    torch._foreach_mul_(squares, beta2)
+    torch._foreach_addcmul_(squares, gradients, gradients, value=1 - beta2)
+    divisors = torch._foreach_sqrt(squares)
+    torch._foreach_add_(divisors, group['eps'])
+    return torch._foreach_div(means, divisors)
 
 
 def _clip_each(gradients: list[Tensor], max_norm: float) -> list[Tensor]:

@@ -12,7 +12,7 @@ to the evaluator as a single data sample::
 The ranking named ``''`` is the final one, the result of the model; others are intermediate.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
 
+from diffusionret_mm.evaluation.post_processing import POST_PROCESSING
 from diffusionret_mm.evaluation.report import open_atomically
 from diffusionret_mm.evaluation.summary import evaluate_ranking
 
@@ -69,6 +70,8 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         topk: Cut-offs k of ``R@k``.
         ties: Rule for equal scores: 'average', 'optimistic', 'pessimistic' or 'published'.
         grouping: Captions of a video: 'own', or 'published', off by one (MSVD).
+        post_processing: Options by name in ``POST_PROCESSING``, such as ``{'DSL': {}}``: the final
+            ranking is measured after it too, in a row of that name.
         collect_device: Device for collecting results from other ranks, ``'cpu'`` or ``'gpu'``.
         prefix: Put before every name with a slash, to tell several test sets apart.
 
@@ -79,6 +82,9 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         ...                            video_of_text=captions_of)])
         >>> metric.evaluate(size=1)['t2v/R@1']
         100.0
+
+    Raises:
+        ValueError: If there is no such post-processing.
     """
 
     def __init__(
@@ -86,11 +92,18 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         topk: Sequence[int] = (1, 5, 10, 50),
         ties: str = 'average',
         grouping: str = 'own',
+        post_processing: Mapping[str, Mapping[str, Any]] | None = None,
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.options = dict(topk=tuple(topk), ties=ties, grouping=grouping)
+        self.post_processing = dict(post_processing or {})
+        unknown = sorted(self.post_processing.keys() - POST_PROCESSING.keys())
+        if unknown:
+            raise ValueError(
+                f'post_processing must be among {sorted(POST_PROCESSING)}; got {unknown}'
+            )
 
     def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
         """Hand back the metrics of the one data sample.
@@ -114,9 +127,13 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
 
     def _reduce(self, data_sample: dict[str, Any]) -> dict[str, float]:
         video_of_text = data_sample['video_of_text']
+        rankings = {
+            name: POST_PROCESSING[name](*data_sample['rankings'][''], **options)
+            for name, options in self.post_processing.items()
+        }
         metrics = {
             ranking: evaluate_ranking(*matrices, video_of_text, **self.options)
-            for ranking, matrices in data_sample['rankings'].items()
+            for ranking, matrices in (data_sample['rankings'] | rankings).items()
         }
         return {
             f'{ranking}/{name}' if ranking else name: value

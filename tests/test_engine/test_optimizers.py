@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmaction.registry import OPTIMIZERS, PARAM_SCHEDULERS
 
-from diffusionret_mm.engine import BertAdam, WarmupCosineLR
+from diffusionret_mm.engine import BertAdam, TransformersAdamW, WarmupCosineLR
 
 
 def step_by_loop(param, grad, state, lr, decay):
@@ -33,6 +33,22 @@ def test_equals_loop():
         optimizer.step()
     for param, value in zip(params, expected, strict=True):
         torch.testing.assert_close(param.detach(), value, rtol=1e-5, atol=1e-6)
+
+
+def test_the_adam_of_transformers_equals_a_loop():
+    generator = torch.Generator().manual_seed(0)
+    param = torch.nn.Parameter(torch.randn(4, generator=generator))
+    optimizer = TransformersAdamW([param], lr=1e-2, weight_decay=0.2)
+    expected, m, v = param.detach().clone(), torch.zeros(4), torch.zeros(4)
+    for step in range(1, 6):
+        param.grad = torch.randn(4, generator=generator) * 10 ** (step - 5)
+        m = 0.9 * m + 0.1 * param.grad
+        v = 0.999 * v + 0.001 * param.grad**2
+        rate = 1e-2 * math.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+        expected = expected - rate * m / (v.sqrt() + 1e-6)
+        expected = expected - 1e-2 * 0.2 * expected
+        optimizer.step()
+        torch.testing.assert_close(param.detach(), expected, rtol=1e-5, atol=1e-7)
 
 
 def test_parameters_without_gradient_stay():

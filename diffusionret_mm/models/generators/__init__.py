@@ -1,4 +1,4 @@
-"""Diffusion over the candidates of a query."""
+"""Diffusion: over the candidates of a query, and of a text embedding."""
 
 from diffusionret_mm.models.generators.denoiser import QueryCandidateDenoiser, QueryCandidates
 from diffusionret_mm.models.generators.diffusion_generator import DIRECTIONS, DiffusionGenerator
@@ -8,18 +8,26 @@ from diffusionret_mm.models.generators.noise import (
     linear_betas,
     start_noise,
 )
+from diffusionret_mm.models.generators.text_denoiser import TextContext, TextDenoiser, scaled
+from diffusionret_mm.models.generators.text_diffusion import TextDiffusion
 from diffusionret_mm.models.generators.text_frame_attention import TextFrameAttentionHead
 from diffusionret_mm.models.generators.unrolled import UnrolledDenoiser
+from diffusionret_mm.models.generators.word_denoiser import WordDenoiser
 
 __all__ = [
     'DIRECTIONS',
     'DiffusionGenerator',
     'QueryCandidateDenoiser',
     'QueryCandidates',
+    'TextContext',
+    'TextDenoiser',
+    'TextDiffusion',
     'TextFrameAttentionHead',
     'UnrolledDenoiser',
+    'WordDenoiser',
     'build_noise_scheduler',
     'cosine_betas',
     'linear_betas',
+    'scaled',
     'start_noise',
 ]

@@ -1,7 +1,8 @@
-"""Losses of both training stages."""
+"""Losses."""
 
 from diffusionret_mm.models.losses.contrastive import ContrastiveLoss
+from diffusionret_mm.models.losses.distillation import TeacherStudentLoss
 from diffusionret_mm.models.losses.generation_kl import GenerationKLLoss
 from diffusionret_mm.models.losses.kl_contrastive import KLContrastiveLoss
 
-__all__ = ['ContrastiveLoss', 'GenerationKLLoss', 'KLContrastiveLoss']
+__all__ = ['ContrastiveLoss', 'GenerationKLLoss', 'KLContrastiveLoss', 'TeacherStudentLoss']

@@ -2,6 +2,14 @@
 
 from diffusionret_mm.models.similarity.cosine import CosineSimilarity
 from diffusionret_mm.models.similarity.expectation_maximization import EMSimilarity
+from diffusionret_mm.models.similarity.stochastic_xpool import StochasticXPool
 from diffusionret_mm.models.similarity.weighted_token_interaction import WeightedTokenInteraction
+from diffusionret_mm.models.similarity.xpool import XPool
 
-__all__ = ['CosineSimilarity', 'EMSimilarity', 'WeightedTokenInteraction']
+__all__ = [
+    'CosineSimilarity',
+    'EMSimilarity',
+    'StochasticXPool',
+    'WeightedTokenInteraction',
+    'XPool',
+]
