@@ -86,6 +86,13 @@ def test_random_frames_are_refused_before_the_first_step(make_cfg):
     with pytest.raises(ValueError, match='pipeline draws at random'):
         runner.train()
     assert runner.iter == 0
-    cfg.custom_hooks[CACHE].pipeline = cfg.val_dataloader.dataset.pipeline
+    cfg.custom_hooks[CACHE].pipeline = 'val_dataloader'
     losses, _ = losses_of(cfg)
     assert len(losses) == 12
+
+
+def test_a_missing_data_loader_is_named(make_cfg):
+    cfg = make_cfg()
+    cfg.custom_hooks[CACHE].pipeline = 'valid_dataloader'
+    with pytest.raises(ValueError, match='transforms of valid_dataloader, and the config has none'):
+        build_runner(cfg).train()

@@ -12,7 +12,7 @@ train_pipeline, test_pipeline, published_pipeline = (
         _base_.published_pipeline,
     )
 )
-feature_cache = dict(type='FeatureCacheHook', pipeline=test_pipeline, batch_size=8)
+feature_cache = dict(type='FeatureCacheHook', pipeline='val_dataloader', batch_size=8)
 
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(batch_size=8, dataset=dict(pipeline=test_pipeline))

@@ -17,8 +17,8 @@ published_pipeline = [
     *resize_and_pack,
 ]
 
-# Stage two takes the frames of the evaluation: a cache cannot hold a new draw for each epoch.
-feature_cache = dict(type='FeatureCacheHook', pipeline=test_pipeline)
+# Stage two takes the frames of the validation: a cache cannot hold a new draw for each epoch.
+feature_cache = dict(type='FeatureCacheHook', pipeline='val_dataloader')
 
 train_dataloader = dict(
     batch_size=128,

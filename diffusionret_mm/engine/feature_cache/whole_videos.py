@@ -15,7 +15,7 @@ from diffusionret_mm.datasets.text_video import TextVideoDataset
 
 ADVICE = (
     'A feature cache holds one draw for all epochs. Let the cached pass draw nothing: '
-    "dict(type='FeatureCacheHook', pipeline=test_pipeline), or train without that hook."
+    "dict(type='FeatureCacheHook', pipeline='val_dataloader'), or train without that hook."
 )
 
 

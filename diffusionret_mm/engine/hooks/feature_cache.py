@@ -39,18 +39,20 @@ class FeatureCacheHook(Hook):
 
     Frames: a training pipeline that draws frames at random (`SampleVideoFrames`, rule 'random')
     shows other frames each epoch, which a cache cannot. It is refused at the start of the run,
-    unless `pipeline` names transforms that draw nothing, such as the evaluation's. The generators
-    then train on the features that evaluation sees (published training draws no frames either).
+    unless `pipeline` gives transforms that draw nothing, such as the validation's. The generators
+    then train on the features that validation sees (published training draws no frames either).
 
     Args:
         directory: folder of the cache; None takes `feature_cache` in the work dir.
-        pipeline: transforms of the cached pass, without random draws; None takes the training
-            set's own.
+        pipeline: transforms of the cached pass, without random draws, or the name of the data
+            loader of the config whose transforms they are ('val_dataloader'); None takes the
+            training set's own.
         batch_size: videos, with all their captions, that are encoded at a time.
 
     Raises:
         TypeError: at the start of a run whose training set is no `TextVideoDataset`.
-        ValueError: at the start of a run whose cached pass would draw at random.
+        ValueError: at the start of a run whose cached pass would draw at random, or whose config
+            has no data loader of the name given.
         OSError: when the cache is built and the disk has no room for it.
     """
 
@@ -59,7 +61,7 @@ class FeatureCacheHook(Hook):
     def __init__(
         self,
         directory: str | None = None,
-        pipeline: Sequence[Mapping[str, Any]] | None = None,
+        pipeline: Sequence[Mapping[str, Any]] | str | None = None,
         batch_size: int = 32,
     ) -> None:
         self.directory = directory
@@ -69,7 +71,7 @@ class FeatureCacheHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Refuse at once what could not be cached after hours of stage one."""
-        self._whole_videos(runner.train_loop.dataloader).refuse_random()
+        self._whole_videos(runner, runner.train_loop.dataloader).refuse_random()
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Give the loop cached features once the extractor is frozen."""
@@ -80,7 +82,7 @@ class FeatureCacheHook(Hook):
         self._is_cached = True
 
     def _open(self, runner: Runner, loader: DataLoader) -> FeatureStore:
-        model, videos = bare_model(runner), self._whole_videos(loader)
+        model, videos = bare_model(runner), self._whole_videos(runner, loader)
         root = Path(self.directory or Path(runner.work_dir) / 'feature_cache').resolve()
         fill = partial(
             cache_features,
@@ -100,15 +102,29 @@ class FeatureCacheHook(Hook):
         )
         return store
 
-    def _whole_videos(self, loader: DataLoader) -> WholeVideos:
-        steps = self.pipeline and Compose([TRANSFORMS.build(dict(step)) for step in self.pipeline])
-        return WholeVideos(loader.dataset, steps)
+    def _whole_videos(self, runner: Runner, loader: DataLoader) -> WholeVideos:
+        if self.pipeline is None:
+            return WholeVideos(loader.dataset)
+        steps = [TRANSFORMS.build(dict(step)) for step in self._transforms(runner)]
+        return WholeVideos(loader.dataset, Compose(steps))
+
+    def _transforms(self, runner: Runner) -> Sequence[Mapping[str, Any]]:
+        """Return the configs of the transforms of the cached pass."""
+        if self.pipeline is not None and not isinstance(self.pipeline, str):
+            return self.pipeline
+        name = self.pipeline or 'train_dataloader'
+        if not runner.cfg.get(name):
+            raise ValueError(
+                f'FeatureCacheHook takes the transforms of {name}, and the config has none of that '
+                'name. Give the hook a pipeline of its own.'
+            )
+        return runner.cfg[name].dataset.pipeline
 
     def _settings(self, runner: Runner) -> dict[str, Any]:
         """What the features depend on beside weights and data."""
         model, wrapper = bare_model(runner), runner.optim_wrapper
         return dict(
-            transforms=self.pipeline or runner.cfg.train_dataloader.dataset.pipeline,
+            transforms=self._transforms(runner),
             extractor={key: runner.cfg.model.get(key) for key in EXTRACTOR},
             precision=[type(wrapper).__name__, str(getattr(wrapper, 'cast_dtype', None))],
             negatives=model.num_negatives if model.negatives == 'gallery' else None,
