@@ -163,7 +163,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     texts, videos = draw_features(args)
     count = model.num_candidates['t2v']
     noise = {
-        direction: torch.randn(length, count).to(args.device)
+        direction: torch.randn(1, length, count).to(args.device)
         for direction, length in zip(DIRECTIONS, (len(texts), len(videos)), strict=True)
     }
     inputs = (model, texts, videos, noise)
