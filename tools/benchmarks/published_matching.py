@@ -42,7 +42,8 @@ def published_matching(
         _rerank_texts(model, texts[rows], videos, scores[rows], t2v[rows], noise['t2v'][0, rows])
     for start in range(0, len(videos), BLOCK):
         rows = slice(start, start + BLOCK)
-        _rerank_videos(model, texts, videos[rows], scores.t()[rows], v2t[rows], noise['v2t'][0, rows])
+        of_rows = scores.t()[rows], v2t[rows], noise['v2t'][0, rows]
+        _rerank_videos(model, texts, videos[rows], *of_rows)
     return scores, t2v, v2t
 
 

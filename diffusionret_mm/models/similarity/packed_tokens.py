@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -65,4 +64,3 @@ def pack(tokens: Tensor, mask: Tensor, weigh: nn.Module) -> list[TokenGroup]:
             rows = rows.to(parameter.device)
             groups.append(TokenGroup(rows, packed, weights, padded=count < mask.shape[1]))
     return groups
-
