@@ -6,4 +6,5 @@ model = dict(
     generator=dict(attention=dict(masking='after_softmax')),
     loss=dict(contrastive=dict(same_video='negative')),
     same_video='negative',
+    gather='published',
 )

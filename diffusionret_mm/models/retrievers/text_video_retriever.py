@@ -11,7 +11,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from diffusionret_mm.models.checkpoint_check import check_state_dict
-from diffusionret_mm.models.gather import gather_batch
+from diffusionret_mm.models.gather import GATHER_RULES, gather_batch
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 Batch = Mapping[str, Any]
@@ -29,6 +29,12 @@ class TextVideoRetriever(BaseModel):
         loss: loss of a batch of scores.
         temporal: module that puts frames into context; None leaves them as they are.
         data_preprocessor: config of the data preprocessor.
+        gather: how several processes join their batches: 'exact' trains as one process with the
+            global batch would, 'published' divides the gradients of backbone and temporal module by
+            the number of processes.
+
+    Raises:
+        ValueError: if an option is none of those.
     """
 
     def __init__(
@@ -38,7 +44,10 @@ class TextVideoRetriever(BaseModel):
         loss: Mapping[str, Any],
         temporal: Mapping[str, Any] | None = None,
         data_preprocessor: Mapping[str, Any] | None = None,
+        gather: str = 'exact',
     ) -> None:
+        if gather not in GATHER_RULES:
+            raise ValueError(f'gather must be one of {GATHER_RULES}; got {gather!r}.')
         # Built here, because BaseModel would look in mmengine's registry alone.
         preprocessor = MODELS.build(data_preprocessor or dict(type='RetrievalDataPreprocessor'))
         super().__init__(data_preprocessor=preprocessor)
@@ -46,6 +55,7 @@ class TextVideoRetriever(BaseModel):
         self.temporal = MODELS.build(temporal) if temporal else None
         self.similarity_head = MODELS.build(similarity)
         self.loss_head = MODELS.build(loss)
+        self.gather = gather
 
     def init_weights(self) -> None:
         """Load the backbone's pre-trained weights, then start the temporal module from them."""
@@ -160,9 +170,8 @@ class TextVideoRetriever(BaseModel):
         texts, videos = self.extract(inputs)
         if mode != 'loss':
             return texts, videos
-        return self.loss(
-            *gather_batch(texts, videos, inputs['video_of_text'], inputs['video_index'])
-        )
+        own = inputs['video_of_text'], inputs['video_index']
+        return self.loss(*gather_batch(texts, videos, *own, rule=self.gather))
 
     def loss(
         self,
