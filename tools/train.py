@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='continue from a checkpoint, or without a path from the last one in the work dir',
+        help="continue from a checkpoint, or (no path, or 'auto') from the last of the work dir",
     )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (GPU)')
     parser.add_argument('--no-validate', action='store_true', help='do not validate on the way')
@@ -43,8 +43,10 @@ def parse_args() -> argparse.Namespace:
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     """Write the options of the command line into the config."""
     if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+        if args.resume == 'auto':
+            cfg.resume = 'auto'  # keeps load_from, for a run that has no checkpoint yet
+        else:
+            cfg.resume, cfg.load_from = True, args.resume
     if args.amp:
         use_amp(cfg)
     if args.no_validate:

@@ -27,6 +27,7 @@ TRAINING = (
 HARMLESS = re.compile(
     r'.*_dataloader\.(num_workers|persistent_workers|prefetch_factor|pin_memory|timeout)'
     r'|.*\.(data_root|manifest|pretrained|out_file_path)'
+    r'|custom_hooks\.\d+\.directory'
     r'|val_dataloader\.batch_size|val_cfg\.(type|chunk_size)'
     r'|default_hooks\.checkpoint\.(?!save_best|rule|greater_keys|less_keys).*'
 )
@@ -51,8 +52,7 @@ def config_differences(then: tuple[str, int], now: tuple[str, int]) -> tuple[lis
     for key in {**old, **new}:
         before, after = old.get(key, ABSENT), new.get(key, ABSENT)
         if before != after:
-            matters = key.startswith(TRAINING) and not HARMLESS.fullmatch(key)
-            lines = changing if matters else harmless
+            lines = changing if _changes_training(key) else harmless
             lines.append(f'{key}: then {before!r}, now {after!r}')
     return changing, harmless
 
@@ -73,6 +73,11 @@ def _settings(text: str, processes: int) -> dict[str, Any]:
         batch = settings.pop('train_dataloader.batch_size')
         settings['train_dataloader.batch_size x processes'] = batch * processes
     return settings
+
+
+def _changes_training(key: str) -> bool:
+    belongs = any(key == name or key.startswith(f'{name}.') for name in TRAINING)
+    return belongs and not HARMLESS.fullmatch(key)
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:

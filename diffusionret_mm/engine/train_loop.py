@@ -23,9 +23,9 @@ class TextVideoTrainLoop(EpochBasedTrainLoop):
 
     - Before each step the random generators of torch, numpy and Python are seeded with the run's
       seed (with `diff_rank_seed` another on every rank) and the iteration. What a step draws
-      depends on nothing else, so a resumed run draws the same by construction: no generator states are saved,
-      for each rank and device, and neither the number of loader workers nor a validation that was
-      repeated changes a draw. Data are drawn by seed, epoch and item alone, see `TextVideoDataset`.
+      depends on nothing else, so a resumed run draws the same by construction, and neither the
+      number of loader workers nor a validation that was repeated changes a draw. Data are drawn by
+      seed, epoch and item alone, see `TextVideoDataset`.
     - A run resumed inside an epoch goes on with the next batch, without loading those before.
     - A run stopped between the checkpoint of an epoch and the end of its validation validates
       first, so it finds the same best checkpoint.

@@ -16,16 +16,18 @@ from diffusionret_mm.engine.hooks.checkpoint import POINTER
 from diffusionret_mm.models.checkpoint_check import CheckpointError
 
 RULES = ('refuse', 'warn')
+AUTO = 'auto'
 
 
 @HOOKS.register_module()
 class ResumeHook(Hook):
     """Finds the newest usable checkpoint, and compares its config with the present one.
 
-    Without a checkpoint named, a run is resumed from the one in `last_checkpoint`, or from the next
-    older one if that is cut short or cannot be read; without any, training starts from the
-    beginning (from `load_from`, if the config has it). Settings that change training must be those
-    of the checkpoint; others that differ are logged.
+    With `resume='auto'` in the config (or True without `load_from`), a run is resumed from the
+    checkpoint in `last_checkpoint`, or from the next older one if that is cut short or cannot be
+    read; without any, training starts from the beginning (from `load_from`, if the config has it).
+    With `resume=True` and `load_from`, it is resumed from that file. Settings that change training
+    must be those of the checkpoint; others that differ are logged.
 
     Args:
         differences: what is done if settings that change training differ: 'refuse', or 'warn' to go
@@ -45,14 +47,14 @@ class ResumeHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Choose the checkpoint."""
-        if runner._has_loaded or not runner._resume or runner._load_from is not None:
+        named = runner._load_from is not None and runner._resume != AUTO
+        if runner._has_loaded or not runner._resume or named:
             return
         found = [newest_checkpoint(runner) if is_main_process() else None]
         broadcast_object_list(found)
         if found[0] is None:
             runner.logger.info(f'{runner.work_dir} holds no checkpoint yet: training starts.')
             runner._resume = False
-            runner._load_from = runner.cfg.get('start_from')
         else:
             runner._load_from = str(found[0])
 
@@ -61,6 +63,9 @@ class ResumeHook(Hook):
         if not runner._resume or runner._has_loaded:
             return
         meta = checkpoint['meta']
+        if runner.cfg.randomness.get('seed') is None:
+            # The loader was made with a seed drawn at random.
+            runner.train_dataloader.batch_sampler.sampler.seed = meta['seed']
         name = f'{runner._load_from} (epoch {meta["epoch"]}, iteration {meta["iter"]})'
         runner.logger.info(f'Resuming from {name}.')
         then = meta['cfg'], meta.get('processes', get_world_size())
