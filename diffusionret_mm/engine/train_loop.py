@@ -14,6 +14,10 @@ from mmaction.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import BatchSampler, DataLoader
 
+# Kept in the message hub, and so in every checkpoint: the epoch of the last validation, and the
+# number of batches of an epoch.
+VALIDATED, LENGTH = 'last_validated_epoch', 'epoch_length'
+
 
 @LOOPS.register_module()
 class TextVideoTrainLoop(EpochBasedTrainLoop):
@@ -33,11 +37,12 @@ class TextVideoTrainLoop(EpochBasedTrainLoop):
     Arguments are those of `mmengine.runner.EpochBasedTrainLoop`.
 
     Raises:
-        ValueError: if the iteration that is resumed lies outside its epoch.
+        ValueError: in a run whose epochs are longer or shorter than those of its checkpoint.
     """
 
     def run(self) -> torch.nn.Module:
         """Train."""
+        self._check_length()
         self.runner.call_hook('before_train')
         if self._iter == self._epoch * len(self.dataloader) > 0:
             self._validate_if_due()
@@ -51,7 +56,7 @@ class TextVideoTrainLoop(EpochBasedTrainLoop):
         """Train for an epoch, or for the rest of one."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
-        done = self._batches_done()
+        done = self._iter - self._epoch * len(self.dataloader)  # before the run was resumed
         with without_first(self.dataloader, done):
             for index, data_batch in enumerate(self.dataloader, start=done):
                 self.run_iter(index, data_batch)
@@ -63,17 +68,17 @@ class TextVideoTrainLoop(EpochBasedTrainLoop):
         seed_all(self.runner.seed, self._iter)
         super().run_iter(idx, data_batch)
 
-    def _batches_done(self) -> int:
-        """Batches of the present epoch that were trained on before the run was resumed."""
-        length = len(self.dataloader)
-        done = self._iter - self._epoch * length
-        if not 0 <= done <= length:
+    def _check_length(self) -> None:
+        """Make sure that iterations lie in the epochs that they did when the run was stopped."""
+        hub, length = self.runner.message_hub, len(self.dataloader)
+        before = hub.runtime_info.get(LENGTH, length)
+        if before != length:
             raise ValueError(
-                f'Iteration {self._iter} does not lie in epoch {self._epoch + 1}, whose length is '
-                f'{length}: the checkpoint was saved with a longer or shorter epoch. Resume with '
-                'the training set, batch size and number of processes that it was saved with.'
+                f'An epoch has {length} batches; it had {before} when the checkpoint was saved. '
+                'Resume with the training set, batch size and number of processes of then, or '
+                'begin another run from its weights (load_from).'
             )
-        return done
+        hub.update_info(LENGTH, length)
 
     def _validate_if_due(self) -> None:
         """Validate after an epoch, unless the checkpoint that was resumed comes after that."""
@@ -83,8 +88,8 @@ class TextVideoTrainLoop(EpochBasedTrainLoop):
         if self._epoch % self.val_interval and self._epoch != self._max_epochs:
             return
         # A checkpoint saved in the course of the validation is one of its best score.
-        if self.runner.message_hub.runtime_info.get('validated_epoch') != self._epoch:
-            self.runner.message_hub.update_info('validated_epoch', self._epoch)
+        if self.runner.message_hub.runtime_info.get(VALIDATED) != self._epoch:
+            self.runner.message_hub.update_info(VALIDATED, self._epoch)
             self.runner.val_loop.run()
 
 
