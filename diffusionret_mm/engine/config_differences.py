@@ -49,7 +49,7 @@ def config_differences(then: tuple[str, int], now: tuple[str, int]) -> tuple[lis
     """
     old, new = _settings(*then), _settings(*now)
     changing, harmless = [], []
-    for key in {**old, **new}:
+    for key in sorted({**old, **new}):
         before, after = old.get(key, ABSENT), new.get(key, ABSENT)
         if before != after:
             lines = changing if _changes_training(key) else harmless
