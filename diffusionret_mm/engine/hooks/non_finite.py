@@ -63,8 +63,7 @@ class NonFiniteLossHook(Hook):
     ) -> None:
         """Stop or go on."""
         losses = {name: value.item() for name, value in outputs.items() if 'loss' in name}
-        is_finite = all(map(math.isfinite, losses.values()))
-        if not _on_any_process(self._step_left_out or not is_finite):
+        if not _on_any_process(self._step_left_out or not _is_finite(losses)):
             self._in_a_row = 0
             return
         self._in_a_row += 1
@@ -92,15 +91,22 @@ class NonFiniteLossHook(Hook):
             optimizer.zero_grad(set_to_none=True)
 
     def _describe(self, runner: Runner, losses: dict[str, float], samples: list) -> str:
-        ids = all_gather_object([sample.video_id for sample in samples])
+        """Tell iteration, losses and videos; the same text on every process."""
+        parts = all_gather_object((losses, [sample.video_id for sample in samples]))
+        # The loss is one of the global batch, but a fault may lie in one process.
+        losses = next((part for part, _ in parts if not _is_finite(part)), losses)
         values = ', '.join(f'{name} = {value:g}' for name, value in losses.items())
-        wrong = 'a gradient' if all(map(math.isfinite, losses.values())) else 'the loss'
+        wrong = 'a gradient' if _is_finite(losses) else 'the loss'
         step = 'No step was made' if self._step_left_out else 'Its gradients were finite'
         return (
             f'Iteration {runner.iter + 1} (epoch {runner.epoch + 1}): {wrong} is not finite '
             f'({values}). {step}. Videos of the batch: '
-            f'{", ".join(name for part in ids for name in part)}'
+            f'{", ".join(name for _, names in parts for name in names)}'
         )
+
+
+def _is_finite(losses: dict[str, float]) -> bool:
+    return all(map(math.isfinite, losses.values()))
 
 
 def _on_any_process(flag: bool) -> bool:
