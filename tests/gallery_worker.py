@@ -30,3 +30,5 @@ for chunk in map(int, chunks):
     ranks[chunk] = torch.stack([query_ranks(matrix, own).average for matrix in matrices])
 if get_dist_info()[0] == 0:
     torch.save(ranks, target)
+torch.distributed.barrier()
+torch.distributed.destroy_process_group()

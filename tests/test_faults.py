@@ -79,25 +79,3 @@ def test_nan_on_one_process_is_skipped_by_all_and_its_death_ends_them(tmp_path):
     assert re.search(r'rank +: 1', output)
     died = (tmp_path / 'died').stat().st_mtime
     assert ended - died < 60
-
-
-def test_an_unreadable_video_in_a_worker_is_named_and_the_run_goes_on_when_it_is_back(tmp_path):
-    command = [sys.executable, ROOT / 'tools/train.py', ROOT / 'configs/diffusionret_shapes.py']
-    options = ['--cfg-options', *OPTIONS, 'train_cfg.max_epochs=1']
-    status, _ = run(tmp_path, *command, *options)
-    assert status == 0
-    options[-1:] = ['train_dataloader.num_workers=2', 'default_hooks.resume.differences=warn']
-    video = tmp_path / 'data/shapes/videos/train_0003_original.mp4'
-    content = video.read_bytes()
-    video.write_bytes(content[:500])
-    status, output = run(tmp_path, *command, '--resume', *options)
-    assert status != 0
-    assert 'Resuming from' in output
-    assert f'The video data/shapes/videos/{video.name} (video_id ' in output
-    assert 'cannot be read: ' in output
-    assert "train without it by bad_videos='skip' in the training data set." in output
-    video.write_bytes(content)
-    status, output = run(tmp_path, *command, '--resume', 'auto', *options)
-    assert status == 0
-    assert 'epoch_1.pth (epoch 1, iteration 3)' in output
-    assert (tmp_path / 'work_dirs/diffusionret_shapes/metrics.json').is_file()

@@ -11,7 +11,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 from mmengine.config import Config
 
 from diffusionret_mm.apis import train_retriever
-from diffusionret_mm.apis.command_line import add_run_options, load_config
+from diffusionret_mm.apis.command_line import add_run_options, leave_processes, load_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -78,6 +78,7 @@ def main() -> None:
     args = parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     train_retriever(merge_args(load_config(args), args))
+    leave_processes()
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ import torch
 
 from diffusionret_mm.apis import train_retriever
 from diffusionret_mm.apis.run import build_runner
+from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.models.checkpoint_check import CheckpointError
 
 # 18 training videos in batches of 6, with 2 epochs a stage: 3 iterations an epoch, 12 in all.
@@ -77,6 +78,7 @@ def test_resumed_anywhere_all_losses_and_the_end_are_the_same(make_cfg, tmp_path
         )
         best, again = ({path.name for path in folder.glob('best_*')} for folder in whole_and(part))
         assert best == again
+        assert not list(part.glob('iter_*'))  # each was replaced by a later checkpoint
         shutil.rmtree(part)
 
 
@@ -195,5 +197,25 @@ def test_a_full_disk_leaves_the_checkpoints_before(resumable, make_cfg, tmp_path
     }
     assert not list((tmp_path / 'run').glob('.*'))
     runner = build_runner(resumable())
+    runner.train()
+    assert runner.iter == 6
+
+
+def test_an_unreadable_video_in_a_worker_is_named_and_training_goes_on_when_it_is_back(
+    resumable, tmp_path, data_root
+):
+    cut(tmp_path / 'run/epoch_2.pth')  # so an epoch is left to be trained
+    video = data_root / 'videos/train_0003_original.mp4'
+    content = video.read_bytes()
+    cut(video)
+    workers = {'train_dataloader.num_workers': 2}
+    with pytest.raises(VideoReadError) as caught:
+        build_runner(resumable(**workers)).train()
+    message = str(caught.value)
+    assert f'The video {video} (video_id ' in message
+    assert 'cannot be read: ' in message
+    assert "train without it by bad_videos='skip'" in message
+    video.write_bytes(content)
+    runner = build_runner(resumable(**workers))
     runner.train()
     assert runner.iter == 6
