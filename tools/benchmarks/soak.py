@@ -121,6 +121,7 @@ class Run:
         self.folder = folder
         self.began = time.perf_counter()
         self.iteration = 0
+        self._left_before = self._unfinished()
         self._log = folder / f'{len([*folder.glob("*.log")]):02d}.log'
         command = [sys.executable, str(ROOT / 'tools/train.py'), str(ROOT / f'configs/{NAME}.py')]
         command += ['--resume', 'auto'] if resume else []
@@ -169,7 +170,12 @@ class Run:
             return False
         if kill.phase in LINES:
             return bool(re.search(LINES[kill.phase], lines))
-        return any(self.folder.glob(FILES[kill.phase]))
+        return bool(self._unfinished(FILES[kill.phase]) - self._left_before)
+
+    def _unfinished(self, *patterns: str) -> set[Path]:
+        """Files that are being written, or were when an earlier start was killed."""
+        patterns = patterns or FILES.values()
+        return {path for pattern in patterns for path in self.folder.glob(pattern)}
 
 
 def undisturbed(folder: Path) -> float:

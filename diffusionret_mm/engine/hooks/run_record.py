@@ -61,7 +61,7 @@ class RunRecordHook(Hook):
         record = dict(
             kind=kind,
             started=time.strftime('%Y-%m-%dT%H:%M:%S%z'),
-            command=shlex.join(sys.argv),
+            command=shlex.join(sys.orig_argv),
             config=runner.cfg.filename,
             log=runner.log_dir,
             went_on_from=runner._load_from,
