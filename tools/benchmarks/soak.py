@@ -148,13 +148,18 @@ class Run:
         return False
 
     def kill(self) -> None:
-        """Kill the process and those that it started."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        """Kill the process and those that it started, unless it has ended."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def finish(self) -> None:
         """Wait for the end; raises RuntimeError if it is an error."""
-        if self.process.wait() != 0:
+        try:
+            self.process.wait()
+        finally:
+            self.kill()  # where this program was interrupted
+        if self.process.returncode != 0:
             raise RuntimeError(f'{self._log} ends with an error:\n{self._log.read_text()[-3000:]}')
 
     def _follow(self, lines: str) -> None:
@@ -195,10 +200,13 @@ def disturbed(folder: Path, kills: list[Kill]) -> Iterator[Kill]:
     folder.mkdir(parents=True)
     for kill in kills:
         run = Run(folder, resume=True)
-        if not run.wait_for(kill):
+        try:
+            is_due = run.wait_for(kill)
+        finally:
+            run.kill()
+        if not is_due:
             run.finish()
             raise RuntimeError(f'The run ended before the kill in {kill.phase}; see {folder}.')
-        run.kill()
         kill.seconds = time.perf_counter() - run.began
         kill.reached = run.iteration
         kill.state = state_of(folder)
