@@ -16,7 +16,7 @@ import zlib
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -75,16 +75,41 @@ def save_checkpoint_file(checkpoint: Any, filename: str | os.PathLike) -> None:
         OSError: It cannot be written, for instance because the disk is full. A file of this name
             that was there before is untouched.
     """
+    watched = None
     try:
         with open_atomically(filename) as file:
-            torch.save(checkpoint, file)
-    except (OSError, RuntimeError) as error:  # torch hides a failed write in a RuntimeError
+            watched = _WatchedFile(file)
+            torch.save(checkpoint, watched)
+    except (OSError, RuntimeError) as error:
+        # torch makes a RuntimeError about positions of a write that failed.
+        reason = getattr(watched, 'error', None) or error
         folder = Path(filename).absolute().parent
         raise OSError(
             f'The checkpoint {filename} could not be written, and nothing of it was left: '
-            f'{type(error).__name__}: {error}\n{_free_space(folder)} Earlier checkpoints are '
-            'untouched: make room there and continue with --resume.'
+            f'{type(reason).__name__}: {reason} (at {getattr(watched, "size", 0) / 1e6:,.1f} MB)\n'
+            f'{_free_space(folder)} Earlier checkpoints are untouched: make room there and '
+            'continue with --resume.'
         ) from error
+
+
+class _WatchedFile:
+    """Passes bytes on to a file; remembers how many they were, and why it failed."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = 0
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        self.size += len(data)
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 def is_complete(filename: str | os.PathLike) -> bool:
