@@ -1,4 +1,4 @@
-"""Reading checkpoints without running code that they may contain.
+"""Checkpoints that are written whole or not at all, and read without running code in them.
 
 A checkpoint is a pickle, and a pickle can call any function. ``torch.load(weights_only=True)``
 forbids that, but refuses what mmengine saves besides weights: the history of the log. The loader
@@ -8,17 +8,22 @@ here resolves an explicit list of names that covers both.
 import codecs
 import os
 import pickle
+import shutil
 import tarfile
 import types
 import zipfile
+import zlib
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
+
+from diffusionret_mm.files import open_atomically
 
 
 class UnsafeCheckpointError(pickle.UnpicklingError):
@@ -57,6 +62,74 @@ def load_checkpoint_file(filename: str | os.PathLike, map_location: Any = None) 
             f'{type(error).__name__}: {error}\nIf the file was copied or downloaded, or writing it '
             'was interrupted, it may be cut short: fetch it again or use an earlier checkpoint.'
         ) from error
+
+
+def save_checkpoint_file(checkpoint: Any, filename: str | os.PathLike) -> None:
+    """Save a checkpoint; it appears under its name only when it is complete and on the disk.
+
+    Args:
+        checkpoint: What ``torch.save`` takes.
+        filename: File to write.
+
+    Raises:
+        OSError: It cannot be written, for instance because the disk is full. A file of this name
+            that was there before is untouched.
+    """
+    watched = None
+    try:
+        with open_atomically(filename) as file:
+            watched = _WatchedFile(file)
+            torch.save(checkpoint, watched)
+    except (OSError, RuntimeError) as error:
+        # torch makes a RuntimeError about positions of a write that failed.
+        reason = getattr(watched, 'error', None) or error
+        folder = Path(filename).absolute().parent
+        raise OSError(
+            f'The checkpoint {filename} could not be written, and nothing of it was left: '
+            f'{type(reason).__name__}: {reason} (at {getattr(watched, "size", 0) / 1e6:,.1f} MB)\n'
+            f'{_free_space(folder)} Earlier checkpoints are untouched: make room there and '
+            'continue with --resume.'
+        ) from error
+
+
+class _WatchedFile:
+    """Passes bytes on to a file; remembers how many they were, and why it failed."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = 0
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        self.size += len(data)
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def is_complete(filename: str | os.PathLike) -> bool:
+    """Tell whether a checkpoint can be read to its end and nothing in it was altered by accident.
+
+    Args:
+        filename: File written by ``torch.save``. Its checksums are compared, which torch does not.
+    """
+    try:
+        with zipfile.ZipFile(filename) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, EOFError, zlib.error):
+        return False
+
+
+def _free_space(folder: Path) -> str:
+    try:
+        return f'{folder} has {shutil.disk_usage(folder).free / 1e6:,.0f} MB left.'
+    except OSError as error:
+        return f'{folder} cannot be used: {error}.'
 
 
 def _refuse_other_formats(filename: str) -> None:

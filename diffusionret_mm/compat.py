@@ -13,16 +13,18 @@ import re
 import sys
 import types
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.dist import utils as dist_utils
 from mmengine.fileio import file_client
+from mmengine.runner import checkpoint as checkpoint_module
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.utils import package_utils
 
-from diffusionret_mm.checkpoint_io import load_checkpoint_file
+from diffusionret_mm.checkpoint_io import load_checkpoint_file, save_checkpoint_file
 
 
 def apply() -> None:
@@ -31,6 +33,7 @@ def apply() -> None:
     silence_file_client()
     replace_pkg_resources()
     register_checkpoint_loader()
+    save_checkpoints_atomically()
     provide_drn()
     disable_broken_multimodal()
     allow_distributed_cpu()
@@ -82,12 +85,15 @@ def replace_pkg_resources() -> None:
     if importlib.util.find_spec('pkg_resources') is not None:
         return
     for replacement in (is_installed, get_installed_path):
-        name = replacement.__name__
-        original = getattr(package_utils, name)
-        for module_name, module in list(sys.modules.items()):
-            # Modules that imported the function by name hold references of their own.
-            if module_name.startswith('mmengine') and vars(module).get(name) is original:
-                setattr(module, name, replacement)
+        _replace_in_mmengine(getattr(package_utils, replacement.__name__), replacement)
+
+
+def _replace_in_mmengine(original: Callable, replacement: Callable) -> None:
+    """Replace a function in the modules that imported it by name, too."""
+    name = original.__name__
+    for module_name, module in list(sys.modules.items()):
+        if module_name.startswith('mmengine') and vars(module).get(name) is original:
+            setattr(module, name, replacement)
 
 
 def is_installed(package: str) -> bool:
@@ -194,6 +200,34 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
     See :func:`load_checkpoint_file`.
     """
     return load_checkpoint_file(filename, map_location)
+
+
+def save_checkpoints_atomically() -> None:
+    """Make mmengine write local checkpoints with :func:`.checkpoint_io.save_checkpoint_file`.
+
+    mmengine opens the file under its final name and writes into it, so a process that is killed, or
+    a full disk, leaves half a checkpoint in place of the whole one of that name, and
+    ``last_checkpoint`` points to it. It also makes a second copy of the checkpoint in memory first.
+    Versions: mmengine up to 0.10.7 (no issue known). Can go when its ``LocalBackend.put`` renames.
+    """
+    original = checkpoint_module.save_checkpoint
+    if getattr(original, '_is_atomic', False):
+        return
+
+    @functools.wraps(original)
+    def save_checkpoint(
+        checkpoint: dict,
+        filename: str,
+        file_client_args: dict | None = None,
+        backend_args: dict | None = None,
+    ) -> None:
+        if file_client_args or backend_args or '://' in str(filename):
+            original(checkpoint, filename, file_client_args, backend_args)
+        else:
+            save_checkpoint_file(checkpoint, filename)
+
+    save_checkpoint._is_atomic = True
+    _replace_in_mmengine(original, save_checkpoint)
 
 
 def allow_distributed_cpu() -> None:

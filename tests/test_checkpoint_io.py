@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,12 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from diffusionret_mm import compat
-from diffusionret_mm.checkpoint_io import UnsafeCheckpointError, load_checkpoint_file
+from diffusionret_mm.checkpoint_io import (
+    UnsafeCheckpointError,
+    is_complete,
+    load_checkpoint_file,
+    save_checkpoint_file,
+)
 
 
 class Regressor(BaseModel):
@@ -155,3 +161,47 @@ def test_damaged(checkpoint, tmp_path, length):
 def test_missing(tmp_path):
     with pytest.raises(FileNotFoundError, match='absent.pth'):
         load_checkpoint_file(tmp_path / 'absent.pth')
+
+
+@pytest.fixture
+def largest_file():
+    """A function that lets the system refuse to write more bytes to a file, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_failed_write_leaves_the_file_of_before(tmp_path, largest_file):
+    path = tmp_path / 'epoch_1.pth'
+    save_checkpoint_file({'a': torch.zeros(10)}, path)
+    largest_file(1_000_000)
+    with pytest.raises(OSError, match='could not be written, and nothing of it was left') as caught:
+        save_checkpoint_file({'a': torch.zeros(10_000_000)}, path)
+    assert 'OSError: [Errno 27] File too large (at 40.0 MB)' in str(caught.value)
+    assert ' MB left. Earlier checkpoints are untouched: make room there' in str(caught.value)
+    assert [entry.name for entry in tmp_path.iterdir()] == ['epoch_1.pth']
+    assert len(load_checkpoint_file(path)['a']) == 10
+
+
+@pytest.mark.parametrize('damage', ['cut', 'flip', 'remove', None])
+def test_a_damaged_checkpoint_is_incomplete(tmp_path, damage):
+    path = tmp_path / 'epoch_1.pth'
+    save_checkpoint_file({'a': torch.zeros(1000)}, path)
+    content = bytearray(path.read_bytes())
+    if damage == 'cut':
+        path.write_bytes(content[:-10])
+    elif damage == 'flip':
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif damage == 'remove':
+        path.unlink()
+    assert is_complete(path) == (damage is None)
+
+
+def test_mmengine_saves_atomically(checkpoint):
+    from mmengine.runner import checkpoint as module
+    from mmengine.runner import runner
+
+    assert runner.save_checkpoint is module.save_checkpoint
+    assert module.save_checkpoint._is_atomic
+    assert is_complete(checkpoint)

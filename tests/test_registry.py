@@ -40,6 +40,11 @@ def test_the_components_are_registered():
         'DiDeMoDataset',
         'FeatureCacheHook',
         'StageSwitchHook',
+        'DurableCheckpointHook',
+        'NonFiniteLossHook',
+        'ResumeHook',
+        'RunRecordHook',
+        'TextVideoTrainLoop',
         'TextVideoRetrievalMetric',
     }
 

@@ -9,7 +9,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
 # isort: split
 from diffusionret_mm.apis import test_retriever
-from diffusionret_mm.apis.command_line import add_run_options, load_config
+from diffusionret_mm.apis.command_line import add_run_options, leave_processes, load_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -29,6 +29,7 @@ def main() -> None:
     if args.dump:
         cfg.test_evaluator = [cfg.test_evaluator, dict(type='DumpScores', out_file_path=args.dump)]
     test_retriever(cfg, args.checkpoint, out=args.out)
+    leave_processes()
 
 
 if __name__ == '__main__':

@@ -11,7 +11,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 from mmengine.config import Config
 
 from diffusionret_mm.apis import train_retriever
-from diffusionret_mm.apis.command_line import add_run_options, load_config
+from diffusionret_mm.apis.command_line import add_run_options, leave_processes, load_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='continue from a checkpoint, or without a path from the last one in the work dir',
+        help="continue from a checkpoint, or (no path, or 'auto') from the last of the work dir",
     )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (GPU)')
     parser.add_argument('--no-validate', action='store_true', help='do not validate on the way')
@@ -43,8 +43,10 @@ def parse_args() -> argparse.Namespace:
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     """Write the options of the command line into the config."""
     if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+        if args.resume == 'auto':
+            cfg.resume = 'auto'  # keeps load_from, for a run that has no checkpoint yet
+        else:
+            cfg.resume, cfg.load_from = True, args.resume
     if args.amp:
         use_amp(cfg)
     if args.no_validate:
@@ -76,6 +78,7 @@ def main() -> None:
     args = parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     train_retriever(merge_args(load_config(args), args))
+    leave_processes()
 
 
 if __name__ == '__main__':

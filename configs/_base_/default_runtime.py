@@ -6,14 +6,18 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=20, ignore_last=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook',
+        type='DurableCheckpointHook',
         interval=1,
+        within_epoch=0,  # N: also every N iterations, where epochs take hours
         max_keep_ckpts=2,
         save_best='t2v/R@1',
         rule='greater',
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     runtime_info=dict(type='RuntimeInfoHook'),
+    resume=dict(type='ResumeHook', differences='refuse'),
+    non_finite=dict(type='NonFiniteLossHook', action='stop'),
+    run_record=dict(type='RunRecordHook'),
 )
 env_cfg = dict(
     cudnn_benchmark=False,

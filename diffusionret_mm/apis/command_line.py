@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import torch
 from mmengine.config import Config, DictAction
 
 
@@ -58,3 +59,14 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / path.stem)
     return cfg
+
+
+def leave_processes() -> None:
+    """Take leave of the other processes of a launcher, at the end of a tool.
+
+    A process that exits while its communication threads run may abort (gloo: "terminate called
+    without an active exception"), and the launcher then reports a failure.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()

@@ -1,17 +1,31 @@
 """Loops, hooks, optimizer and schedule for mmengine's runner."""
 
-from diffusionret_mm.engine.hooks import FeatureCacheHook, StageSwitchHook, ValidateAtStartHook
+from diffusionret_mm.engine.hooks import (
+    DurableCheckpointHook,
+    FeatureCacheHook,
+    NonFiniteLossHook,
+    ResumeHook,
+    RunRecordHook,
+    StageSwitchHook,
+    ValidateAtStartHook,
+)
 from diffusionret_mm.engine.loops import TextVideoTestLoop, TextVideoValLoop
 from diffusionret_mm.engine.optim_constructor import RoleOptimWrapperConstructor
 from diffusionret_mm.engine.optimizers import BertAdam, TransformersAdamW
 from diffusionret_mm.engine.schedulers import WarmupCosineLR
+from diffusionret_mm.engine.train_loop import TextVideoTrainLoop
 
 __all__ = [
     'BertAdam',
+    'DurableCheckpointHook',
     'FeatureCacheHook',
+    'NonFiniteLossHook',
+    'ResumeHook',
     'RoleOptimWrapperConstructor',
+    'RunRecordHook',
     'StageSwitchHook',
     'TextVideoTestLoop',
+    'TextVideoTrainLoop',
     'TextVideoValLoop',
     'TransformersAdamW',
     'ValidateAtStartHook',

@@ -24,8 +24,8 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from diffusionret_mm.evaluation.post_processing import POST_PROCESSING
-from diffusionret_mm.evaluation.report import open_atomically
 from diffusionret_mm.evaluation.summary import evaluate_ranking
+from diffusionret_mm.files import open_atomically
 
 
 class _WholeMatrixMetric(BaseMetric):

@@ -3,10 +3,9 @@
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Mapping
+
+from diffusionret_mm.files import open_atomically
 
 _DIRECTIONS = {'t2v': 'text -> video', 'v2t': 'video -> text'}
 _TITLE = 'Retrieval (R@k in %, Rsum = R@1 + R@5 + R@10, MdR and MnR are ranks, 1 is best)'
@@ -61,28 +60,6 @@ def write_metrics(path: str | os.PathLike[str], metrics: Mapping[str, float]) ->
     values = {name: float(value) for name, value in metrics.items()}
     with open_atomically(path) as file:
         file.write((json.dumps(values, indent=2) + '\n').encode())
-
-
-@contextmanager
-def open_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file for writing that appears under its name only when it is complete.
-
-    Args:
-        path: File to write; missing parent folders are made.
-
-    Yields:
-        A binary file in the same folder, renamed to ``path`` on success and deleted if the block
-        raises.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        with temporary.open('wb') as file:
-            yield file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _table_rows(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:

@@ -2,7 +2,7 @@
 # 1e-5, a warm-up over a tenth of the steps and a cosine to 0, decay of every parameter.
 max_epochs = 5
 
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=1)
+train_cfg = dict(type='TextVideoTrainLoop', max_epochs=max_epochs, val_interval=1)
 
 optim_wrapper = dict(
     type='OptimWrapper',

@@ -1,7 +1,7 @@
 # One stage from random weights on shapes, as long as both stages of DiffusionRet together.
 max_epochs = 29
 
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=3)
+train_cfg = dict(type='TextVideoTrainLoop', max_epochs=max_epochs, val_interval=3)
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1.5e-3, betas=(0.9, 0.98), weight_decay=0.05, fused=True),

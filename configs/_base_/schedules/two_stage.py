@@ -2,7 +2,7 @@
 stage_one_epochs = 50
 max_epochs = 70
 
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=5)
+train_cfg = dict(type='TextVideoTrainLoop', max_epochs=max_epochs, val_interval=5)
 
 optim_wrapper = dict(
     type='OptimWrapper',

@@ -28,7 +28,7 @@ from diffusionret_mm.datasets.transforms.stored_frames import (
     settings_of,
     version_of,
 )
-from diffusionret_mm.evaluation.report import open_atomically
+from diffusionret_mm.files import open_atomically
 
 JOURNAL = '.journal'
 PARTIAL_FILE = f'.{FRAMES_FILE}.partial'

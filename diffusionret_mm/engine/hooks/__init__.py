@@ -1,7 +1,19 @@
 """Hooks."""
 
+from diffusionret_mm.engine.hooks.checkpoint import DurableCheckpointHook
 from diffusionret_mm.engine.hooks.feature_cache import FeatureCacheHook
+from diffusionret_mm.engine.hooks.non_finite import NonFiniteLossHook
+from diffusionret_mm.engine.hooks.resume import ResumeHook
+from diffusionret_mm.engine.hooks.run_record import RunRecordHook
 from diffusionret_mm.engine.hooks.stage_switch import StageSwitchHook
 from diffusionret_mm.engine.hooks.validate_at_start import ValidateAtStartHook
 
-__all__ = ['FeatureCacheHook', 'StageSwitchHook', 'ValidateAtStartHook']
+__all__ = [
+    'DurableCheckpointHook',
+    'FeatureCacheHook',
+    'NonFiniteLossHook',
+    'ResumeHook',
+    'RunRecordHook',
+    'StageSwitchHook',
+    'ValidateAtStartHook',
+]

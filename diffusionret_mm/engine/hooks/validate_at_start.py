@@ -34,7 +34,7 @@ class ValidateAtStartHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Validate if a stage begins."""
-        if runner.epoch == 0 or _stage(runner) != self._stage:
+        if runner.iter == 0 or _stage(runner) != self._stage:
             self._stage = _stage(runner)
             runner.val_loop.run()
 

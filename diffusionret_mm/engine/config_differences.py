@@ -1,0 +1,107 @@
+"""In which settings two configs differ, and which of these change training."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Any
+
+# What training reads. Other names of a config are variables of its own, or about logs and tests.
+TRAINING = (
+    'model',
+    'train_dataloader',
+    'train_cfg',
+    'optim_wrapper',
+    'param_scheduler',
+    'custom_hooks',
+    'randomness',
+    'auto_scale_lr',
+    'val_dataloader',
+    'val_evaluator',
+    'val_cfg',
+    'default_hooks.checkpoint',
+    'choose_on_test',
+)
+# What does not change its losses or the choice of the best checkpoint, but perhaps their speed.
+HARMLESS = re.compile(
+    r'.*_dataloader\.(num_workers|persistent_workers|prefetch_factor|pin_memory|timeout)'
+    r'|.*\.(data_root|manifest|pretrained|out_file_path)'
+    r'|custom_hooks\.\d+\.directory'
+    r'|val_dataloader\.batch_size|val_cfg\.(type|chunk_size)'
+    r'|default_hooks\.checkpoint\.(?!save_best|rule|greater_keys|less_keys).*'
+)
+ABSENT = 'not set'
+
+
+def config_differences(then: tuple[str, int], now: tuple[str, int]) -> tuple[list[str], list[str]]:
+    """Compare two configs.
+
+    The number of processes may change with the batch of each if the global batch does not.
+
+    Args:
+        then: text of the earlier config, as `Config.pretty_text` gives it, and its number of
+            processes.
+        now: the same of the present one.
+
+    Returns:
+        Lines 'key: then X, now Y' of the settings that change training, and of the others.
+    """
+    old, new = _settings(*then), _settings(*now)
+    changing, harmless = [], []
+    for key in sorted({**old, **new}):
+        before, after = old.get(key, ABSENT), new.get(key, ABSENT)
+        if before != after:
+            lines = changing if _changes_training(key) else harmless
+            lines.append(f'{key}: then {before!r}, now {after!r}')
+    return changing, harmless
+
+
+def read_config(text: str) -> dict[str, Any]:
+    """Read a config that `Config.pretty_text` wrote, without running it as Python code.
+
+    Values that are no plain data are kept as the text that they are.
+    """
+    assignments = [node for node in ast.parse(text).body if isinstance(node, ast.Assign)]
+    return {node.targets[0].id: _value(node.value) for node in assignments}
+
+
+def _settings(text: str, processes: int) -> dict[str, Any]:
+    """The settings under dotted keys; the batch of a process becomes the global batch."""
+    settings = dict(_flat('', read_config(text)))
+    if 'train_dataloader.batch_size' in settings:
+        batch = settings.pop('train_dataloader.batch_size')
+        settings['train_dataloader.batch_size x processes'] = batch * processes
+    return settings
+
+
+def _changes_training(key: str) -> bool:
+    belongs = any(key == name or key.startswith(f'{name}.') for name in TRAINING)
+    return belongs and not HARMLESS.fullmatch(key)
+
+
+def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _flat(f'{prefix}.{key}' if prefix else str(key), item)
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        for number, item in enumerate(value):
+            yield from _flat(f'{prefix}.{number}', item)
+    else:
+        yield prefix, value
+
+
+def _value(node: ast.expr) -> Any:
+    if isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict':
+        return {keyword.arg: _value(keyword.value) for keyword in node.keywords}
+    if isinstance(node, ast.Dict):
+        return {
+            ast.literal_eval(key): _value(value)
+            for key, value in zip(node.keys, node.values, strict=True)
+        }
+    if isinstance(node, ast.List | ast.Tuple):
+        return [_value(item) for item in node.elts]  # JSON and command line know no tuples
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return ast.unparse(node)

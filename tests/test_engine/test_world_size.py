@@ -1,0 +1,86 @@
+"""A run does not depend on the number of processes that share its global batch."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+GLOBAL_BATCH = 32
+EPOCHS = dict(stage_one=4, total=7)
+SCENES = dict(train=34, val=2, test=2)  # three clips each: three iterations an epoch
+# Adam's own epsilon of 1e-8 turns the rounding of gradients that are 0 into steps of full size.
+OPTIMIZER = dict(type='AdamW', lr=1e-3, eps=1e-3, fused=False)
+CONFIG = f"""
+_base_ = {str(ROOT / 'configs/diffusionret_shapes.py')!r}
+global_batch_size = {GLOBAL_BATCH}
+model = dict(
+    backbone=dict(
+        arch=dict(
+            embed_dim=64,
+            vision_cfg=dict(width=64, layers=1),
+            text_cfg=dict(width=64, heads=2, layers=1),
+        )
+    ),
+    temporal=dict(width=64, num_layers=1),
+    similarity=dict(width=64),
+    generator=dict(denoiser=dict(width=64), num_sample_steps=2),
+)
+scenes = dict(num_scenes={SCENES})
+train_dataloader = dict(dataset=scenes)
+val_dataloader = dict(dataset=scenes)
+test_dataloader = dict(dataset=scenes)
+train_cfg = dict(max_epochs={EPOCHS['total']}, val_interval={EPOCHS['stage_one']})
+optim_wrapper = dict(optimizer={OPTIMIZER})
+param_scheduler = [dict(type='ConstantLR', factor=1.0)]
+custom_hooks = _base_.custom_hooks
+custom_hooks[0].update(begin={EPOCHS['stage_one']}, param_scheduler=[])
+custom_hooks[0].optim_wrapper.optimizer.update({OPTIMIZER})
+log_processor = dict(window_size=1)
+default_hooks = dict(logger=dict(interval=1))
+"""
+
+
+def train(folder, processes):
+    """Train by `processes`; return the losses of each iteration, the weights and the metrics."""
+    (folder / 'config.py').write_text(CONFIG)
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
+    work_dir = folder / f'by_{processes}'
+    command = [
+        *(sys.executable, '-m', 'torch.distributed.run', f'--nproc_per_node={processes}'),
+        *('--master_port=29531', str(ROOT / 'tools/train.py'), 'config.py'),
+        *('--launcher', 'pytorch', '--work-dir', str(work_dir)),
+        *('--cfg-options', f'train_dataloader.batch_size={GLOBAL_BATCH // processes}'),
+    ]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    scalars = next(work_dir.glob('*/vis_data/scalars.json')).read_text().splitlines()
+    rows = [row for row in map(json.loads, scalars) if 'loss' in row]
+    state = torch.load(work_dir / f'epoch_{EPOCHS["total"]}.pth', weights_only=False)['state_dict']
+    return rows, state, json.loads((work_dir / 'metrics.json').read_text())
+
+
+@pytest.fixture(scope='module')
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('world_size')
+    return train(folder, 1), train(folder, 2)
+
+
+def test_two_processes_train_as_one(runs):
+    """Twenty iterations over both stages and the switch: losses, weights and metrics."""
+    (one, weights_of_one, metrics_of_one), (two, weights_of_two, metrics_of_two) = runs
+    assert len(one) == len(two) >= 20
+    assert {'loss_t2v', 'loss_generation_v2t'} <= {key for row in one for key in row}
+    for expected, row in zip(one, two, strict=True):
+        losses = [key for key in expected if 'loss' in key or key == 'grad_norm']
+        print({key: row[key] - expected[key] for key in losses}, expected['loss'])
+    worst = {k: float((weights_of_two[k] - v).abs().max()) for k, v in weights_of_one.items()}
+    print(sorted(worst.items(), key=lambda x: -x[1])[:12])
+    print(metrics_of_one, metrics_of_two)
+    assert 0

@@ -1,0 +1,81 @@
+"""What goes wrong in a run, as its user sees it."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+OPTIONS = [
+    'train_dataloader.batch_size=6',
+    'train_cfg.max_epochs=3',
+    'train_cfg.val_interval=1',
+    'custom_hooks.0.begin=2',
+    'model.generator.num_sample_steps=5',
+    'default_hooks.logger.interval=1',
+]
+for split in ('train', 'val', 'test'):
+    counts = dict(train=6, val=1, test=1)
+    OPTIONS += [
+        f'{split}_dataloader.dataset.num_scenes.{part}={count}' for part, count in counts.items()
+    ]
+
+
+def free_port():
+    with socket.socket() as handle:
+        handle.bind(('127.0.0.1', 0))
+        return str(handle.getsockname()[1])
+
+
+def run(folder, *command):
+    """Exit status and output of a command."""
+    environment = dict(os.environ, OMP_NUM_THREADS='1', PORT=free_port())
+    environment['PYTHONPATH'] = f'{ROOT}:{ROOT / "tests"}'
+    environment['PATH'] = f'{Path(sys.executable).parent}:{environment["PATH"]}'
+    done = subprocess.run(
+        [*map(str, command)],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=280,
+    )
+    return done.returncode, done.stdout
+
+
+CONFIG = """
+_base_ = {base!r}
+custom_imports = dict(imports=['diffusionret_mm', 'faults'], allow_failed_imports=False)
+default_hooks = dict(fault=dict(type='FaultHook', rank=1, nan_at=2, die_at=4))
+"""
+
+
+def test_nan_on_one_process_is_skipped_by_all_and_its_death_ends_them(tmp_path):
+    (tmp_path / 'faulty.py').write_text(
+        CONFIG.format(base=str(ROOT / 'configs/diffusionret_shapes.py'))
+    )
+    status, output = run(
+        tmp_path,
+        'bash',
+        ROOT / 'tools/dist_train.sh',
+        'faulty.py',
+        '2',
+        '--cfg-options',
+        *OPTIONS,
+        'train_dataloader.batch_size=3',
+        'default_hooks.non_finite.action=skip',
+    )
+    ended = time.time()
+    assert status != 0
+    assert 'Iteration 3 (epoch 1): the loss is not finite' in output
+    names = re.search(r'Videos of the batch: (.*)', output)[1].split(', ')
+    assert len(set(names)) == 6  # of both processes
+    assert re.findall(r'Epoch\(train\) +(\S+)', output)[-1] == '[2][1/3]'
+    assert 'Signal 9 (SIGKILL) received by PID' in output
+    assert re.search(r'rank +: 1', output)
+    died = (tmp_path / 'died').stat().st_mtime
+    assert ended - died < 60
