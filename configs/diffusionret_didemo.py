@@ -1,5 +1,4 @@
 # DiffusionRet on DiDeMo: ViT-B/32, 64 frames, 64 words, global batch 128.
-# On n GPUs: --cfg-options train_dataloader.batch_size=$((128 / n))
 _base_ = [
     './_base_/models/diffusionret_vit-b32.py',
     './_base_/datasets/didemo.py',

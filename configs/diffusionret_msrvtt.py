@@ -1,5 +1,4 @@
 # DiffusionRet on MSR-VTT (9k / 1k-A): ViT-B/32, 12 frames, 32 words, global batch 128.
-# On n GPUs: --cfg-options train_dataloader.batch_size=$((128 / n))
 _base_ = [
     './_base_/models/diffusionret_vit-b32.py',
     './_base_/datasets/msrvtt.py',

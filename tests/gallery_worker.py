@@ -30,9 +30,5 @@ for chunk in map(int, chunks):
     ranks[chunk] = torch.stack([query_ranks(matrix, own).average for matrix in matrices])
 if get_dist_info()[0] == 0:
     torch.save(ranks, target)
-<<<<<<< HEAD
-torch.distributed.destroy_process_group()  # threads of gloo left running abort the exit
-=======
 torch.distributed.barrier()
 torch.distributed.destroy_process_group()
->>>>>>> resume

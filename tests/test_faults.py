@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 OPTIONS = [
     'train_dataloader.batch_size=6',
+    'auto_scale_lr.base_batch_size=6',
     'train_cfg.max_epochs=3',
     'train_cfg.val_interval=1',
     'custom_hooks.0.begin=2',

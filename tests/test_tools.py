@@ -12,6 +12,7 @@ import torch
 ROOT = Path(__file__).parents[1]
 SMALL = [
     'train_dataloader.batch_size=6',
+    'auto_scale_lr.base_batch_size=6',
     'train_dataloader.dataset.num_scenes.train=8',
     'train_dataloader.dataset.num_scenes.val=2',
     'train_dataloader.dataset.num_scenes.test=2',

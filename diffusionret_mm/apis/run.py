@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, get_world_size, init_dist, is_distributed, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from diffusionret_mm.engine.global_batch import share_global_batch
 from diffusionret_mm.evaluation import write_metrics
 
 METRICS_FILE = 'metrics.json'
@@ -26,7 +27,12 @@ def train_retriever(cfg: Config) -> dict[str, float]:
 
     Returns:
         The flat metrics of the test split.
+
+    Raises:
+        ValueError: if the batches of the processes do not make the global batch.
     """
+    join_processes(cfg)
+    share_global_batch(cfg, get_world_size())
     if cfg.get('choose_on_test'):
         validate_on_test(cfg)
     runner = build_runner(cfg)
@@ -86,11 +92,25 @@ def build_runner(cfg: Config) -> Runner:
     Args:
         cfg: the whole config.
     """
-    if not torch.cuda.is_available() and cfg.get('launcher', 'none') != 'none':
+    join_processes(cfg)
+    return Runner.from_cfg(cfg)
+
+
+def join_processes(cfg: Config) -> None:
+    """Start communication with the other processes that the launcher started, if any.
+
+    Args:
+        cfg: the whole config; on a machine without GPU it is made to do without.
+    """
+    launcher = cfg.get('launcher', 'none')
+    if launcher == 'none':
+        return
+    if not torch.cuda.is_available():
         # mmengine gives DistributedDataParallel the index of a GPU unless told otherwise.
         cfg.env_cfg.dist_cfg.backend = 'gloo'
         cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
-    return Runner.from_cfg(cfg)
+    if not is_distributed():
+        init_dist(launcher, **cfg.env_cfg.dist_cfg)
 
 
 def save_metrics(metrics: dict[str, float], path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from mmengine.dist import all_gather, all_reduce, broadcast, get_dist_info, get_world_size
+from mmengine.dist import all_gather, all_reduce, get_dist_info, get_world_size
 from torch import Tensor
 
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
@@ -63,12 +63,6 @@ def mean_over_ranks(loss: Tensor) -> Tensor:
     mean = loss.detach().clone()
     all_reduce(mean, op='mean')
     return loss + (mean - loss.detach())
-
-
-def of_first_rank(drawn: Tensor) -> Tensor:
-    """Give every process what the first drew; their random states may differ."""
-    broadcast(drawn)
-    return drawn
 
 
 class _Gather(torch.autograd.Function):

@@ -33,6 +33,7 @@ SHORT_RUN = {
     'train_cfg.val_interval': 1,
     'custom_hooks.0.begin': 1,
     'train_dataloader.batch_size': 4,
+    'auto_scale_lr.base_batch_size': 4,
     'train_dataloader.pin_memory': False,
 }
 SIZES = dict(msrvtt=(3, 3), msvd=(3, 6), lsmdc=(3, 3), activitynet=(3, 3), didemo=(3, 3))
@@ -89,6 +90,7 @@ def test_a_config_trains_and_evaluates_what_was_prepared(name, official, tmp_pat
 def test_the_published_choice_on_test_says_so(official, tmp_path):
     root = official('msrvtt')
     options = SHORT_RUN | {'choose_on_test': True, 'train_dataloader.batch_size': 6}
+    options['auto_scale_lr.base_batch_size'] = 6
     cfg = load('configs/diffusionret_msrvtt.py', root, tmp_path / 'run', **options)
     train_retriever(cfg)
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()
@@ -131,7 +133,8 @@ def test_a_shapes_checkpoint_on_another_data_set_by_a_config_of_one_s_own(offici
     options = {f'{split}_dataloader.dataset.num_scenes': scenes for split in scenes}
     options |= {f'{split}_dataloader.dataset.data_root': str(tmp_path / 's') for split in scenes}
     options |= {'train_cfg.max_epochs': 2, 'custom_hooks.0.begin': 1, 'train_cfg.val_interval': 1}
-    options |= {'train_dataloader.batch_size': 6, 'model.generator.num_sample_steps': 5}
+    options |= {'train_dataloader.batch_size': 6, 'auto_scale_lr.base_batch_size': 6}
+    options |= {'model.generator.num_sample_steps': 5}
     cfg.merge_from_dict(options)
     cfg.work_dir = str(tmp_path / 'run')
     train_retriever(cfg)

@@ -37,6 +37,7 @@ EPOCH, STAGE, EPOCHS = 4, 4, 8
 TOTAL = EPOCH * EPOCHS
 OPTIONS = [
     'train_dataloader.batch_size=6',
+    'auto_scale_lr.base_batch_size=6',
     'model.generator.num_sample_steps=5',
     f'train_cfg.max_epochs={EPOCHS}',
     'train_cfg.val_interval=1',

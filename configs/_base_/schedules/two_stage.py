@@ -37,5 +37,6 @@ stage_two = dict(
 )
 custom_hooks = [stage_two]
 
-# lr belongs to this global batch; --auto-scale-lr scales it linearly for another.
+# The global batch, to which lr belongs: the processes share it. --auto-scale-lr scales lr linearly
+# for another.
 auto_scale_lr = dict(enable=False, base_batch_size=128)

@@ -11,7 +11,8 @@ from mmengine.dist import get_dist_info
 from torch import Tensor, nn
 
 from diffusionret_mm.models.checkpoint_check import CheckpointError, check_state_dict
-from diffusionret_mm.models.generators import DIRECTIONS, start_noise
+from diffusionret_mm.models.gather import mean_over_ranks
+from diffusionret_mm.models.generators import DIRECTIONS, QueryCandidates, start_noise
 from diffusionret_mm.models.losses.contrastive import SAME_VIDEO_RULES
 from diffusionret_mm.models.retrievers.gallery_sampler import GallerySampler
 from diffusionret_mm.models.retrievers.hard_negatives import hardest_first
@@ -144,8 +145,7 @@ class DiffusionRet(TextVideoRetriever):
             )
         rows = {name: value for name, value in inputs.items() if name != 'video_index'}
         contexts = gallery_contexts(self.generators, **rows)
-        predictions = denoise_rows(self.generators, contexts, share=get_dist_info())
-        return self.loss_head.generation_loss(**predictions)
+        return self._denoising_loss(contexts)
 
     def loss(
         self,
@@ -221,12 +221,18 @@ class DiffusionRet(TextVideoRetriever):
         video_of_text: Tensor,
         video_index: Tensor,
     ) -> dict[str, Tensor]:
-        """One row a text in both directions; both share the step (published code)."""
+        """One row a text in both directions; every process computes an equal share of the rows."""
         with torch.no_grad():
             scores = self.similarity(texts, videos)
             chosen = self.training_candidates(scores, video_of_text, video_index)
-        contexts = batch_contexts(self.generators, texts, videos, video_of_text, chosen)
-        return self.loss_head.generation_loss(**denoise_rows(self.generators, contexts))
+        rows = video_of_text, chosen, get_dist_info()
+        return self._denoising_loss(batch_contexts(self.generators, texts, videos, *rows))
+
+    def _denoising_loss(self, contexts: Mapping[str, QueryCandidates]) -> dict[str, Tensor]:
+        """Loss of this process's rows, which shows the value of the global batch."""
+        predictions = denoise_rows(self.generators, contexts, share=get_dist_info())
+        losses = self.loss_head.generation_loss(**predictions)
+        return {name: mean_over_ranks(loss) for name, loss in losses.items()}
 
     def training_candidates(
         self, scores: Tensor, video_of_text: Tensor, video_index: Tensor

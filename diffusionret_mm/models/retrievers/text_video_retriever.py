@@ -9,6 +9,7 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.model import BaseModel
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from diffusionret_mm.models.checkpoint_check import check_state_dict
 from diffusionret_mm.models.gather import GATHER_RULES, gather_batch
@@ -32,6 +33,10 @@ class TextVideoRetriever(BaseModel):
         gather: how several processes join their batches: 'exact' trains as one process with the
             global batch would, 'published' divides the gradients of backbone and temporal module by
             the number of processes.
+        encode_chunk: videos, with their frames, that a training step encodes at a time; None takes
+            the batch. Activations of a chunk are computed again in the backward pass, so the memory
+            is that of one chunk, and the negatives stay those of the whole batch. (Accumulating
+            gradients over small batches would have fewer negatives.)
 
     Raises:
         ValueError: if an option is none of those.
@@ -45,9 +50,12 @@ class TextVideoRetriever(BaseModel):
         temporal: Mapping[str, Any] | None = None,
         data_preprocessor: Mapping[str, Any] | None = None,
         gather: str = 'exact',
+        encode_chunk: int | None = None,
     ) -> None:
         if gather not in GATHER_RULES:
             raise ValueError(f'gather must be one of {GATHER_RULES}; got {gather!r}.')
+        if encode_chunk is not None and encode_chunk < 1:
+            raise ValueError(f'encode_chunk counts videos, at least 1; got {encode_chunk}.')
         # Built here, because BaseModel would look in mmengine's registry alone.
         preprocessor = MODELS.build(data_preprocessor or dict(type='RetrievalDataPreprocessor'))
         super().__init__(data_preprocessor=preprocessor)
@@ -56,6 +64,7 @@ class TextVideoRetriever(BaseModel):
         self.similarity_head = MODELS.build(similarity)
         self.loss_head = MODELS.build(loss)
         self.gather = gather
+        self.encode_chunk = encode_chunk
 
     def init_weights(self) -> None:
         """Load the backbone's pre-trained weights, then start the temporal module from them."""
@@ -145,10 +154,16 @@ class TextVideoRetriever(BaseModel):
         """
         if 'texts' in inputs:
             return inputs['texts'], inputs['videos']
-        return (
-            self.encode_text(inputs['ids'], inputs['text_mask']),
-            self.encode_video(inputs['frames'], inputs['frame_mask']),
-        )
+        texts = self.encode_text(inputs['ids'], inputs['text_mask'])
+        frames, mask = inputs['frames'], inputs['frame_mask']
+        if self.encode_chunk is None or not torch.is_grad_enabled():
+            return texts, self.encode_video(frames, mask)
+        parts = zip(frames.split(self.encode_chunk), mask.split(self.encode_chunk), strict=True)
+        encoded = [checkpoint(self._encode_frames, *part, use_reentrant=False) for part in parts]
+        return texts, VideoFeatures(frames=torch.cat(encoded), mask=mask)
+
+    def _encode_frames(self, frames: Tensor, mask: Tensor) -> Tensor:
+        return self.encode_video(frames, mask).frames
 
     def forward(self, inputs: Batch, data_samples: list | None = None, mode: str = 'tensor') -> Any:
         """Run a batch, as mmengine calls it.

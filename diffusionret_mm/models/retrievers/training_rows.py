@@ -23,6 +23,7 @@ def batch_contexts(
     videos: VideoFeatures,
     video_of_text: Tensor,
     chosen: Mapping[str, Tensor],
+    share: tuple[int, int] = (0, 1),
 ) -> dict[str, QueryCandidates]:
     """Prepare both generators for rows whose candidates are of the batch.
 
@@ -33,18 +34,22 @@ def batch_contexts(
         video_of_text: row of each text's video, shape [N], int64.
         chosen: candidates of each text's row, the positive first: under 't2v' rows of videos and
             under 'v2t' rows of texts, each [N, K], int64.
+        share: which rows are wanted: the part's number and how many parts there are; the rows are
+            dealt out in turn.
 
     Returns:
-        The context of each direction, N rows of K candidates.
+        The context of each direction, n rows of K candidates.
     """
-    t2v, v2t = chosen['t2v'], chosen['v2t']
+    own = slice(share[0], None, share[1])
+    t2v, v2t = chosen['t2v'][own], chosen['v2t'][own]
     # Every (text, video) pair is pooled once; gathering frames would copy each many times.
     pooled = generators['t2v'].attention(texts.pooled[:, None], videos.frames, videos.mask)
     return dict(
         t2v=generators['t2v'].pair(
-            texts.pooled, pooled.gather(1, t2v[..., None].expand(-1, -1, pooled.shape[2]))
+            texts.pooled[own],
+            pooled[own].gather(1, t2v[..., None].expand(-1, -1, pooled.shape[2])),
         ),
-        v2t=generators['v2t'].pair(texts.pooled[v2t], pooled[v2t, video_of_text[:, None]]),
+        v2t=generators['v2t'].pair(texts.pooled[v2t], pooled[v2t, video_of_text[own, None]]),
     )
 
 
@@ -82,19 +87,19 @@ def denoise_rows(
     """Noise the ideal distributions of training rows and predict them back.
 
     Both directions share the step (published code). Steps and noise are drawn for the global
-    batch, so that rows of different processes differ in them.
+    batch, of which the rows take their share, so they do not depend on the number of processes.
 
     Args:
         generators: the generator of each direction.
         contexts: the context of each direction, n rows.
-        share: which part of the global batch these rows are: its number, and how many there are.
+        share: which rows of the global batch these are, as in `batch_contexts`.
 
     Returns:
         The prediction of x_0 of each direction, shape [n, K].
     """
     number, num_shares = share
     n, device = len(contexts['t2v'].candidates), contexts['t2v'].candidates.device
-    own = slice(number * n, (number + 1) * n)
+    own = slice(number, None, num_shares)
     t = torch.randint(generators['t2v'].num_train_steps, (num_shares * n,), device=device)[own]
     predictions = {}
     for direction, context in contexts.items():

@@ -155,3 +155,20 @@ def test_one_process_gathers_nothing(features):
     out = gather_batch(texts, videos, rows, torch.arange(5))
     assert out[0] is texts
     assert out[2] is rows
+
+
+def test_encoding_in_chunks_keeps_losses_and_gradients(tiny_model_cfg, batch):
+    results = []
+    for encode_chunk in (None, 1):
+        torch.manual_seed(0)
+        model = MODELS.build(dict(tiny_model_cfg, encode_chunk=encode_chunk)).train()
+        model.set_stage('discrimination')
+        losses = model(batch(), mode='loss')
+        sum(losses.values()).backward()
+        grads = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+        results.append((losses, grads))
+    (losses, grads), (chunked_losses, chunked_grads) = results
+    torch.testing.assert_close(chunked_losses, losses)
+    torch.testing.assert_close(chunked_grads, grads)
+    with pytest.raises(ValueError, match='encode_chunk counts videos'):
+        MODELS.build(dict(tiny_model_cfg, encode_chunk=0))
