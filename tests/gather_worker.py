@@ -1,4 +1,7 @@
-"""Run by torchrun: the gradients of a global batch of eight texts and four videos."""
+"""Run by torchrun: the gradients of a global batch of eight texts and four videos.
+
+Arguments: the file to write, and the rule of `gather_batch`.
+"""
 
 import sys
 
@@ -36,7 +39,7 @@ class Step(torch.nn.Module):
         encoded = self.net['frames'](frames[video_rows])
         videos = VideoFeatures(encoded, torch.ones(encoded.shape[:2]).bool())
         own = torch.arange(len(text_rows)) // 2
-        texts, videos, own, index = gather_batch(texts, videos, own, video_rows)
+        texts, videos, own, index = gather_batch(texts, videos, own, video_rows, rule=sys.argv[2])
         loss = MODELS.build(dict(type='ContrastiveLoss'))
         return sum(loss(self.net['similarity'](texts, videos), 10.0, own, index).values())
 

@@ -41,6 +41,7 @@ def test_the_components_are_registered():
         'FeatureCacheHook',
         'StageSwitchHook',
         'DurableCheckpointHook',
+        'EMABesideHook',
         'NonFiniteLossHook',
         'ResumeHook',
         'RunRecordHook',

@@ -2,6 +2,7 @@
 
 from diffusionret_mm.engine.hooks import (
     DurableCheckpointHook,
+    EMABesideHook,
     FeatureCacheHook,
     NonFiniteLossHook,
     ResumeHook,
@@ -18,6 +19,7 @@ from diffusionret_mm.engine.train_loop import TextVideoTrainLoop
 __all__ = [
     'BertAdam',
     'DurableCheckpointHook',
+    'EMABesideHook',
     'FeatureCacheHook',
     'NonFiniteLossHook',
     'ResumeHook',

@@ -53,6 +53,27 @@ class _RetrievalRun:
         runner.call_hook(f'before_{self.mode}_epoch')
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model.eval()
+        metrics, split = self.measure(model)
+        plain = dict(metrics)
+        runner.call_hook(f'after_{self.mode}_epoch', metrics=metrics)  # which may add some
+        runner.call_hook(f'after_{self.mode}')
+        place = 'on disk' if self.feature_dir else 'of memory'
+        runner.logger.info(
+            f'{len(split.captions):,} texts, {len(split.video_ids):,} videos; their features take '
+            f'{split.num_bytes / 1e6:,.0f} MB {place}, the process took {describe_peak_memory()} '
+            f'at most.\n{format_table(plain)}'
+        )
+        return metrics
+
+    def measure(self, model: torch.nn.Module) -> tuple[dict[str, float], EncodedSplit]:
+        """Encode the split, score it and measure the ranks.
+
+        Args:
+            model: the retriever, in evaluation mode.
+
+        Returns:
+            The flat metrics and the features, the same on every process.
+        """
         split = self.encode(model)
         with autocast(enabled=False):  # scores and ranks are computed in float32
             scores, t2v, v2t = score_all(model, split.texts, split.videos, self.chunk_size)
@@ -63,16 +84,7 @@ class _RetrievalRun:
             captions=split.captions,
         )
         self.evaluator.process(data_samples=[sample], data_batch=None)
-        metrics = self.evaluator.evaluate(size=1)
-        runner.call_hook(f'after_{self.mode}_epoch', metrics=metrics)
-        runner.call_hook(f'after_{self.mode}')
-        place = 'on disk' if self.feature_dir else 'of memory'
-        runner.logger.info(
-            f'{len(split.captions):,} texts, {len(split.video_ids):,} videos; their features take '
-            f'{split.num_bytes / 1e6:,.0f} MB {place}, the process took {describe_peak_memory()} '
-            f'at most.\n{format_table(metrics)}'
-        )
-        return metrics
+        return self.evaluator.evaluate(size=1), split
 
     def encode(self, model: torch.nn.Module) -> EncodedSplit:
         """Encode the split.

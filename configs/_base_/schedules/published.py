@@ -1,5 +1,4 @@
 # The schedule of the released code: BertAdam, 5 epochs a stage, CLIP at 1e-7, the rest at 1e-4.
-# The averaged weights (EMA, decay 0.99) that it evaluates beside the model are not reproduced.
 _base_ = './two_stage.py'
 
 stage_one_epochs = 5

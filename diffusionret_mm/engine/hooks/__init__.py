@@ -1,6 +1,7 @@
 """Hooks."""
 
 from diffusionret_mm.engine.hooks.checkpoint import DurableCheckpointHook
+from diffusionret_mm.engine.hooks.ema import EMABesideHook
 from diffusionret_mm.engine.hooks.feature_cache import FeatureCacheHook
 from diffusionret_mm.engine.hooks.non_finite import NonFiniteLossHook
 from diffusionret_mm.engine.hooks.resume import ResumeHook
@@ -10,6 +11,7 @@ from diffusionret_mm.engine.hooks.validate_at_start import ValidateAtStartHook
 
 __all__ = [
     'DurableCheckpointHook',
+    'EMABesideHook',
     'FeatureCacheHook',
     'NonFiniteLossHook',
     'ResumeHook',
