@@ -7,4 +7,7 @@ _base_ = [
     './_base_/default_runtime.py',
 ]
 
+# 64 frames a video: activations are computed again, not kept.
+model = dict(backbone=dict(with_cp=True))
+
 custom_hooks = [_base_.stage_two, _base_.feature_cache]

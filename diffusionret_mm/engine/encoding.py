@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -32,20 +32,30 @@ class EncodedSplit:
     video_ids: list[str]
     captions: list[str]
 
+    @property
+    def num_bytes(self) -> int:
+        """Size of the features in bytes."""
+        features = (*self.texts.tensors().values(), *self.videos.tensors().values())
+        return sum(value.numel() * value.element_size() for value in features)
 
-@dataclass
+
 class FeatureCollector:
-    """Collects the features of batches, then joins them over batches and processes."""
+    """Collects the features of batches, then joins them over batches and processes.
 
-    texts: list[TextFeatures] = field(default_factory=list)
-    videos: list[VideoFeatures] = field(default_factory=list)
-    samples: list = field(default_factory=list)
+    Args:
+        dtype: dtype of the features that are kept.
+    """
+
+    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
+        self.dtype = dtype
+        self.samples: list = []
+        self._texts: list[TextFeatures] = []
+        self._videos: list[VideoFeatures] = []
 
     def add(self, texts: TextFeatures, videos: VideoFeatures, samples: Iterable) -> None:
         """Add a batch: its features and the data samples of its videos."""
-        self.texts.append(texts)
-        self.videos.append(videos)
         self.samples.extend(samples)
+        self._keep(texts.to(self.dtype), videos.to(self.dtype))
 
     def join(self) -> EncodedSplit:
         """Join everything, in the order of the data set, each video once.
@@ -58,19 +68,28 @@ class FeatureCollector:
         """
         if not self.samples:
             raise RuntimeError('The evaluation data loader gave no video.')
-        texts = _concat(TextFeatures.cat(self.texts))
-        videos = _concat(VideoFeatures.cat(self.videos))
         samples = [sample for part in all_gather_object(self.samples) for sample in part]
         order, row_texts = _dataset_order(samples)
         text_rows = torch.from_numpy(np.concatenate([row_texts[row] for row in order]))
         counts = torch.tensor([len(row_texts[row]) for row in order])
+        texts, videos = self._select(text_rows, torch.tensor(order))
         return EncodedSplit(
-            texts=texts[text_rows],
-            videos=videos[torch.tensor(order)],
+            texts=texts,
+            videos=videos,
             video_of_text=torch.repeat_interleave(torch.arange(len(order)), counts),
             video_ids=[samples[row].video_id for row in order],
             captions=[caption for row in order for caption in samples[row].captions],
         )
+
+    def _keep(self, texts: TextFeatures, videos: VideoFeatures) -> None:
+        self._texts.append(texts)
+        self._videos.append(videos)
+
+    def _select(self, text_rows: Tensor, video_rows: Tensor) -> tuple[TextFeatures, VideoFeatures]:
+        """Rows of what all processes kept, one process after another."""
+        texts, self._texts = _concat(TextFeatures.cat(self._texts)), []
+        videos, self._videos = _concat(VideoFeatures.cat(self._videos)), []
+        return _in_order(texts, text_rows), _in_order(videos, video_rows)
 
 
 def _dataset_order(samples: list) -> tuple[list[int], list[np.ndarray]]:
@@ -88,3 +107,9 @@ def _concat(
     return type(features)(
         **{name: concat_ranks([value]) for name, value in features.tensors().items()}
     )
+
+
+def _in_order(features: TextFeatures | VideoFeatures, rows: Tensor) -> TextFeatures | VideoFeatures:
+    """Select rows; all of them in their order are not copied."""
+    in_order = len(rows) == len(features) and torch.equal(rows, torch.arange(len(rows)))
+    return features if in_order else features[rows]

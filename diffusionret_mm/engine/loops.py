@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,16 +10,36 @@ from mmaction.registry import LOOPS
 from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, ValLoop, autocast
 
-from diffusionret_mm.engine.encoding import FeatureCollector
+from diffusionret_mm.engine.encoding import EncodedSplit, FeatureCollector
+from diffusionret_mm.engine.encoding_on_disk import DiskCollector
+from diffusionret_mm.engine.memory import describe_peak_memory
 from diffusionret_mm.engine.scoring import score_all
 from diffusionret_mm.evaluation import format_table
+
+FEATURE_DTYPES = ('float32', 'float16')
 
 
 class _RetrievalRun:
     """What both loops do; mixed into mmengine's, which differ in the names of their hooks."""
 
     mode: str
-    chunk_size: int
+
+    def __init__(
+        self,
+        *args: Any,
+        chunk_size: int = 64,
+        feature_dtype: str = 'float32',
+        feature_dir: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if feature_dtype not in FEATURE_DTYPES:
+            raise ValueError(
+                f'feature_dtype must be one of {FEATURE_DTYPES}; got {feature_dtype!r}.'
+            )
+        super().__init__(*args, **kwargs)
+        self.chunk_size = chunk_size
+        self.feature_dtype = getattr(torch, feature_dtype)
+        self.feature_dir = feature_dir
 
     @torch.no_grad()
     def run(self) -> dict[str, float]:
@@ -32,7 +53,7 @@ class _RetrievalRun:
         runner.call_hook(f'before_{self.mode}_epoch')
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model.eval()
-        split = self._encode(model)
+        split = self.encode(model)
         with autocast(enabled=False):  # scores and ranks are computed in float32
             scores, t2v, v2t = score_all(model, split.texts, split.videos, self.chunk_size)
         sample = dict(
@@ -45,13 +66,24 @@ class _RetrievalRun:
         metrics = self.evaluator.evaluate(size=1)
         runner.call_hook(f'after_{self.mode}_epoch', metrics=metrics)
         runner.call_hook(f'after_{self.mode}')
+        place = 'on disk' if self.feature_dir else 'of memory'
         runner.logger.info(
-            f'{len(split.captions)} texts, {len(split.video_ids)} videos\n{format_table(metrics)}'
+            f'{len(split.captions):,} texts, {len(split.video_ids):,} videos; their features take '
+            f'{split.num_bytes / 1e6:,.0f} MB {place}, the process took {describe_peak_memory()} '
+            f'at most.\n{format_table(metrics)}'
         )
         return metrics
 
-    def _encode(self, model: torch.nn.Module) -> Any:
-        collector = FeatureCollector()
+    def encode(self, model: torch.nn.Module) -> EncodedSplit:
+        """Encode the split.
+
+        Args:
+            model: the retriever, in evaluation mode.
+
+        Returns:
+            All features; the same on every process.
+        """
+        collector = self._collector()
         for batch_idx, data_batch in enumerate(self.dataloader):
             self.runner.call_hook(
                 f'before_{self.mode}_iter', batch_idx=batch_idx, data_batch=data_batch
@@ -68,6 +100,11 @@ class _RetrievalRun:
             )
         return collector.join()
 
+    def _collector(self) -> FeatureCollector:
+        if self.feature_dir is None:
+            return FeatureCollector(self.feature_dtype)
+        return DiskCollector(Path(self.feature_dir) / self.mode, self.feature_dtype)
+
 
 @LOOPS.register_module()
 class TextVideoValLoop(_RetrievalRun, ValLoop):
@@ -76,14 +113,15 @@ class TextVideoValLoop(_RetrievalRun, ValLoop):
     Args:
         *args: runner, dataloader and evaluator, as mmengine passes them.
         chunk_size: texts and videos a block of the similarity; a bound on memory.
+        feature_dtype: how features are kept: 'float32', or 'float16' for half the memory.
+        feature_dir: folder for them, seen by all processes; None keeps them in memory.
         **kwargs: of `mmengine.runner.ValLoop`.
+
+    Raises:
+        ValueError: if there is no such `feature_dtype`.
     """
 
     mode = 'val'
-
-    def __init__(self, *args: Any, chunk_size: int = 64, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.chunk_size = chunk_size
 
 
 @LOOPS.register_module()
@@ -91,7 +129,3 @@ class TextVideoTestLoop(_RetrievalRun, TestLoop):
     """Test of a retriever; arguments as of `TextVideoValLoop`."""
 
     mode = 'test'
-
-    def __init__(self, *args: Any, chunk_size: int = 64, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.chunk_size = chunk_size

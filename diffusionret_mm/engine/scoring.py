@@ -21,7 +21,8 @@ def similarity_matrix(
     """Score every text against every video, in blocks that bound the memory.
 
     A similarity with a method `score_gallery` chooses its own blocks; others get `chunk_size` texts
-    by `chunk_size` videos at a time.
+    by `chunk_size` videos at a time. Features may lie on another device than the model and have
+    half precision: what is used of them is moved and cast.
 
     Args:
         model: the retriever.
@@ -30,14 +31,16 @@ def similarity_matrix(
         chunk_size: texts and videos a block; it changes the scores by rounding only.
 
     Returns:
-        Similarities, shape [N, M].
+        Similarities, shape [N, M], on the device of the model.
     """
     if hasattr(model.similarity_head, 'score_gallery'):
         return model.similarity_head.score_gallery(texts, videos)
-    scores = texts.words.new_empty(len(texts), len(videos))
-    for rows in torch.arange(len(texts)).split(chunk_size):
-        for columns in torch.arange(len(videos)).split(chunk_size):
-            scores[rows[:, None], columns] = model.similarity(texts[rows], videos[columns])
+    scale = model.backbone.logit_scale
+    scores = scale.new_empty(len(texts), len(videos))
+    for rows in _slices(len(texts), chunk_size):
+        part = texts[rows].to(scale)
+        for columns in _slices(len(videos), chunk_size):
+            scores[rows, columns] = model.similarity(part, videos[columns].to(scale))
     return scores
 
 
@@ -60,28 +63,32 @@ def score_all(
     )
     t2v = over_ranks(
         len(texts),
-        lambda rows: model.rerank_queries('t2v', scores[rows], texts[rows], videos, rows),
+        lambda rows: model.rerank_queries(
+            't2v', scores[rows], texts[rows], videos, torch.arange(len(texts))[rows]
+        ),
     )
     v2t = over_ranks(
         len(videos),
-        lambda rows: model.rerank_queries('v2t', scores.t()[rows], videos[rows], texts, rows),
+        lambda rows: model.rerank_queries(
+            'v2t', scores.t()[rows], videos[rows], texts, torch.arange(len(videos))[rows]
+        ),
     )
     return scores, t2v, v2t
 
 
-def over_ranks(num_rows: int, compute: Callable[[Tensor], Tensor]) -> Tensor:
+def over_ranks(num_rows: int, compute: Callable[[slice], Tensor]) -> Tensor:
     """Compute rows of a matrix on all processes and give each process all rows.
 
     Args:
         num_rows: number of rows.
-        compute: makes the rows with the given numbers, [n] int64 -> [n, C].
+        compute: makes a slice of n rows, [n, C].
 
     Returns:
         The matrix, [num_rows, C].
     """
     rank, world_size = get_dist_info()
-    own = torch.arange(num_rows).tensor_split(world_size)[rank]
-    return concat_ranks([compute(own)])
+    bounds = [num_rows * part // world_size for part in (rank, rank + 1)]
+    return concat_ranks([compute(slice(*bounds))])
 
 
 def concat_ranks(parts: Sequence[Tensor]) -> Tensor:
@@ -93,3 +100,7 @@ def concat_ranks(parts: Sequence[Tensor]) -> Tensor:
     if get_dist_info()[1] == 1:
         return local
     return torch.cat([part.to(local.device) for part in all_gather_object(local.cpu())])
+
+
+def _slices(length: int, size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, length, size)]

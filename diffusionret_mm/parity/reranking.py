@@ -65,7 +65,7 @@ def _check(
             file.compare(f'cand_{direction}', best, EXACT)
             noise = file.take(f'noise_{direction}')
             sampler = GallerySampler(subject.model.generators[direction], candidates)
-            sample = sampler.sample(queries, best, noise)
+            sample = sampler.sample(queries, best, noise[None])[0]
             file.compare(f'sample_{direction}', sample, samples)
 
 
@@ -82,7 +82,7 @@ def _rerank(
         model.weight[direction] = _option(file, f'{direction}_alpha')
         noise = file.take(f'noise_{direction}')
         file.take(f'{direction}_num')
-        finals[direction] = model.rerank_from_noise(direction, *side, noise)
+        finals[direction] = model.rerank_from_noise(direction, *side, noise[None])
     return finals
 
 

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +15,12 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
 # isort: split
 import torch
+from measuring import machine_rate, timed
 from mmaction.registry import MODELS
 from published_matching import published_matching
 from torch import Tensor
 
+from diffusionret_mm.engine.memory import peak_memory
 from diffusionret_mm.engine.scoring import similarity_matrix
 from diffusionret_mm.models.generators import DIRECTIONS
 from diffusionret_mm.models.retrievers import DiffusionRet
@@ -122,15 +121,6 @@ def our_matching(
     return (scores, t2v, v2t), seconds
 
 
-def timed(run: Callable[[], Any], device: str) -> tuple[float, Any]:
-    """Seconds of a call, and what it returned."""
-    start = time.perf_counter()
-    result = run()
-    if device != 'cpu':
-        torch.cuda.synchronize()
-    return time.perf_counter() - start, result
-
-
 def same_ranks(ours: Matrices, theirs: Matrices, own: Tensor) -> bool:
     """Whether the right candidates have the same ranks, apart from scores that nearly tie."""
     first_text = torch.arange(ours[2].shape[0], device=own.device)
@@ -146,28 +136,17 @@ def same_ranks(ours: Matrices, theirs: Matrices, own: Tensor) -> bool:
     return True
 
 
-def machine_rate(device: str, size: int = 4096) -> float:
-    """Floating-point operations a second of a large float32 matrix product."""
-    a, b = torch.randn(size, size, device=device), torch.randn(size, size, device=device)
-    return 2 * size**3 / min(timed(lambda: a @ b, device)[0] for _ in range(3))
-
-
-def peak_rss_mb() -> float:
-    """Largest resident memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Run both alternately and compare what they give."""
     model = build_model(args)
     texts, videos = draw_features(args)
     count = model.num_candidates['t2v']
     noise = {
-        direction: torch.randn(length, count).to(args.device)
+        direction: torch.randn(1, length, count).to(args.device)
         for direction, length in zip(DIRECTIONS, (len(texts), len(videos)), strict=True)
     }
     inputs = (model, texts, videos, noise)
-    before = peak_rss_mb()
+    before = peak_memory() / 1e6
     our_times, similarity_times, published_times = [], [], []
     ours = theirs = None
     our_peak = before
@@ -176,7 +155,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         our_times.append(seconds)
         similarity_times.append(of_similarity)
         if theirs is None:  # the published side needs more
-            our_peak = peak_rss_mb()
+            our_peak = peak_memory() / 1e6
         if not args.only_ours:
             seconds, theirs = timed(lambda: published_matching(*inputs), args.device)
             published_times.append(seconds)

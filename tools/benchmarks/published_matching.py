@@ -30,7 +30,7 @@ def published_matching(
         model: whose weights to use.
         texts: N texts.
         videos: M videos.
-        noise: start noise of each direction, [N, K] and [M, K].
+        noise: start noise of each direction, one draw, [1, N, K] and [1, M, K].
 
     Returns:
         Similarities [N, M], final t2v [N, M] and v2t [M, N].
@@ -39,10 +39,11 @@ def published_matching(
     t2v, v2t = scores.clone(), scores.t().clone()
     for start in range(0, len(texts), BLOCK):
         rows = slice(start, start + BLOCK)
-        _rerank_texts(model, texts[rows], videos, scores[rows], t2v[rows], noise['t2v'][rows])
+        _rerank_texts(model, texts[rows], videos, scores[rows], t2v[rows], noise['t2v'][0, rows])
     for start in range(0, len(videos), BLOCK):
         rows = slice(start, start + BLOCK)
-        _rerank_videos(model, texts, videos[rows], scores.t()[rows], v2t[rows], noise['v2t'][rows])
+        of_rows = scores.t()[rows], v2t[rows], noise['v2t'][0, rows]
+        _rerank_videos(model, texts, videos[rows], *of_rows)
     return scores, t2v, v2t
 
 

@@ -61,10 +61,18 @@ class FeatureWriter:
         """Return the bytes appended to some arrays so far."""
         return sum(_bytes_of(self.arrays[name]) for name in names)
 
-    def read_back(self) -> FeatureStore:
-        """Return what was appended so far."""
+    def flush(self) -> None:
+        """Write what was appended so far, so that it can be read.
+
+        Raises:
+            OSError: if the disk has no room.
+        """
         for file in self._files.values():
             file.flush()
+
+    def read_back(self) -> FeatureStore:
+        """Return what was appended so far."""
+        self.flush()
         return FeatureStore(self.root, self.arrays)
 
     def finish(self, fingerprint: Mapping[str, str]) -> None:
@@ -101,12 +109,7 @@ class FeatureStore:
     """
 
     def __init__(self, root: Path, arrays: Mapping[str, Mapping[str, Any]]) -> None:
-        maps = {
-            name: np.memmap(_file(root, name), array['dtype'], mode='r', shape=(*array['shape'],))
-            for name, array in arrays.items()
-        }
-        # Plain views: indexing them copies rows, and nothing of the class memmap goes on living.
-        self.arrays = {name: np.asarray(array) for name, array in maps.items()}
+        self.arrays = map_arrays(root, arrays)
         self.video_index = np.array(self.arrays['video_index'])
         self.texts_of_video = np.array(self.arrays['texts_of_video'])
         self.first_text = np.cumsum(self.texts_of_video) - self.texts_of_video
@@ -159,6 +162,24 @@ class FeatureStore:
             frames=torch.from_numpy(self.arrays['frames'][rows]),
             mask=torch.from_numpy(self.arrays['frame_mask'][rows]),
         )
+
+
+def map_arrays(root: Path, arrays: Mapping[str, Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Open the files of a `FeatureWriter` as memory maps.
+
+    Args:
+        root: folder of the files.
+        arrays: dtype and shape of each array, by name, as the writer has them.
+
+    Returns:
+        The arrays; what is written into them does not reach the files.
+    """
+    maps = {
+        name: np.memmap(_file(root, name), array['dtype'], mode='c', shape=(*array['shape'],))
+        for name, array in arrays.items()
+    }
+    # Plain views: indexing them copies rows, and nothing of the class memmap goes on living.
+    return {name: np.asarray(array) for name, array in maps.items()}
 
 
 def defect(root: Path, fingerprint: Mapping[str, str]) -> str | None:

@@ -35,6 +35,8 @@ class OpenCLIPBackbone(BaseModule):
         cache_dir: folder for downloaded weights; None takes the hub's default.
         freeze_patch_embedding: whether the convolution that cuts patches keeps its weights, as in
             the published training. Must be False when trained from scratch.
+        with_cp: whether activations inside a transformer block are computed again in the backward
+            pass in place of being kept: a fraction of the memory for a third more time.
         word_std: standard deviation of random word embeddings and word positions. None leaves
             open_clip's (0.02 and 0.01), which take long to train from scratch.
         patch_position_std: the same for the positions of patches; open_clip's is 1 / sqrt(width).
@@ -50,6 +52,7 @@ class OpenCLIPBackbone(BaseModule):
         pretrained: str | None = None,
         cache_dir: str | None = None,
         freeze_patch_embedding: bool = True,
+        with_cp: bool = False,
         word_std: float | None = None,
         patch_position_std: float | None = None,
     ) -> None:
@@ -58,6 +61,7 @@ class OpenCLIPBackbone(BaseModule):
         self.pretrained = pretrained
         self.cache_dir = cache_dir
         self.clip = _build_clip(arch)
+        self.clip.set_grad_checkpointing(with_cp)
         tower = self.text_tower
         if not hasattr(tower, 'token_embedding'):
             raise NotImplementedError(

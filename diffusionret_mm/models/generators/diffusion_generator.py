@@ -54,20 +54,31 @@ class DiffusionGenerator(BaseModule):
         super().__init__()
         if direction not in DIRECTIONS:
             raise ValueError(f'direction must be one of {DIRECTIONS}; got {direction!r}.')
-        if not 0 < num_sample_steps <= num_train_steps:
-            raise ValueError(
-                f'num_sample_steps must be in 1..num_train_steps ({num_train_steps}); '
-                f'got {num_sample_steps}.'
-            )
         self.direction = direction
+        self.noise_schedule = noise_schedule
         self.num_train_steps = num_train_steps
-        self.num_sample_steps = num_sample_steps
         self.negative_value = negative_value
         self.attention = MODELS.build(attention or dict(type='TextFrameAttentionHead'))
         self.denoiser = MODELS.build(denoiser)
-        self.scheduler = build_noise_scheduler(
-            scheduler or dict(type='DDIMScheduler'), noise_schedule, num_train_steps
-        )
+        self.set_sampler(scheduler or dict(type='DDIMScheduler'), num_sample_steps)
+
+    def set_sampler(self, scheduler: Mapping[str, Any], num_sample_steps: int) -> None:
+        """Choose how `sample` denoises; the weights know nothing of it.
+
+        Args:
+            scheduler: `dict(type=NAME)` of a scheduler of diffusers.
+            num_sample_steps: number of denoising steps; at most T.
+
+        Raises:
+            ValueError: if the number is out of range or there is no such scheduler.
+        """
+        if not 0 < num_sample_steps <= self.num_train_steps:
+            raise ValueError(
+                f'num_sample_steps must be in 1..num_train_steps ({self.num_train_steps}); '
+                f'got {num_sample_steps}.'
+            )
+        self.num_sample_steps = num_sample_steps
+        self.scheduler = build_noise_scheduler(scheduler, self.noise_schedule, self.num_train_steps)
 
     def pair(self, text: Tensor, pooled: Tensor) -> QueryCandidates:
         """Say which is the query, from pooled videos.

@@ -48,6 +48,8 @@ class DiffusionRet(TextVideoRetriever):
             `temperature` and `weight` are one value, or `dict(t2v=..., v2t=...)`.
         temperature: multiplier of x_0 in the re-ranking.
         weight: weight of the generated distribution (alpha in the published code).
+        num_draws: start noises a query; the distributions generated from them are averaged
+            (published: one).
         noise_seed: seed of the start noise.
         rerank_chunk: queries that are denoised at a time, a bound on memory.
         **kwargs: of `TextVideoRetriever`; `loss` is a `KLContrastiveLoss`.
@@ -67,6 +69,7 @@ class DiffusionRet(TextVideoRetriever):
         num_candidates: int | Mapping[str, int] = 32,
         temperature: float | Mapping[str, float] = 1.0,
         weight: float | Mapping[str, float] = 1.0,
+        num_draws: int = 1,
         noise_seed: int = 0,
         rerank_chunk: int = 64,
         **kwargs: Any,
@@ -88,6 +91,7 @@ class DiffusionRet(TextVideoRetriever):
         self.num_candidates = _per_direction(num_candidates)
         self.temperature = _per_direction(temperature)
         self.weight = _per_direction(weight)
+        self.num_draws = num_draws
         self.noise_seed = noise_seed
         self.rerank_chunk = rerank_chunk
         self._trainable = {
@@ -174,11 +178,9 @@ class DiffusionRet(TextVideoRetriever):
         if self.stage == 'discrimination':
             return scores
         num_candidates = min(self.num_candidates[direction], scores.shape[1])
-        noise = start_noise(
-            query_index.to(scores.device),
-            num_candidates,
-            (self.noise_seed, DIRECTIONS.index(direction)),
-        )
+        index, seed = query_index.to(scores.device), (self.noise_seed, DIRECTIONS.index(direction))
+        seeds = [seed, *((*seed, draw) for draw in range(1, self.num_draws))]
+        noise = torch.stack([start_noise(index, num_candidates, each) for each in seeds])
         return self.rerank_from_noise(direction, scores, queries, candidates, noise)
 
     def rerank_from_noise(
@@ -196,17 +198,19 @@ class DiffusionRet(TextVideoRetriever):
             scores: similarities of n queries to C candidates, shape [n, C].
             queries: the n queries.
             candidates: the C candidates.
-            noise: start noise x_T, shape [n, K]; its K is the number of candidates re-ranked.
+            noise: start noise x_T of each draw, shape [draws, n, K]; its K is the number of
+                candidates re-ranked.
 
         Returns:
-            S + weight * softmax(temperature * x_0) for the K best, S for the others, [n, C].
+            S + weight * softmax(temperature * x_0), averaged over the draws, for the K best, S for
+            the others, [n, C].
         """
         final = scores.clone()
         sampler = GallerySampler(self.generators[direction], candidates)
         for rows in torch.arange(len(scores), device=scores.device).split(self.rerank_chunk):
-            best = scores[rows].topk(noise.shape[1], dim=1).indices
-            x = sampler.sample(queries[rows], best, noise[rows])
-            added = (self.temperature[direction] * x).softmax(dim=1).to(final.dtype)
+            best = scores[rows].topk(noise.shape[2], dim=1).indices
+            x = sampler.sample(queries[rows.to(queries.mask.device)], best, noise[:, rows])
+            added = (self.temperature[direction] * x).softmax(dim=2).mean(dim=0).to(final.dtype)
             final[rows] = final[rows].scatter_add(1, best, self.weight[direction] * added)
         return final
 

@@ -20,7 +20,8 @@ class GallerySampler:
 
     Args:
         generator: the generator; its direction says what queries and candidates are.
-        candidates: the gallery: videos in direction t2v, texts in v2t.
+        candidates: the gallery: videos in direction t2v, texts in v2t. It and the queries may lie
+            on another device than the generator and have half precision.
     """
 
     def __init__(
@@ -30,7 +31,8 @@ class GallerySampler:
         self.candidates = candidates
         self.denoiser = generator.unroll()
         if generator.direction == 'v2t':
-            self.projected = self.denoiser.project(candidates.pooled, for_many_queries=True)
+            pooled = candidates.pooled.to(generator.denoiser.q_proj.weight)
+            self.projected = self.denoiser.project(pooled, for_many_queries=True)
 
     @torch.no_grad()
     def sample(
@@ -41,26 +43,29 @@ class GallerySampler:
         Args:
             queries: the n queries.
             chosen: rows of the K candidates of each query, shape [n, K], int64.
-            noise: start noise x_T, shape [n, K].
+            noise: start noise x_T of some draws, shape [draws, n, K].
 
         Returns:
-            x_0 in [-1, 1], shape [n, K].
+            x_0 in [-1, 1], shape [draws, n, K].
         """
+        queries = queries.to(noise)
         pooled = torch.cat([self._pool(queries, chosen, rows) for rows in self._chunks(chosen)])
         if self.generator.direction == 't2v':
             projected = self.denoiser.project(pooled)
             rows = self.denoiser.start(queries.pooled[:, None], projected)
         else:
             rows = self.denoiser.start(pooled, self.projected[chosen])
-        return self.generator.run(self.denoiser, rows, noise)
+        return torch.stack([self.generator.run(self.denoiser, rows, draw) for draw in noise])
 
     def _pool(self, queries: TextFeatures | VideoFeatures, chosen: Tensor, rows: Tensor) -> Tensor:
         """Pool the videos of some pairs: candidates' frames, or those of the queries."""
-        chosen, candidates = chosen[rows], self.candidates
+        candidates = self.candidates
+        chosen = chosen[rows].to(candidates.mask.device)
         if self.generator.direction == 't2v':
-            frames, mask = candidates.frames[chosen], candidates.mask[chosen]
+            frames = candidates.frames[chosen].to(queries.pooled)
+            mask = candidates.mask[chosen].to(frames.device)
             return self.generator.pool(queries.pooled[rows], frames, mask)
-        texts = candidates.pooled[chosen]
+        texts = candidates.pooled[chosen].to(queries.frames)
         return self.generator.pool(texts, queries.frames[rows], queries.mask[rows])
 
     def _chunks(self, chosen: Tensor) -> tuple[Tensor, ...]:

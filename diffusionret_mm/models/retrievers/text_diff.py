@@ -122,8 +122,8 @@ class TextDiff(TextVideoRetriever):
         """
         of_texts = direction == 't2v'
         texts, videos = (queries, candidates) if of_texts else (candidates, queries)
-        texts = self.similarity_head.prepare_texts(texts)
-        videos = self.similarity_head.prepare_videos(videos)
+        texts = self.similarity_head.prepare_texts(texts.to(scores))
+        videos = self.similarity_head.prepare_videos(videos.to(scores))
         index = query_index if of_texts else torch.arange(len(candidates))
         noise = start_noise(index.to(scores.device), texts.pooled.shape[1], self.noise_seed)
         best = scores.topk(min(self.num_candidates, scores.shape[1]), dim=1).indices

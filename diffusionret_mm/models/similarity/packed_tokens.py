@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+# Tokens whose weights are computed at a time: what the hidden layer of the network takes, 16 MB.
+CHUNK = 4096
 
 
 @dataclass(frozen=True)
@@ -32,30 +35,32 @@ class TokenGroup:
             yield TokenGroup(rows, tokens, weights, self.padded)
 
 
-def pack(tokens: Tensor, mask: Tensor, weights: Tensor) -> list[TokenGroup]:
+def pack(tokens: Tensor, mask: Tensor, weigh: nn.Module) -> list[TokenGroup]:
     """Group items by their number of real tokens, and leave the padding out.
 
     Args:
         tokens: token features, shape [N, T, D], float.
         mask: True for real tokens, shape [N, T], bool.
-        weights: weight of each token, shape [N, T].
+        weigh: network that gives the logits [..., 1] of the weights of tokens [..., D].
 
     Returns:
-        The groups. Items without any real token are in none.
+        The groups, of the device and dtype of the network. Items without any real token are in
+        none.
     """
+    parameter = next(weigh.parameters())
     counts = mask.sum(dim=1)
     groups = []
     for count in counts.unique().tolist():
         rows = (counts == count).nonzero()[:, 0]
         if count:
-            real = mask[rows]
-            packed = tokens[rows][real].view(len(rows), count, -1)
-            groups.append(
-                TokenGroup(
-                    rows=rows,
-                    tokens=F.normalize(packed, dim=-1),
-                    weights=weights[rows][real].view(len(rows), count),
-                    padded=count < mask.shape[1],
-                )
-            )
+            packed = parameter.new_empty(len(rows), count, tokens.shape[2])
+            weights = parameter.new_empty(len(rows), count)
+            step = -(-CHUNK // count)
+            for start in range(0, len(rows), step):
+                part = rows[start : start + step]
+                real = tokens[part][mask[part]].view(len(part), count, -1).to(parameter)
+                weights[start : start + step] = weigh(real).squeeze(-1).softmax(dim=-1)
+                packed[start : start + step] = F.normalize(real, dim=-1)
+            rows = rows.to(parameter.device)
+            groups.append(TokenGroup(rows, packed, weights, padded=count < mask.shape[1]))
     return groups

@@ -111,3 +111,25 @@ class TestPretrained:
         )
         with pytest.raises(RuntimeError, match='model.backbone.pretrained=/path/to/weights.pt'):
             model.init_weights()
+
+
+def test_checkpointed_activations_give_the_same_gradients_from_less_memory():
+    ids, mask = tokenize(['a red circle', 'two dogs run'], 16)
+    frames = torch.randn(4, 3, 3, 32, 32)
+    gradients, kept = [], []
+    for with_cp in (False, True):
+        torch.manual_seed(0)
+        model = MODELS.build(dict(type='OpenCLIPBackbone', arch=ARCH, with_cp=with_cp)).train()
+        sizes = []
+        hooks = torch.autograd.graph.saved_tensors_hooks(
+            lambda x, sizes=sizes: sizes.append(x.numel()) or x, lambda x: x
+        )
+        with hooks:
+            words, _ = model.encode_words(ids, mask)
+            encoded = model.encode_frames(frames, torch.ones(4, 3, dtype=torch.bool))
+        (words.square().mean() + encoded.square().mean()).backward()
+        gradients.append([p.grad for p in model.parameters() if p.grad is not None])
+        kept.append(sum(sizes))
+    for plain, checkpointed in zip(*gradients, strict=True):
+        torch.testing.assert_close(checkpointed, plain)
+    assert kept[1] < kept[0] / 2

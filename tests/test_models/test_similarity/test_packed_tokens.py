@@ -3,7 +3,7 @@ import torch
 from mmaction.registry import MODELS
 from torch.nn import functional as F
 
-from diffusionret_mm.models.similarity import weighted_token_interaction
+from diffusionret_mm.models.similarity import packed_tokens, weighted_token_interaction
 from diffusionret_mm.models.similarity.packed_tokens import pack
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
@@ -69,14 +69,39 @@ def test_nothing_real_scores_zero(similarity):
     assert scores.isfinite().all()
 
 
-def test_groups_hold_every_real_token_once():
+@pytest.mark.parametrize('chunk', [1, 10, 4096])
+def test_groups_hold_every_real_token_once(monkeypatch, chunk):
+    monkeypatch.setattr(packed_tokens, 'CHUNK', chunk)
     texts, _ = ragged()
-    weights = torch.rand(texts.mask.shape)
-    groups = pack(texts.words, texts.mask, weights)
+    torch.manual_seed(0)
+    weigh = torch.nn.Linear(64, 1)
+    groups = pack(texts.words, texts.mask, weigh)
     assert sorted(row for group in groups for row in group.rows.tolist()) == list(range(23))
     for group in groups:
         assert group.padded == (group.tokens.shape[1] < 9)
         for row, tokens, weight in zip(group.rows, group.tokens, group.weights, strict=True):
-            real = texts.mask[row]
-            torch.testing.assert_close(tokens, F.normalize(texts.words[row][real], dim=-1))
-            assert torch.equal(weight, weights[row][real])
+            real = texts.words[row][texts.mask[row]]
+            torch.testing.assert_close(tokens, F.normalize(real, dim=-1))
+            torch.testing.assert_close(weight, weigh(real)[:, 0].softmax(dim=0))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(('products', 'error'), [('bfloat16', 1e-2), ('float16', 1e-3)])
+def test_products_of_lower_precision(products, error):
+    torch.manual_seed(0)
+    fast = MODELS.build(dict(type='WeightedTokenInteraction', width=64, products=products))
+    texts, videos = ragged()
+    scores = fast.score_gallery(texts, videos)
+    assert scores.dtype == torch.float32
+    torch.testing.assert_close(scores, fast(texts, videos), rtol=0, atol=error)
+    assert not torch.equal(scores, fast(texts, videos))
+    with pytest.raises(ValueError, match='products must be one of'):
+        MODELS.build(dict(type='WeightedTokenInteraction', products='int8'))
+
+
+@torch.no_grad()
+def test_features_of_half_precision(similarity):
+    texts, videos = (part.to(torch.float16) for part in ragged())
+    scores = similarity.score_gallery(texts, videos)
+    exact = similarity(texts.to(torch.float32), videos.to(torch.float32))
+    torch.testing.assert_close(scores, exact, rtol=0, atol=1e-6)

@@ -1,0 +1,41 @@
+"""The table of samplers, on a random model and a few rendered clips."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+
+ROOT = Path(__file__).parents[2]
+SMALL = [
+    f'{split}_dataloader.dataset.num_scenes.{part}={count}'
+    for split in ('train', 'val', 'test')
+    for part, count in (('train', 2), ('val', 2), ('test', 3))
+]
+
+
+def test_samplers_are_compared_with_ddim(tmp_path):
+    config = ROOT / 'configs/diffusionret_shapes.py'
+    checkpoint = tmp_path / 'random.pth'
+    torch.manual_seed(0)
+    torch.save(MODELS.build(Config.fromfile(config).model).state_dict(), checkpoint)
+    command = [sys.executable, ROOT / 'tools/benchmarks/samplers.py', config, checkpoint]
+    command += ['--json', tmp_path / 'table.json', '--cfg-options', *SMALL]
+    command += ['model.generator.num_train_steps=12', 'model.generator.num_sample_steps=12']
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
+    done = subprocess.run(
+        list(map(str, command)), cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    table = json.loads((tmp_path / 'table.json').read_text())
+    assert table['DDIMScheduler, 12 steps']['t2v same'] == 100
+    assert table['DDIMScheduler, 12 steps']['v2t same'] == 100
+    assert 'UniPCMultistepScheduler, 3 steps' in table
+    assert 'DPMSolverMultistepScheduler, 10 steps' in done.stdout
+    # Random weights rank by the noise: what is another noise or an average of it differs.
+    assert table['reference, another start noise']['t2v same'] < 100
+    assert table['reference, 16 draws']['t2v same'] < 100

@@ -1,0 +1,33 @@
+"""Seconds, and what the machine can do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+ResultT = TypeVar('ResultT')
+
+
+def timed(run: Callable[[], ResultT], device: str | torch.device) -> tuple[float, ResultT]:
+    """Return the seconds of a call, and what it returned."""
+    _wait(device)
+    start = time.perf_counter()
+    result = run()
+    _wait(device)
+    return time.perf_counter() - start, result
+
+
+def machine_rate(
+    device: str | torch.device, dtype: torch.dtype = torch.float32, size: int = 4096
+) -> float:
+    """Return the floating-point operations a second of a large matrix product."""
+    a, b = torch.randn(2, size, size, device=device).to(dtype)
+    return 2 * size**3 / min(timed(lambda: a @ b, device)[0] for _ in range(3))
+
+
+def _wait(device: str | torch.device) -> None:
+    if torch.device(device).type == 'cuda':
+        torch.cuda.synchronize()
