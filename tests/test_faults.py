@@ -80,3 +80,15 @@ def test_nan_on_one_process_is_skipped_by_all_and_its_death_ends_them(tmp_path):
     assert re.search(r'rank +: 1', output)
     died = (tmp_path / 'died').stat().st_mtime
     assert ended - died < 60
+
+    status, output = run(
+        tmp_path,
+        sys.executable,
+        ROOT / 'tools/train.py',
+        ROOT / 'configs/diffusionret_shapes.py',
+        *('--work-dir', 'work_dirs/faulty', '--resume', 'auto', '--cfg-options'),
+        *OPTIONS,
+    )
+    assert status == 0, output[-3000:]
+    assert 'epoch_1.pth (epoch 1, iteration 3)' in output
+    assert (tmp_path / 'work_dirs/faulty/metrics.json').is_file()

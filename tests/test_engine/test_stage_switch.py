@@ -1,9 +1,11 @@
 """Whole runs on a handful of clips: both stages, the switch, resuming, and what is refused."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from diffusionret_mm.apis import train_retriever
 from diffusionret_mm.apis.run import build_runner
@@ -98,7 +100,18 @@ def test_a_missing_checkpoint(make_cfg):
         evaluate(make_cfg(), 'none.pth', out=None)
 
 
-def test_validation_at_the_start_of_each_stage(make_cfg, tmp_path):
+def stop_at(runner, iteration):
+    loss = runner.model.loss
+
+    def stopping(*args):
+        if runner.iter == iteration:
+            raise KeyboardInterrupt
+        return loss(*args)
+
+    return stopping
+
+
+def test_validation_at_the_start_of_each_stage(make_cfg, tmp_path, monkeypatch):
     cfg = make_cfg()
     cfg.train_cfg.val_interval = 4
     cfg.custom_hooks[0].load_best = False
@@ -108,6 +121,20 @@ def test_validation_at_the_start_of_each_stage(make_cfg, tmp_path):
     # Before epochs 1 and 3, after epoch 4, and the test.
     assert log.count('texts, 6 videos') == 4
     assert (tmp_path / 'run/best_t2v_R@1_epoch_0.pth').is_file()
+
+    # Resumed in the first epoch: after epochs 1 and 2.
+    options = {'default_hooks.checkpoint.within_epoch': 2, 'train_cfg.max_epochs': 2}
+    cfg = make_cfg('stopped', **options)
+    cfg.custom_hooks.append(dict(type='ValidateAtStartHook'))
+    runner = build_runner(cfg)
+    monkeypatch.setattr(runner.model, 'loss', stop_at(runner, 2))
+    with pytest.raises(KeyboardInterrupt):
+        runner.train()
+    runner = build_runner(Config(cfg.to_dict() | dict(resume='auto')))
+    runner.train()
+    log = next(Path(runner.log_dir).glob('*.log')).read_text()
+    assert 'Resuming from' in log
+    assert log.count('texts, 6 videos') == 2
 
     cfg = make_cfg()
     cfg.custom_hooks.append(dict(type='ValidateAtStartHook'))

@@ -13,13 +13,13 @@ import argparse
 import json
 import os
 import re
-import signal
-import subprocess
+import runpy
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import diffusionret_mm  # noqa: F401  first: it prepares what the others load
@@ -74,7 +74,7 @@ class Kill:
     Args:
         phase: what is to be going on.
         iteration: not before this iteration.
-        delay: seconds after the phase was seen; for 'start', after the start of the process.
+        delay: seconds after the phase was seen, or after the start of the process.
         seconds: age of the process when it was killed.
         reached: iteration that it had trained.
         state: checkpoint that the next start goes on from, and unfinished files.
@@ -105,7 +105,7 @@ def plan(num_kills: int, seed: int) -> list[Kill]:
     for number in range(num_kills):
         phase = PHASES[number % len(PHASES)]
         moment = rng.uniform(0, TOTAL - 2 * EPOCH)
-        longest = 8 if phase == 'start' else 0.05
+        longest = 2 if phase == 'start' else 0.05
         kills.append(Kill(phase, MOMENTS.get(phase, moment), rng.uniform(0, longest)))
     return sorted(kills, key=lambda kill: kill.iteration)
 
@@ -124,43 +124,48 @@ class Run:
         self.iteration = 0
         self._left_before = self._unfinished()
         self._log = folder / f'{len([*folder.glob("*.log")]):02d}.log'
-        command = [sys.executable, str(ROOT / 'tools/train.py'), str(ROOT / f'configs/{NAME}.py')]
-        command += ['--resume', 'auto'] if resume else []
-        with self._log.open('wb') as log:
-            self.process = subprocess.Popen(
-                [*command, '--cfg-options', *OPTIONS],
-                cwd=folder,
-                env=dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT)),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._log.touch()
+        # A fork of this process, which has imported everything: that takes longer than the run.
+        self.process = get_context('fork').Process(target=self._train, args=[resume])
+        self.process.start()
+
+    def _train(self, resume: bool) -> None:
+        """Be `python tools/train.py`, in a process of its own."""
+        os.chdir(self.folder)
+        with self._log.open('ab') as log:
+            for stream in (sys.stdout, sys.stderr):
+                os.dup2(log.fileno(), stream.fileno())
+                stream.reconfigure(line_buffering=True)
+        tool = str(ROOT / 'tools/train.py')
+        sys.argv = [tool, str(ROOT / f'configs/{NAME}.py'), '--cfg-options', *OPTIONS]
+        sys.argv += ['--resume', 'auto'] if resume else []
+        runpy.run_path(tool, run_name='__main__')
 
     def wait_for(self, kill: Kill) -> bool:
         """Wait until a kill is due; False if the process ended before."""
         with self._log.open('rb') as log:
-            while self.process.poll() is None:
+            while self.process.is_alive():
                 lines = log.read().decode(errors='replace')
                 self._follow(lines)
                 if self._shows(kill, lines):
                     time.sleep(0 if kill.phase == 'start' else kill.delay)
-                    return self.process.poll() is None
+                    return self.process.is_alive()
                 time.sleep(0.001)
         return False
 
     def kill(self) -> None:
-        """Kill the process and those that it started, unless it has ended."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        """Kill the process, unless it has ended."""
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
 
     def finish(self) -> None:
         """Wait for the end; raises RuntimeError if it is an error."""
         try:
-            self.process.wait()
+            self.process.join()
         finally:
             self.kill()  # where this program was interrupted
-        if self.process.returncode != 0:
+        if self.process.exitcode != 0:
             raise RuntimeError(f'{self._log} ends with an error:\n{self._log.read_text()[-3000:]}')
 
     def _follow(self, lines: str) -> None:

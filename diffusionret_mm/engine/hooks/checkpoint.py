@@ -63,10 +63,14 @@ class DurableCheckpointHook(CheckpointHook):
         """Name what is to be deleted once this checkpoint is the newest."""
         checkpoint['meta'].update(replaces=self._replaced, within_epoch=self._within)
 
-    def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
-        """Save within the epoch if it is time."""
-        super().after_train_iter(runner, *args, **kwargs)
-        if self.every_n_train_iters(runner, self.within_epoch):
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Save within the epoch if it is time; its end has a checkpoint of its own."""
+        super().after_train_iter(runner, batch_idx, data_batch, outputs)
+        ends = self.end_of_epoch(runner.train_loop.dataloader, batch_idx)
+        saved_then = ends and self.every_n_epochs(runner, self.interval, self.save_begin)
+        if self.every_n_train_iters(runner, self.within_epoch) and not saved_then:
             self._save_within_epoch(runner)
 
     def _save_within_epoch(self, runner: Runner) -> None:

@@ -82,5 +82,7 @@ class EMABesideHook(EMAHook):
             averaged, _ = loop.measure(self.src_model)
         finally:
             self._swap_ema_parameters()
-        metrics.update({f'{PREFIX}{name}': value for name, value in averaged.items()})
+        for name, value in averaged.items():
+            metrics[f'{PREFIX}{name}'] = value
+            runner.message_hub.update_scalar(f'{loop.mode}/{PREFIX}{name}', value)
         runner.logger.info(f'Averaged weights (EMA):\n{format_table(averaged)}')

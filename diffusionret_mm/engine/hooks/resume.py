@@ -63,7 +63,7 @@ class ResumeHook(Hook):
         if not runner._resume or runner._has_loaded:
             return
         meta = checkpoint['meta']
-        if runner.cfg.randomness.get('seed') is None:
+        if runner.cfg.get('randomness', {}).get('seed') is None:
             # The loader was made with a seed drawn at random.
             runner.train_dataloader.batch_sampler.sampler.seed = meta['seed']
         name = f'{runner._load_from} (epoch {meta["epoch"]}, iteration {meta["iter"]})'
