@@ -41,6 +41,8 @@ def test_the_components_are_registered():
         'FeatureCacheHook',
         'StageSwitchHook',
         'DurableCheckpointHook',
+        'StageLogProcessor',
+        'ShardedAdamW',
         'EMABesideHook',
         'NonFiniteLossHook',
         'ResumeHook',

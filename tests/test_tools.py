@@ -106,3 +106,26 @@ def test_mistakes_of_the_command_line(tmp_path):
         output = run(tmp_path, *train, config('diffusionret_shapes.py'), '--amp', fails=True)
         assert '--amp needs a GPU' in output
     assert 'usage:' in run(tmp_path, 'bash', str(ROOT / 'tools/dist_test.sh'), fails=True)
+
+
+@pytest.mark.parametrize(
+    ('script', 'arguments', 'tool'),
+    [
+        ('slurm_train.sh', ['c.py', '--seed', '3'], 'train.py c.py --launcher slurm --seed 3'),
+        ('slurm_test.sh', ['c.py', 'c.pth'], 'test.py c.py c.pth --launcher slurm'),
+    ],
+)
+def test_slurm_scripts(tmp_path, monkeypatch, script, arguments, tool):
+    """What they hand to srun, which stands in for Slurm here."""
+    srun = tmp_path / 'srun'
+    srun.write_text('#!/bin/sh\necho "$@"\n')
+    srun.chmod(0o755)
+    monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
+    monkeypatch.setenv('GPUS', '16')
+    monkeypatch.setenv('SRUN_ARGS', '--time 60 --exclude node1')
+    path = str(ROOT / 'tools' / script)
+    output = run(tmp_path, 'bash', path, 'gpu', 'job', *arguments)
+    assert '--partition=gpu --job-name=job --gres=gpu:8 --ntasks=16' in output
+    assert '--time 60 --exclude node1 python -u' in output
+    assert output.strip().endswith(tool)
+    assert 'usage:' in run(tmp_path, 'bash', path, 'gpu', 'job', fails=True)

@@ -25,7 +25,13 @@ def parse_args() -> argparse.Namespace:
         metavar='CHECKPOINT',
         help="continue from a checkpoint, or (no path, or 'auto') from the last of the work dir",
     )
-    parser.add_argument('--amp', action='store_true', help='automatic mixed precision (GPU)')
+    parser.add_argument(
+        '--amp',
+        nargs='?',
+        const='float16',
+        choices=['float16', 'bfloat16'],
+        help='automatic mixed precision on a GPU; float16 (default) scales the loss',
+    )
     parser.add_argument('--no-validate', action='store_true', help='do not validate on the way')
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help="scale lr to the config's base batch size"
@@ -47,8 +53,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
             cfg.resume = 'auto'  # keeps load_from, for a run that has no checkpoint yet
         else:
             cfg.resume, cfg.load_from = True, args.resume
-    if args.amp:
-        use_amp(cfg)
+    if args.amp is not None:
+        use_amp(cfg, args.amp)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
         cfg.default_hooks.checkpoint.save_best = None
@@ -61,16 +67,27 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     return cfg
 
 
-def use_amp(cfg: Config) -> None:
-    """Make every optimizer wrapper of the config one of mixed precision."""
+def use_amp(cfg: Config, dtype: str) -> None:
+    """Make every optimizer wrapper of the config one of mixed precision.
+
+    Args:
+        cfg: the whole config; it is changed.
+        dtype: 'float16', whose loss is scaled, or 'bfloat16', which needs no scale.
+
+    Raises:
+        SystemExit: on a machine without GPU.
+    """
     import torch
 
     if not torch.cuda.is_available():
-        raise SystemExit('--amp needs a GPU; on the CPU train without it.')
+        raise SystemExit(
+            '--amp needs a GPU: on a CPU mixed precision is slower than float32. Train without it.'
+        )
+    scale = 'dynamic' if dtype == 'float16' else 1.0
     wrappers = [cfg.optim_wrapper]
     wrappers += [hook.optim_wrapper for hook in cfg.custom_hooks if 'optim_wrapper' in hook]
     for wrapper in wrappers:
-        wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+        wrapper.update(type='AmpOptimWrapper', dtype=dtype, loss_scale=scale)
 
 
 def main() -> None:

@@ -10,10 +10,12 @@ from diffusionret_mm.engine.hooks import (
     StageSwitchHook,
     ValidateAtStartHook,
 )
+from diffusionret_mm.engine.log_processor import StageLogProcessor
 from diffusionret_mm.engine.loops import TextVideoTestLoop, TextVideoValLoop
 from diffusionret_mm.engine.optim_constructor import RoleOptimWrapperConstructor
 from diffusionret_mm.engine.optimizers import BertAdam, TransformersAdamW
 from diffusionret_mm.engine.schedulers import WarmupCosineLR
+from diffusionret_mm.engine.sharded_optimizer import ShardedAdamW
 from diffusionret_mm.engine.train_loop import TextVideoTrainLoop
 
 __all__ = [
@@ -25,6 +27,8 @@ __all__ = [
     'ResumeHook',
     'RoleOptimWrapperConstructor',
     'RunRecordHook',
+    'ShardedAdamW',
+    'StageLogProcessor',
     'StageSwitchHook',
     'TextVideoTestLoop',
     'TextVideoTrainLoop',

@@ -45,16 +45,16 @@ default_hooks = dict(logger=dict(interval=1))
 """
 
 
-def train(folder, processes, negatives):
+def train(folder, processes, *options):
     """Train by `processes`; return the losses of each iteration, the weights and the metrics."""
     (folder / 'config.py').write_text(CONFIG)
-    options = [f'model.negatives={negatives}']
     environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
     work_dir = folder / f'by_{processes}'
     command = [
         *(sys.executable, '-m', 'torch.distributed.run', f'--nproc_per_node={processes}'),
         *('--master_port=29531', str(ROOT / 'tools/train.py'), 'config.py'),
-        *('--launcher', 'pytorch', '--work-dir', str(work_dir), '--cfg-options', *options),
+        *('--launcher', 'pytorch', '--work-dir', str(work_dir)),
+        *(['--cfg-options', *options] if options else []),
     ]
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280
@@ -69,8 +69,22 @@ def train(folder, processes, negatives):
 @pytest.mark.parametrize('negatives', ['batch', 'gallery'])
 def test_two_processes_train_as_one(tmp_path, negatives):
     """Twenty iterations over both stages and the switch: losses, weights and metrics."""
-    one, weights_of_one, metrics_of_one = train(tmp_path, 1, negatives)
-    two, weights_of_two, metrics_of_two = train(tmp_path, 2, negatives)
+    option = f'model.negatives={negatives}'
+    assert_same(train(tmp_path, 1, option), train(tmp_path, 2, option))
+
+
+def test_a_sharded_optimizer_trains_as_a_whole_one(tmp_path):
+    """ZeRO: each process holds the state of its share of the parameters."""
+    sharded = [
+        f'{place}.optimizer.type=ShardedAdamW'
+        for place in ('optim_wrapper', 'custom_hooks.0.optim_wrapper')
+    ]
+    assert_same(train(tmp_path, 1), train(tmp_path, 2, *sharded))
+
+
+def assert_same(run, other):
+    one, weights_of_one, metrics_of_one = run
+    two, weights_of_two, metrics_of_two = other
     assert len(one) == len(two) >= 20
     assert {'loss_t2v', 'loss_generation_v2t'} <= {key for row in one for key in row}
     for expected, row in zip(one, two, strict=True):

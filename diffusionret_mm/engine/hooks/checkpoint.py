@@ -74,6 +74,7 @@ class DurableCheckpointHook(CheckpointHook):
             self._save_within_epoch(runner)
 
     def _save_within_epoch(self, runner: Runner) -> None:
+        _collect_optimizer(runner)
         self._replace_within(f'iter_{runner.iter + 1}.pth')
         runner.logger.info(f'Saving checkpoint at {runner.iter + 1} iterations')
         runner.save_checkpoint(
@@ -88,6 +89,7 @@ class DurableCheckpointHook(CheckpointHook):
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         self._replace_within(None)
+        _collect_optimizer(runner)
         super()._save_checkpoint_with_step(runner, step, meta)
         self._conclude(runner, Path(self.last_ckpt).name)
 
@@ -110,6 +112,13 @@ class DurableCheckpointHook(CheckpointHook):
                 if path.parent.resolve() == Path(self.out_dir).resolve():
                     path.unlink(missing_ok=True)
         self._replaced.clear()
+
+
+def _collect_optimizer(runner: Runner) -> None:
+    """Bring the state of an optimizer that is spread over the processes to the first of them."""
+    collect = getattr(runner.optim_wrapper.optimizer, 'consolidate_state_dict', None)
+    if collect is not None:
+        collect()
 
 
 class _Postponed:
