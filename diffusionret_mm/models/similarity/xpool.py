@@ -163,7 +163,7 @@ def pair_cosines(texts: Tensor, pooled: Tensor) -> Tensor:
         Shape [N, M].
     """
     # The dot product of normalised vectors, without normalised copies of all pairs.
-    dots = torch.einsum('...nd,mnd->mn', texts, pooled)
+    dots = torch.einsum('nd,mnd->mn' if texts.dim() == 2 else 'mnd,mnd->mn', texts, pooled)
     norms = pooled.norm(dim=-1) * texts.norm(dim=-1)
     return (dots / norms.clamp(min=1e-12)).t()
 
