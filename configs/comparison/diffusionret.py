@@ -1,18 +1,20 @@
-# DiffusionRet in the comparison on shapes: 9 epochs of stage one, as many as the others train, and
+# DiffusionRet in the comparison on shapes: 6 epochs of stage one, as many as the others train, and
 # 3 of stage two on top.
-_base_ = '../diffusionret_shapes.py'
-
-stage_one_epochs = 9
-max_epochs = 12
-train_cfg = dict(max_epochs=max_epochs, val_interval=3)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, begin=0, end=2, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', begin=2, end=stage_one_epochs, convert_to_iter_based=True),
+_base_ = [
+    '../_base_/models/diffusionret_tiny.py',
+    '../_base_/datasets/shapes_4_frames.py',
+    '../_base_/schedules/one_stage_shapes_short.py',
+    '../_base_/default_runtime.py',
 ]
+
+model = dict(num_negatives=31)
+
+stage_two_epochs = 3
+train_cfg = dict(max_epochs=_base_.max_epochs + stage_two_epochs)
 custom_hooks = [
     dict(
         type='StageSwitchHook',
-        begin=stage_one_epochs,
+        begin=_base_.max_epochs,
         optim_wrapper=dict(
             type='OptimWrapper',
             optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05, fused=True),
@@ -21,10 +23,7 @@ custom_hooks = [
         ),
         param_scheduler=[
             dict(
-                type='CosineAnnealingLR',
-                begin=0,
-                end=max_epochs - stage_one_epochs,
-                convert_to_iter_based=True,
+                type='CosineAnnealingLR', begin=0, end=stage_two_epochs, convert_to_iter_based=True
             ),
         ],
     ),

@@ -151,6 +151,10 @@ class XPool(BaseModule):
         """
         return self.score(self.prepare_texts(texts), self.prepare_videos(videos))
 
+    def score_gallery(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor:
+        """Score whole galleries: `forward`, whose own blocks share what is computed once."""
+        return self(texts, videos)
+
 
 def pair_cosines(texts: Tensor, pooled: Tensor) -> Tensor:
     """Cosines of texts and the videos pooled for them.
