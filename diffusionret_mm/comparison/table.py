@@ -13,7 +13,12 @@ METRICS = tuple(
     f'{direction}/{name}' for direction in ('t2v', 'v2t') for name in ('R@1', 'R@5', 'MnR')
 )
 PLOTTED = ('t2v/R@1', 'v2t/R@1')
-COSTS = {'train_s': 'train, s', 'test_s': 'test, s'}
+COSTS = {
+    'train_s': 'train, s',
+    'train_cpu_s': 'train, CPU s',
+    'test_s': 'test, s',
+    'test_cpu_s': 'test, CPU s',
+}
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ def test_a_failure_stops_no_other_and_what_is_done_is_not_run_again(tmp_path, wr
     assert record['metrics'] == metrics
     costs = record['costs']
     assert costs['parameters'] > 1e6
-    assert all(costs[key] > 0 for key in ('train_s', 'test_s', 'memory_mb'))
+    assert all(costs[f'{name}_s'] > 0 for name in ('train', 'train_cpu', 'test', 'test_cpu'))
+    assert costs['memory_mb'] > 0
 
     before = record_file.stat().st_mtime_ns
     options = ['--work-dir', 'runs', '--out', 'tables/one']

@@ -8,7 +8,8 @@ from diffusionret_mm.comparison.table import METRICS
 
 def record(seed, value, **costs):
     metrics = dict.fromkeys(METRICS, value) | {'t2v/MnR': 2 * value}
-    costs = dict(dict(parameters=2_500_000, train_s=10 + seed, test_s=1.0, memory_mb=500), **costs)
+    times = dict(train_s=10 + seed, train_cpu_s=9.0, test_s=1.0, test_cpu_s=0.5)
+    costs = dict(parameters=2_500_000, memory_mb=500) | times | costs
     return dict(seed=seed, metrics=metrics, costs=costs)
 
 
@@ -34,7 +35,7 @@ def test_markdown(tmp_path, rows):
     assert lines[0].startswith('| method | seeds | t2v/R@1 | t2v/R@5 | t2v/MnR | v2t/R@1 |')
     assert lines[2] == (
         '| several | 0 1 | 12.00 ± 2.83 | 12.00 ± 2.83 | 24.00 ± 5.66 | 12.00 ± 2.83 | '
-        '12.00 ± 2.83 | 12.00 ± 2.83 | 2.50 | 10.5 | 1.0 | 700 |'
+        '12.00 ± 2.83 | 12.00 ± 2.83 | 2.50 | 10.5 | 9.0 | 1.0 | 0.5 | 700 |'
     )
     assert lines[3].startswith('| single | 2 | 7.00 | 7.00 | 14.00 |')
     assert lines[-1] == 'x failed'

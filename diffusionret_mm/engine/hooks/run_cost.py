@@ -26,6 +26,8 @@ class RunCostHook(Hook):
     - `parameters`: of the whole model, frozen ones included.
     - `train_s`: seconds of training without its validations, `test_s`: of the test, from the first
       batch to the metrics. Both include the reading of data.
+    - `train_cpu_s`, `test_cpu_s`: processor time of all threads in them, which tells more than
+      seconds where other jobs share the machine.
     - `gpu_memory_mb`: peak of the memory that tensors took on this process's GPU; only with a GPU.
     - `memory_mb`: peak of the resident memory of this process, without data workers.
     """
@@ -33,8 +35,9 @@ class RunCostHook(Hook):
     priority = 'LOWEST'  # other hooks, such as one that fills a cache, are part of the cost
 
     def __init__(self) -> None:
-        self.seconds = dict(train=0.0, val=0.0, test=0.0)
-        self._started: dict[str, float] = {}
+        zero = torch.zeros(2, dtype=torch.float64)
+        self._spent = dict(train=zero, val=zero, test=zero)  # elapsed and processor seconds
+        self._started: dict[str, torch.Tensor] = {}
 
     def before_train(self, runner: Runner) -> None:
         """Start the clock of training."""
@@ -59,10 +62,14 @@ class RunCostHook(Hook):
     def after_test(self, runner: Runner) -> None:
         """Stop the clock and write the file, on the main process alone."""
         self._stop('test')
+        train_s, train_cpu_s = (self._spent['train'] - self._spent['val']).tolist()
+        test_s, test_cpu_s = self._spent['test'].tolist()
         costs = dict(
             parameters=sum(parameter.numel() for parameter in runner.model.parameters()),
-            train_s=self.seconds['train'] - self.seconds['val'],
-            test_s=self.seconds['test'],
+            train_s=train_s,
+            test_s=test_s,
+            train_cpu_s=train_cpu_s,
+            test_cpu_s=test_cpu_s,
             memory_mb=peak_rss_mb(),
         )
         if torch.cuda.is_available():
@@ -75,7 +82,7 @@ class RunCostHook(Hook):
         self._started[name] = _now()
 
     def _stop(self, name: str) -> None:
-        self.seconds[name] += _now() - self._started[name]
+        self._spent[name] = self._spent[name] + _now() - self._started[name]
 
 
 def peak_rss_mb() -> float:
@@ -85,7 +92,7 @@ def peak_rss_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
-def _now() -> float:
+def _now() -> torch.Tensor:
     if torch.cuda.is_available():
         torch.cuda.synchronize()  # what was started is part of the time
-    return time.perf_counter()
+    return torch.tensor([time.perf_counter(), time.process_time()], dtype=torch.float64)
