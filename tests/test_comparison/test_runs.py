@@ -1,6 +1,9 @@
+import json
+
 import pytest
 
-from diffusionret_mm.comparison import ComparisonError, load_methods
+from diffusionret_mm.comparison import ComparisonError, load_methods, run_seed
+from diffusionret_mm.comparison.runs import write_config as write_merged
 
 
 def test_methods_are_named_after_their_files_and_take_the_options(tmp_path, write_config):
@@ -43,3 +46,21 @@ def test_mistakes(tmp_path, write_config):
     path = write_config('same')
     with pytest.raises(ComparisonError, match='Two configs are called same'):
         load_methods([path, path], tmp_path)
+
+
+def test_what_is_done_is_not_run_again_and_other_settings_are_refused(tmp_path, write_config):
+    path, no_tool = write_config('method'), tmp_path / 'none.py'
+    (method,) = load_methods([path], tmp_path / 'runs')
+    write_merged(method)
+    record = dict(seed=1, metrics={}, costs={})
+    method.seed_folder(1).mkdir()
+    (method.seed_folder(1) / 'record.json').write_text(json.dumps(record))
+    assert run_seed(method, 1, no_tool) == record
+    assert run_seed(method, 0, no_tool) is None
+    assert 'none.py' in (method.seed_folder(0) / 'run.log').read_text()
+
+    (changed,) = load_methods([path], tmp_path / 'runs', {'train_cfg.max_epochs': 2})
+    with pytest.raises(ComparisonError, match='holds runs of method with other settings'):
+        run_seed(changed, 0, no_tool)
+    (method.seed_folder(1) / 'record.json').unlink()  # nothing is done, so nothing is mixed
+    assert run_seed(changed, 0, no_tool) is None
