@@ -1,4 +1,4 @@
-# DiffusionRet in the comparison on shapes: 6 epochs of stage one, as many as the others train, and
+# DiffusionRet in the comparison on shapes: 8 epochs of stage one, as many as the others train, and
 # 3 of stage two on top.
 _base_ = [
     '../_base_/models/diffusionret_tiny.py',
@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(num_negatives=31)
+model = dict(num_negatives=63)
 
 stage_two_epochs = 3
 train_cfg = dict(max_epochs=_base_.max_epochs + stage_two_epochs)

@@ -1,4 +1,4 @@
-# TextDiff in the comparison on shapes: 6 epochs of 4 frames.
+# TextDiff in the comparison on shapes: 8 epochs of 4 frames.
 _base_ = [
     '../_base_/models/textdiff_tiny.py',
     '../_base_/datasets/shapes_4_frames.py',
@@ -7,4 +7,4 @@ _base_ = [
 ]
 
 # The teacher learns alone for a fifth of the steps, as in textdiff_shapes.py.
-model = dict(diffusion=dict(denoiser=dict(num_frames=4), teacher_iterations=80))
+model = dict(diffusion=dict(denoiser=dict(num_frames=4), teacher_iterations=55))

@@ -1,4 +1,4 @@
-# WTI alone in the comparison on shapes: 6 epochs of 4 frames.
+# WTI alone in the comparison on shapes: 8 epochs of 4 frames.
 _base_ = [
     '../_base_/models/drl_tiny.py',
     '../_base_/datasets/shapes_4_frames.py',

@@ -86,7 +86,7 @@ def test_the_compared_differ_in_the_model_alone():
         for key in ('backbone', 'temporal'):
             assert cfg.model[key] == one.model[key]
         assert cfg.train_cfg.max_epochs - one.train_cfg.max_epochs == 3 * ('custom_hooks' in cfg)
-        assert cfg.get('custom_hooks', [dict(begin=6)])[0]['begin'] == one.train_cfg.max_epochs
+        assert cfg.get('custom_hooks', [dict(begin=8)])[0]['begin'] == one.train_cfg.max_epochs
         for key in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper',
                     'param_scheduler', 'test_evaluator', 'randomness'):  # fmt: skip
             assert cfg[key] == one[key]
