@@ -74,3 +74,19 @@ def test_published_configs_set_the_whole_protocol(name):
         assert decode.sample.rule == 'whole_seconds'
         assert decode.decoders == ('opencv',) or decode.decoders == ['opencv']
         assert (decode.sample.num_frames, tokenize.max_words) == LENGTHS[name]
+
+
+def test_the_compared_differ_in_the_model_alone():
+    """DiffusionRet trains its second stage on top."""
+    folder = Path('configs/comparison')
+    one = Config.fromfile(folder / 'xpool.py')
+    assert len(list(folder.glob('*.py'))) == 6
+    for path in folder.glob('*.py'):
+        cfg = Config.fromfile(path)
+        for key in ('backbone', 'temporal'):
+            assert cfg.model[key] == one.model[key]
+        assert cfg.train_cfg.max_epochs - one.train_cfg.max_epochs == 3 * ('custom_hooks' in cfg)
+        assert cfg.get('custom_hooks', [dict(begin=8)])[0]['begin'] == one.train_cfg.max_epochs
+        for key in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper',
+                    'param_scheduler', 'test_evaluator', 'randomness'):  # fmt: skip
+            assert cfg[key] == one[key]

@@ -5,6 +5,7 @@ from diffusionret_mm.engine.hooks.ema import EMABesideHook
 from diffusionret_mm.engine.hooks.feature_cache import FeatureCacheHook
 from diffusionret_mm.engine.hooks.non_finite import NonFiniteLossHook
 from diffusionret_mm.engine.hooks.resume import ResumeHook
+from diffusionret_mm.engine.hooks.run_cost import RunCostHook
 from diffusionret_mm.engine.hooks.run_record import RunRecordHook
 from diffusionret_mm.engine.hooks.stage_switch import StageSwitchHook
 from diffusionret_mm.engine.hooks.validate_at_start import ValidateAtStartHook
@@ -15,6 +16,7 @@ __all__ = [
     'FeatureCacheHook',
     'NonFiniteLossHook',
     'ResumeHook',
+    'RunCostHook',
     'RunRecordHook',
     'StageSwitchHook',
     'ValidateAtStartHook',

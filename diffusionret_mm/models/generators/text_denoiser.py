@@ -29,8 +29,8 @@ class TextContext:
 class TextDenoiser(BaseModule):
     """Predicts the visual counterpart of a text from a noisy one.
 
-    With the noisy embedding x at step i, the text z, its cosines s with the F frames of the video,
-    and an embedding e(i) of the step,
+    With an estimate x made of the noisy embedding at step i, the text z, its cosines s with the F
+    frames of the video, and an embedding e(i) of the step,
 
         h(x, i, z, s) = z + W2 SiLU( Wx x + Wz z + Ws s + e(i) + b1 ) + b2
 
@@ -77,7 +77,7 @@ class TextDenoiser(BaseModule):
         """Predict x_0.
 
         Args:
-            x: noisy embeddings, shape [..., D]; leading dimensions broadcast with the context's.
+            x: estimates, shape [..., D]; leading dimensions broadcast with the context's.
             t: steps, int64, of a shape that broadcasts with the leading dimensions of `x`.
             context: what `prepare` returned.
 

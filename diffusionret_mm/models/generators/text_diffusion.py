@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from mmaction.registry import MODELS
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from diffusionret_mm.models.generators.noise import build_noise_scheduler
 from diffusionret_mm.models.generators.text_denoiser import TextContext, add_noise
@@ -43,6 +43,10 @@ class TextDiffusion(BaseModule):
       target, and continues at step i with sqrt(a_i) g + sqrt(1 - a_i) n. That is the state which
       the sampler reaches at step i if the guess stays, so the student trains on what it will meet
       (ours). It does so for every video of the batch, given the text's distances to it.
+
+    Both get sqrt(a_i) x_i in place of x_i, the best linear estimate of coordinates of variance 1.
+    So noise fades from the input as it drowns the signal, and the first guess hardly depends on it
+    (ours).
 
     The student's weights become a copy of the teacher's after `teacher_iterations` training steps;
     a counter in the state dict remembers how many there were.
@@ -111,13 +115,19 @@ class TextDiffusion(BaseModule):
         rows = torch.arange(len(text), device=text.device)
         own = self.teacher.prepare(text.detach(), cosines.detach()[rows, video_of_text])
         noisy = add_noise(self.scheduler, target, noise, t)
-        teacher = self.teacher(noisy, t.squeeze(1), own)
+        teacher = self.predict(self.teacher, noisy, t.squeeze(1), own)
         pairs = self.student.prepare(text[:, None], cosines)
         noise, t = noise[:, None], t[..., None]
         with torch.no_grad():
-            guess = self.student(self.start(pairs.text, noise), self.last_step, pairs)
+            guess = self.predict(self.student, self.start(pairs.text, noise), self.last_step, pairs)
         noisy = add_noise(self.scheduler, guess, noise, t)
-        return TrainingPrediction(teacher, self.student(noisy, t.squeeze(-1), pairs))
+        student = self.predict(self.student, noisy, t.squeeze(-1), pairs)
+        return TrainingPrediction(teacher, student)
+
+    def predict(self, denoiser: nn.Module, x: Tensor, t: Tensor, context: TextContext) -> Tensor:
+        """Predict x_0 of x_i [..., D] by the teacher or the student; `t` as of `TextDenoiser`."""
+        kept = self.scheduler.alphas_cumprod.to(device=x.device, dtype=x.dtype)[t]
+        return denoiser(kept.sqrt()[..., None] * x, t, context)
 
     @property
     def last_step(self) -> Tensor:
@@ -143,6 +153,7 @@ class TextDiffusion(BaseModule):
         x = self.start(context.text, noise)
         for t in self.scheduler.timesteps:
             step = t.reshape(1).to(device=x.device, dtype=torch.long)
-            prediction = self.student(self.scheduler.scale_model_input(x, t), step, context)
+            scaled = self.scheduler.scale_model_input(x, t)
+            prediction = self.predict(self.student, scaled, step, context)
             x = self.scheduler.step(prediction, t, x).prev_sample
         return x

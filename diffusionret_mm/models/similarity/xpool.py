@@ -151,6 +151,10 @@ class XPool(BaseModule):
         """
         return self.score(self.prepare_texts(texts), self.prepare_videos(videos))
 
+    def score_gallery(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor:
+        """Score whole galleries: `forward`, whose own blocks share what is computed once."""
+        return self(texts, videos)
+
 
 def pair_cosines(texts: Tensor, pooled: Tensor) -> Tensor:
     """Cosines of texts and the videos pooled for them.
@@ -163,7 +167,7 @@ def pair_cosines(texts: Tensor, pooled: Tensor) -> Tensor:
         Shape [N, M].
     """
     # The dot product of normalised vectors, without normalised copies of all pairs.
-    dots = torch.einsum('...nd,mnd->mn', texts, pooled)
+    dots = torch.einsum('nd,mnd->mn' if texts.dim() == 2 else 'mnd,mnd->mn', texts, pooled)
     norms = pooled.norm(dim=-1) * texts.norm(dim=-1)
     return (dots / norms.clamp(min=1e-12)).t()
 

@@ -57,7 +57,7 @@ def test_a_diffused_score_is_that_of_its_pair_alone(build, features):
         context = diffusion.student.prepare(text, cosines * videos.mask[column])
         x = kept[9].sqrt() * text + (1 - kept[9]).sqrt() * noise[row]
         for step in range(9, -1, -1):
-            guess = diffusion.student(x, torch.tensor([step]), context)
+            guess = diffusion.student(kept[step].sqrt() * x, torch.tensor([step]), context)
             left = (x - kept[step].sqrt() * guess) / (1 - kept[step]).sqrt()
             before = kept[step - 1] if step else torch.tensor(1.0)
             x = before.sqrt() * guess + (1 - before).sqrt() * left
@@ -106,6 +106,15 @@ def test_training_lowers_the_loss(build, batch):
         'loss_teacher', 'loss_teacher_student',
     }  # fmt: skip
     assert sum(history[-3:]) < 0.8 * sum(history[:3])
+
+
+def test_the_diffused_loss_is_that_of_cosines(build, features):
+    """An untrained student hands the text on, so the diffused scores are the undiffused ones."""
+    model = build(trained=False)
+    texts, videos = features(num_texts=5, num_videos=5)
+    losses = model.loss(texts, videos, torch.arange(5), torch.arange(5))
+    torch.testing.assert_close(losses['loss_t2v_diffused'], losses['loss_t2v'])
+    torch.testing.assert_close(losses['loss_v2t_diffused'], losses['loss_v2t'])
 
 
 def test_the_student_starts_as_a_copy_of_the_trained_teacher(build, batch):

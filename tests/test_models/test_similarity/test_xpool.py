@@ -5,6 +5,7 @@ import torch
 from mmaction.registry import MODELS
 from torch.nn import functional as F
 
+from diffusionret_mm.models.similarity.xpool import pair_cosines
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 WIDTH = 64
@@ -105,3 +106,12 @@ def test_no_text_times_video_times_width_tensor_is_held(monkeypatch):
     )
     model(texts, videos)
     assert max(sizes) * model.live_tensors <= model.block_bytes
+
+
+def test_pair_cosines_of_one_text_for_all_videos_and_of_one_a_pair():
+    torch.manual_seed(0)
+    texts, pooled = torch.randn(4, 7, WIDTH), torch.randn(4, 7, WIDTH)
+    expected = F.cosine_similarity(texts, pooled, dim=-1).t()
+    torch.testing.assert_close(pair_cosines(texts, pooled), expected)
+    expected = F.cosine_similarity(texts[0], pooled, dim=-1).t()
+    torch.testing.assert_close(pair_cosines(texts[0], pooled), expected)

@@ -1,0 +1,21 @@
+# The same clips, 4 frames of each: a step costs half.
+_base_ = './shapes.py'
+
+num_frames = 4
+pipeline = [
+    dict(
+        type='CacheInMemory',
+        transforms=[
+            dict(type='DecordInit'),
+            dict(type='SampleVideoFrames', num_frames=num_frames),
+            dict(type='DecordDecode'),
+            dict(type='Resize', scale=(64, 64), keep_ratio=False),
+        ],
+    ),
+    dict(type='TokenizeCaptions', max_words=_base_.max_words),
+    dict(type='PackTextVideoInputs'),
+]
+
+train_dataloader = dict(dataset=dict(pipeline=pipeline))
+val_dataloader = dict(dataset=dict(pipeline=pipeline))
+test_dataloader = dict(dataset=dict(pipeline=pipeline))

@@ -1,0 +1,10 @@
+# TextDiff in the comparison on shapes: 8 epochs of 4 frames.
+_base_ = [
+    '../_base_/models/textdiff_tiny.py',
+    '../_base_/datasets/shapes_4_frames.py',
+    '../_base_/schedules/one_stage_shapes_short.py',
+    '../_base_/default_runtime.py',
+]
+
+# The teacher learns alone for a fifth of the steps, as in textdiff_shapes.py.
+model = dict(diffusion=dict(denoiser=dict(num_frames=4), teacher_iterations=55))

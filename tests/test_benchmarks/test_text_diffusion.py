@@ -1,0 +1,20 @@
+"""The benchmark of X-Pool, T-MASS and TextDiff at a small size."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+TOOL = Path(__file__).parents[2] / 'tools/benchmarks/text_diffusion.py'
+SMALL = ['--texts', '30', '--videos', '20', '--frames', '4', '--width', '64', '--samples', '3']
+
+
+def test_every_method_has_its_figures(tmp_path):
+    target = tmp_path / 'figures.json'
+    command = [sys.executable, TOOL, *SMALL, '--json', target]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(target.read_text())
+    assert [row['method'] for row in rows] == ['XPool', 'TMASS', 'TextDiff']
+    assert all(row['seconds'] > 0 and row['growth_mb'] >= 0 for row in rows)
+    assert '30 texts x 20 videos of 4 frames, width 64' in done.stdout

@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import pytest
+
+CONFIGS = Path(__file__).parents[2] / 'configs/comparison'
+SCENES = dict(train=4, val=2, test=2)
+
+
+@pytest.fixture
+def write_config(tmp_path):
+    """Writes a config whose run takes seconds; `changes` are further settings."""
+
+    def write(name, base='mean_pooling', **changes):
+        loader = dict(dataset=dict(num_scenes=SCENES))
+        settings = dict(
+            train_dataloader=dict(batch_size=6, **loader),
+            val_dataloader=loader,
+            test_dataloader=loader,
+            train_cfg=dict(max_epochs=1, val_interval=1),
+            **changes,
+        )
+        path = tmp_path / f'{name}.py'
+        lines = [f'_base_ = {str(CONFIGS / base)!r} + ".py"']
+        lines += [f'{key} = {value!r}' for key, value in settings.items()]
+        path.write_text('\n'.join(lines) + '\n')
+        return path
+
+    return write
