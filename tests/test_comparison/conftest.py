@@ -16,6 +16,7 @@ def write_config(tmp_path):
             train_dataloader=dict(batch_size=6, **loader),
             val_dataloader=loader,
             test_dataloader=loader,
+            auto_scale_lr=dict(base_batch_size=6),
             train_cfg=dict(max_epochs=1, val_interval=1),
             **changes,
         )

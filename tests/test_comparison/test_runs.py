@@ -13,7 +13,7 @@ def test_methods_are_named_after_their_files_and_take_the_options(tmp_path, writ
     assert second.seed_folder(2) == tmp_path / 'runs/second/seed_2'
     assert first.cfg.train_cfg.max_epochs == second.cfg.train_cfg.max_epochs == 7
     assert first.cfg.default_hooks.run_cost.type == 'RunCostHook'
-    assert first.cfg.default_hooks.checkpoint.type == 'CheckpointHook'
+    assert first.cfg.default_hooks.checkpoint.type == 'DurableCheckpointHook'
 
 
 def test_every_setting_in_which_the_tests_differ_is_named(tmp_path, write_config):

@@ -7,14 +7,14 @@ from diffusionret_mm.engine.feature_cache.gallery import hardest_of_gallery
 
 
 def brute_force(model, store, num_negatives):
-    """Sort the whole matrix."""
+    """Sort the whole matrix; the best ones by their numbers."""
     texts, videos = (np.arange(count) for count in (store.num_texts, store.num_videos))
     with torch.no_grad():
         scores = model.similarity(store.texts(texts), store.videos(videos))
     own = torch.from_numpy(store.video_of_text)[:, None] == torch.arange(store.num_videos)
     scores = scores.masked_fill(own, -9.0)
     return [
-        matrix.sort(dim=1, descending=True).indices[:, :num_negatives]
+        matrix.sort(dim=1, descending=True).indices[:, :num_negatives].sort(dim=1).values
         for matrix in (scores, scores.t())
     ]
 
