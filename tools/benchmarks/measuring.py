@@ -1,9 +1,10 @@
-"""Seconds, and what the machine can do."""
+"""Seconds, memory, and what the machine can do."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -18,6 +19,13 @@ def timed(run: Callable[[], ResultT], device: str | torch.device) -> tuple[float
     result = run()
     _wait(device)
     return time.perf_counter() - start, result
+
+
+def forget_peak_memory() -> None:
+    """Let `peak_memory` start anew, where the system can (Linux)."""
+    switch = Path('/proc/self/clear_refs')
+    if switch.exists():
+        switch.write_text('5')
 
 
 def machine_rate(

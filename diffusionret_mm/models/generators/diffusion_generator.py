@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -168,14 +169,15 @@ class DiffusionGenerator(BaseModule):
         return_trajectory: bool = False,
     ) -> Tensor:
         """Denoise rows that are ready; see `sample`."""
-        self.scheduler.set_timesteps(self.num_sample_steps)
-        draws_noise = 'generator' in inspect.signature(self.scheduler.step).parameters
+        scheduler = deepcopy(self.scheduler)  # its state is this run's: others may run beside it
+        scheduler.set_timesteps(self.num_sample_steps)
+        draws_noise = 'generator' in inspect.signature(scheduler.step).parameters
         options = {'generator': _row_generators(start_noise)} if draws_noise else {}
-        x = start_noise * self.scheduler.init_noise_sigma
+        x = start_noise * scheduler.init_noise_sigma
         states = []
-        for step, t in enumerate(self.scheduler.timesteps):
-            prediction = denoiser.predict(self.scheduler.scale_model_input(x, t), step, rows)
-            x = self.scheduler.step(prediction.clamp_(-1, 1), t, x, **options).prev_sample
+        for step, t in enumerate(scheduler.timesteps):
+            prediction = denoiser.predict(scheduler.scale_model_input(x, t), step, rows)
+            x = scheduler.step(prediction.clamp_(-1, 1), t, x, **options).prev_sample
             states.append(x)
         return torch.stack(states) if return_trajectory else x
 
