@@ -14,9 +14,9 @@ from diffusionret_mm.models.checkpoint_check import CheckpointError, check_state
 from diffusionret_mm.models.gather import mean_over_ranks
 from diffusionret_mm.models.generators import DIRECTIONS, QueryCandidates, start_noise
 from diffusionret_mm.models.losses.contrastive import SAME_VIDEO_RULES
+from diffusionret_mm.models.parallel import map_on_cores
 from diffusionret_mm.models.retrievers.gallery_sampler import GallerySampler
 from diffusionret_mm.models.retrievers.hard_negatives import hardest_first
-from diffusionret_mm.models.retrievers.parallel_chunks import map_chunks
 from diffusionret_mm.models.retrievers.text_video_retriever import Batch, TextVideoRetriever
 from diffusionret_mm.models.retrievers.training_rows import (
     batch_contexts,
@@ -220,7 +220,7 @@ class DiffusionRet(TextVideoRetriever):
 
         chunk = self.rerank_chunk or RERANK_CHUNKS.get(scores.device.type, RERANK_CHUNK)
         chunks = torch.arange(len(scores), device=scores.device).split(chunk)
-        for rows, reranked in zip(chunks, map_chunks(rerank, chunks), strict=True):
+        for rows, reranked in zip(chunks, map_on_cores(rerank, chunks, scores.device), strict=True):
             final[rows] = reranked
         return final
 

@@ -8,13 +8,17 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diffusionret_mm.models.parallel import map_on_cores
 from diffusionret_mm.models.similarity.packed_tokens import TokenGroup, pack
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 PADDING_RULES = ('excluded', 'zero')
 PRODUCTS = ('float32', 'bfloat16', 'float16')
-# Tokens of a block on either side: its products take 1 MB, a core's share of most caches.
+# Tokens of a block on either side, about: its products take 1 MB, a core's share of most caches.
 BLOCK_TOKENS = 512
+# Videos of a block are a multiple of this: maxima over frames run over rows of as many numbers,
+# 5 to 10 times faster (torch 2.15) than over shorter or odd ones.
+ROW = 32
 # Texts without their padding are held for so many texts: a bound on memory.
 TEXTS_AT_A_TIME = 4096
 
@@ -108,7 +112,7 @@ class WeightedTokenInteraction(BaseModule):
         video_blocks = [
             block
             for group in pack(videos.frames, videos.mask, self.frame_weight)
-            for block in group.split(max(1, BLOCK_TOKENS // group.tokens.shape[1]))
+            for block in group.split(max(1, BLOCK_TOKENS // group.tokens.shape[1] // ROW) * ROW)
         ]
         for start in range(0, len(texts), TEXTS_AT_A_TIME):
             rows = slice(start, start + TEXTS_AT_A_TIME)
@@ -120,12 +124,16 @@ class WeightedTokenInteraction(BaseModule):
         self, text_groups: list[TokenGroup], video_blocks: list[TokenGroup], scores: Tensor
     ) -> None:
         """Score groups of texts against blocks of videos, into their places of `scores`."""
-        for block in video_blocks:
+
+        def score(block: TokenGroup) -> None:
             # Frames outermost: maxima then run over whole rows of numbers.
             frames = block.tokens.to(self.product_dtype).transpose(0, 1).flatten(0, 1).t()
             for group in text_groups:
                 for part in group.split(max(1, BLOCK_TOKENS // group.tokens.shape[1])):
                     scores[part.rows[:, None], block.rows] = self._score_block(part, block, frames)
+
+        for _ in map_on_cores(score, video_blocks, scores.device):
+            pass
 
     def _score_block(self, texts: TokenGroup, videos: TokenGroup, frames: Tensor) -> Tensor:
         """Score a texts against b videos; `frames` are those of the videos, [D, f * b]."""

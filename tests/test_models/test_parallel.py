@@ -3,7 +3,9 @@ import threading
 import pytest
 import torch
 
-from diffusionret_mm.models.retrievers.parallel_chunks import map_chunks
+from diffusionret_mm.models.parallel import map_on_cores
+
+CPU = torch.device('cpu')
 
 
 @pytest.fixture(params=[1, 3])
@@ -16,13 +18,13 @@ def num_threads(request):
 
 def test_results_come_in_the_order_of_the_chunks(num_threads):
     chunks = torch.arange(10).split(3)
-    assert [out.tolist() for out in map_chunks(lambda chunk: chunk + 1, chunks)] == [
+    assert [out.tolist() for out in map_on_cores(lambda chunk: chunk + 1, chunks, CPU)] == [
         [1, 2, 3],
         [4, 5, 6],
         [7, 8, 9],
         [10],
     ]
-    assert list(map_chunks(lambda chunk: chunk, ())) == []
+    assert list(map_on_cores(lambda chunk: chunk, (), CPU)) == []
 
 
 def test_chunks_run_beside_each_other_with_one_thread_each():
@@ -35,7 +37,7 @@ def test_chunks_run_beside_each_other_with_one_thread_each():
         return torch.tensor([torch.get_num_threads(), torch.is_grad_enabled()])
 
     try:
-        seen = torch.stack(list(map_chunks(look, torch.arange(2).split(1))))
+        seen = torch.stack(list(map_on_cores(look, torch.arange(2).split(1), CPU)))
         assert seen.tolist() == [[1, 0], [1, 0]]
         assert torch.get_num_threads() == 2
     finally:
@@ -47,11 +49,27 @@ def test_an_error_in_a_chunk_is_raised_and_the_threads_are_as_before(num_threads
         raise ValueError('chunk 7')
 
     with pytest.raises(ValueError, match='chunk 7'):
-        list(map_chunks(fail, torch.arange(4).split(2)))
+        list(map_on_cores(fail, torch.arange(4).split(2), CPU))
     assert torch.get_num_threads() == num_threads
 
 
 def test_autocast_stays_in_its_thread():
     with torch.autocast('cpu', dtype=torch.bfloat16):
-        (out,) = map_chunks(lambda chunk: chunk @ chunk, [torch.eye(2)])
+        (out,) = map_on_cores(lambda chunk: chunk @ chunk, [torch.eye(2)], CPU)
         assert out.dtype == torch.bfloat16
+
+
+def test_tensors_of_inference_mode_can_be_written():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with torch.inference_mode():
+            out = torch.zeros(4)
+
+            def write(row):
+                out[row] = row
+
+            list(map_on_cores(write, range(4), CPU))
+            assert out.tolist() == [0, 1, 2, 3]
+    finally:
+        torch.set_num_threads(before)
