@@ -13,6 +13,7 @@ from diffusionret_mm.visualization import style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.gridspec import SubplotSpec
 
 WORD_HEIGHT = 0.19  # inches
 
@@ -74,18 +75,12 @@ def draw_attention(
     return figure
 
 
-def _draw_frames(figure: Figure, place: object, frames: np.ndarray) -> None:
+def _draw_frames(figure: Figure, place: SubplotSpec, frames: np.ndarray) -> None:
     """Images side by side, each at the place of its bar where there is room for all."""
-    shown = style.evenly(len(frames), 2 * style.MAX_FRAMES)
     axes = figure.add_subplot(place)
-    height, width = frames.shape[1:3]
-    gap = max(1, width // 16)
-    strip = np.full((height, len(shown) * (width + gap), 3), 255, dtype=np.uint8)
-    for column, index in enumerate(shown):
-        left = column * (width + gap) + gap // 2
-        strip[:, left : left + width] = frames[index]
-    style.show_image(axes, strip)
-    axes.set_aspect('auto' if len(shown) > 4 else 'equal')
+    axes.imshow(style.strip(frames, 2 * style.MAX_FRAMES), interpolation='antialiased')
+    axes.axis('off')
+    axes.set_aspect('auto' if len(frames) > 4 else 'equal')
 
 
 def _draw_frame_weights(

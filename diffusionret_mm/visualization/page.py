@@ -23,17 +23,19 @@ class Picture:
     """A picture.
 
     Args:
-        png: the file.
+        data: the file.
         text: what it shows, for those who cannot see it too.
+        kind: 'png' or 'jpeg'.
     """
 
-    png: bytes
+    data: bytes
     text: str
+    kind: str = 'png'
 
     @property
     def base64(self) -> str:
         """The file as text."""
-        return base64.b64encode(self.png).decode()
+        return base64.b64encode(self.data).decode()
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ figure { margin: 1em 0; } img { max-width: 100%; } figcaption { color: #555; fon
 {% endfor %}
 </table>
 {% elif block | kind == 'Picture' %}
-<figure><img alt="{{ block.text }}" src="data:image/png;base64,{{ block.base64 }}">
+<figure><img alt="{{ block.text }}" src="data:image/{{ block.kind }};base64,{{ block.base64 }}">
 <figcaption>{{ block.text }}</figcaption></figure>
 {% else %}
 <p>{{ block }}</p>

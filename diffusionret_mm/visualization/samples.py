@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from diffusionret_mm.visualization import style
+from diffusionret_mm.visualization.page import Picture, Section, write_page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+STRIP_WIDTH = 800  # pixels
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,23 @@ def draw_samples(samples: Sequence[Sample], max_captions: int = 4) -> Figure:
             each.axis('on')
             style.show_image(each, sample.frames[index])
     return figure
+
+
+def write_samples_page(path: Path, title: str, samples: Iterable[Sample]) -> None:
+    """Write a page to browse: frames and all captions, as text that can be searched.
+
+    Args:
+        path: file to write.
+        title: of the page.
+        samples: the videos.
+    """
+    sections = []
+    for sample in samples:
+        image = style.resized(style.strip(sample.frames, style.MAX_FRAMES), STRIP_WIDTH)
+        text = f'{len(sample.frames)} frames of {sample.frames.shape[2]} x {sample.frames.shape[1]}'
+        blocks = [Picture(style.encode_jpeg(image), text, kind='jpeg'), *sample.captions]
+        sections.append(Section(sample.video_id, blocks))
+    write_page(path, title, sections)
 
 
 def _captions(sample: Sample, max_captions: int) -> str:

@@ -42,13 +42,48 @@ def to_image(figure: Figure) -> np.ndarray:
     return np.ascontiguousarray(np.asarray(figure.canvas.buffer_rgba())[..., :3])
 
 
-def to_png(figure: Figure) -> bytes:
-    """Draw a figure as a PNG file, the same bytes each time."""
+def encode_png(image: np.ndarray) -> bytes:
+    """Encode an image, RGB, [H, W, 3], uint8, as a PNG file."""
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(to_image(figure)).save(file, format='PNG', optimize=True)
+    Image.fromarray(image).save(file, format='PNG', optimize=True)
     return file.getvalue()
+
+
+def encode_jpeg(image: np.ndarray) -> bytes:
+    """Encode an image, RGB, [H, W, 3], uint8, as a JPEG file."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, format='JPEG', quality=88)
+    return file.getvalue()
+
+
+def strip(frames: np.ndarray, count: int) -> np.ndarray:
+    """Lay frames side by side, evenly chosen if there are more than `count`.
+
+    Args:
+        frames: RGB, [F, H, W, 3], uint8.
+        count: of images at most.
+
+    Returns:
+        RGB, [H, width, 3], uint8, with white gaps.
+    """
+    gap = max(2, frames.shape[2] // 16)
+    chosen = frames[evenly(len(frames), count)]
+    padded = np.pad(chosen, [(0, 0), (0, 0), (0, gap), (0, 0)], constant_values=255)
+    return np.concatenate(list(padded), axis=1)
+
+
+def resized(image: np.ndarray, width: int) -> np.ndarray:
+    """Shrink an image, RGB, [H, W, 3], uint8, to a width if it is wider."""
+    from PIL import Image
+
+    if image.shape[1] <= width:
+        return image
+    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def write_text(axes: Axes, x: float, y: float, text: str, **options: Any) -> None:
