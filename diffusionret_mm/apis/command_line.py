@@ -9,18 +9,6 @@ import torch
 from mmengine.config import Config, DictAction
 
 
-def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Add a config and what overrides it, the options of every tool that reads one."""
-    parser.add_argument('config', help='config file')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override settings of the config, such as train_dataloader.batch_size=32',
-    )
-
-
 def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -> None:
     """Add the options of every tool that runs a config.
 
@@ -28,10 +16,11 @@ def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -
         parser: parser to add them to.
         checkpoint: whether a checkpoint follows the config.
     """
-    add_config_options(parser)
+    parser.add_argument('config', help='config file')
     if checkpoint:
         parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
+    _add_cfg_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -40,6 +29,12 @@ def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -
     )
     # torch.distributed.launch passes the one spelling, older launchers the other.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add a config and what overrides it, for tools that run nothing."""
+    parser.add_argument('config', help='config file')
+    _add_cfg_options(parser)
 
 
 def read_config(args: argparse.Namespace) -> Config:
@@ -75,6 +70,16 @@ def load_config(args: argparse.Namespace) -> Config:
     name = Path(args.config).stem
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / name)
     return cfg
+
+
+def _add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config, such as train_dataloader.batch_size=32',
+    )
 
 
 def leave_processes() -> None:
