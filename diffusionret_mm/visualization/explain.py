@@ -99,15 +99,23 @@ def match_words(
 
     Returns:
         Weights and cosines of the real words and frames; None if the similarity is another one.
+
+    Raises:
+        PictureError: if the features are not those of this caption.
     """
     head = model.similarity_head
     if not isinstance(head, WeightedTokenInteraction):
         return None
     text, video = text.to(model.backbone.logit_scale), video.to(model.backbone.logit_scale)
     words, frames = text.mask[0], video.mask[0]
+    names = token_names(caption, len(words))
+    if len(names) != int(words.sum()):
+        raise PictureError(
+            f'{caption!r} has {len(names)} tokens and its features are of {int(words.sum())}.'
+        )
     cosines = F.normalize(text.words[0], dim=-1) @ F.normalize(video.frames[0], dim=-1).t()
     return WordFrameMatch(
-        words=token_names(caption, text.mask.shape[1])[: int(words.sum())],
+        words=names,
         cosines=cosines[words][:, frames].cpu().numpy(),
         word_weights=head.word_weights(text)[0, words].cpu().numpy(),
         frame_weights=head.frame_weights(video)[0, frames].cpu().numpy(),

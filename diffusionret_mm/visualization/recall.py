@@ -51,7 +51,8 @@ def draw_recall(ranks: Mapping[tuple[str, str], Ranks], num_candidates: int) -> 
         axes.set_ylim(top=101)
         axes.grid(alpha=0.3)
         axes.set_xlabel('k', fontsize=style.SMALL)
-        axes.legend(fontsize=style.SMALL, frameon=False, loc='lower right')
+        if axes.lines:
+            axes.legend(fontsize=style.SMALL, frameon=False, loc='lower right')
         style.title(axes, label)
         style.hide_box(axes)
     figure.axes[0].set_ylabel('R@k, %', fontsize=style.SMALL)
