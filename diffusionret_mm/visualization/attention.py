@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.gridspec import SubplotSpec
 
 WORD_HEIGHT = 0.19  # inches
+STRIP_WIDTH = 6.4  # inches; gives frames their proportions at the width of the bars
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ def draw_attention(
         raise ValueError('There is neither attention nor a match of words and frames to draw.')
     _check_frames(len(frames), attention, match)
     num_words = len(match.words) if match else 0
-    heights = [0.95, 0.8, WORD_HEIGHT * num_words] if match else [0.95, 0.8]
+    shown = min(len(frames), 2 * style.MAX_FRAMES)
+    strip = min(1.2, STRIP_WIDTH / shown * frames.shape[1] / frames.shape[2])
+    heights = [strip, 0.8, WORD_HEIGHT * num_words] if match else [strip, 0.8]
     figure = style.new_figure(height=1.1 + sum(heights))
     grid = figure.add_gridspec(len(heights), 2, height_ratios=heights, width_ratios=[4, 1])
     _draw_frames(figure, grid[0, 0], frames)
@@ -80,6 +83,7 @@ def _draw_frames(figure: Figure, place: SubplotSpec, frames: np.ndarray) -> None
     axes = figure.add_subplot(place)
     axes.imshow(style.strip(frames, 2 * style.MAX_FRAMES), interpolation='antialiased')
     axes.axis('off')
+    # Many share the width of the bars, each above its own; a few would be stretched.
     axes.set_aspect('auto' if len(frames) > 4 else 'equal')
 
 

@@ -9,7 +9,7 @@ from diffusionret_mm.apis.run import test_retriever as evaluate
 from diffusionret_mm.engine import ReportHook
 from diffusionret_mm.visualization import SplitPictures
 
-DRAW = {'default_hooks.report': dict(type='ReportHook', num_queries=1, num_failures=1)}
+DRAW = {'default_hooks.report': dict(draw=True, num_queries=1, num_failures=1)}
 
 
 def test_reports_of_a_training_and_of_a_mere_test(make_cfg, tmp_path, monkeypatch):
