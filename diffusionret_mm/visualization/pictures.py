@@ -114,18 +114,14 @@ class SplitPictures:
             ]
         )
 
-    def attention(self, query: int, video: int | None = None) -> Figure:
-        """Draw what a text reads in a video.
-
-        Args:
-            query: row of the text.
-            video: row of the video; None takes the text's own.
+    def attention(self, query: int) -> Figure:
+        """Draw what a text reads in its video.
 
         Raises:
             PictureError: if the model weighs no frames, or there is no such text.
         """
         rows = self._rows([query], 't2v')
-        own = self.split.video_of_text[rows] if video is None else torch.tensor([video])
+        own = self.split.video_of_text[rows]
         text, features = self.split.texts[rows], self.split.videos[own]
         caption = self.split.captions[query]
         weights = frame_attention(self.model, text, features)
