@@ -11,7 +11,8 @@ import numpy as np
 from diffusionret_mm.visualization import style
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 ROW_HEIGHT = 0.78  # inches
 
@@ -59,29 +60,22 @@ def draw_retrieval(query: str, videos: Sequence[RankedVideo]) -> Figure:
         ha='left',
         parse_math=False,
     )
-    columns = min(style.MAX_FRAMES, max(len(video.frames) for video in videos))
-    rows = np.atleast_1d(figure.subfigures(len(videos), 1))
-    for part, video in zip(rows, videos, strict=True):
-        _draw_row(part, video, columns)
+    places = min(style.MAX_FRAMES, max(len(video.frames) for video in videos))
+    rows = figure.subplots(len(videos), 2, squeeze=False, width_ratios=[2.3, places])
+    for axes, video in zip(rows, videos, strict=True):
+        _draw_row(*axes, video, places)
     return figure
 
 
-def _draw_row(part: SubFigure, video: RankedVideo, columns: int) -> None:
-    axes = part.subplots(1, columns + 1, width_ratios=[2.3, *[1] * columns])
-    text, *images = axes
-    text.axis('off')
+def _draw_row(text: Axes, images: Axes, video: RankedVideo, places: int) -> None:
     colour = style.TRUTH if video.is_truth else 'black'
+    text.axis('off')
     style.write_text(text, 0, 0.5, f'{video.rank_after:g}', fontsize=17, va='center', color=colour)
     style.write_text(
         text, 0.3, 0.5, _description(video), fontsize=style.SMALL, va='center', color=colour
     )
-    frame = style.TRUTH if video.is_truth else 'none'
-    for image in images:
-        image.axis('off')
-    chosen = style.evenly(len(video.frames), columns)
-    for image, index in zip(images, chosen, strict=False):
-        image.axis('on')
-        style.show_image(image, video.frames[index], frame)
+    strip = style.strip(video.frames, style.MAX_FRAMES, places)
+    style.show_image(images, strip, style.TRUTH if video.is_truth else 'none')
 
 
 def _description(video: RankedVideo) -> str:

@@ -46,18 +46,12 @@ def draw_samples(samples: Sequence[Sample], max_captions: int = 4) -> Figure:
     if not samples:
         raise ValueError('There is no sample to draw.')
     lines = [_captions(sample, max_captions) for sample in samples]
-    heights = [1.0 + 0.14 * (text.count('\n') + 1) for text in lines]
+    heights = [1.15 + 0.14 * (text.count('\n') + 1) for text in lines]
     figure = style.new_figure(height=sum(heights))
-    rows = np.atleast_1d(figure.subfigures(len(samples), 1, height_ratios=heights))
-    for part, sample, text in zip(rows, samples, lines, strict=True):
-        part.suptitle(text, fontsize=style.SMALL, x=0.01, ha='left', parse_math=False)
-        axes = np.atleast_1d(part.subplots(1, style.MAX_FRAMES))
-        for each in axes:
-            each.axis('off')
-        chosen = style.evenly(len(sample.frames), style.MAX_FRAMES)
-        for each, index in zip(axes, chosen, strict=False):
-            each.axis('on')
-            style.show_image(each, sample.frames[index])
+    rows = figure.subplots(len(samples), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, sample, text in zip(rows, samples, lines, strict=True):
+        style.show_image(axes, style.strip(sample.frames, style.MAX_FRAMES, style.MAX_FRAMES))
+        style.title(axes, text, fontsize=style.SMALL)
     return figure
 
 

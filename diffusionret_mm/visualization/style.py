@@ -60,20 +60,23 @@ def encode_jpeg(image: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def strip(frames: np.ndarray, count: int) -> np.ndarray:
+def strip(frames: np.ndarray, count: int, places: int = 0) -> np.ndarray:
     """Lay frames side by side, evenly chosen if there are more than `count`.
 
     Args:
         frames: RGB, [F, H, W, 3], uint8.
         count: of images at most.
+        places: of images that there is room for, white where there is none; default: no more.
 
     Returns:
         RGB, [H, width, 3], uint8, with white gaps.
     """
     gap = max(2, frames.shape[2] // 16)
     chosen = frames[evenly(len(frames), count)]
-    padded = np.pad(chosen, [(0, 0), (0, 0), (0, gap), (0, 0)], constant_values=255)
-    return np.concatenate(list(padded), axis=1)
+    more = max(0, places - len(chosen))
+    padded = np.pad(chosen, [(0, more), (0, 0), (0, gap), (0, 0)], constant_values=255)
+    padded[len(chosen) :] = 255
+    return np.concatenate(list(padded), axis=1)[:, :-gap]
 
 
 def resized(image: np.ndarray, width: int) -> np.ndarray:

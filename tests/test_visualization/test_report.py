@@ -21,12 +21,12 @@ def test_a_page_is_one_file_that_asks_for_nothing(tmp_path):
 
 @pytest.fixture
 def make_report(make_pictures, tmp_path):
-    def make(model):
+    def make(model, num_queries=2, num_failures=3):
         pictures, images = make_pictures(model), {}
         scored = pictures.scored
         metrics = evaluate_ranking(scored.t2v, scored.v2t, pictures.split.video_of_text)
         report = Report(
-            pictures, metrics, tmp_path, num_queries=2, num_failures=3, on_image=images.__setitem__
+            pictures, metrics, tmp_path, num_queries, num_failures, on_image=images.__setitem__
         )
         path = tmp_path / 'report.html'
         report.write(path, 'a run', 'Checkpoint best.pth.')
@@ -51,6 +51,6 @@ def test_numbers_pictures_and_failures(tiny_model, make_report):
 
 
 def test_a_picture_that_the_model_has_not_is_replaced_by_the_reason(tiny_model, make_report):
-    _, images, text = make_report(tiny_model)
+    _, images, text = make_report(tiny_model, num_queries=1, num_failures=1)
     assert 'diffusion_0' not in images
     assert 'No picture: DiffusionRet in stage &#39;discrimination&#39; diffuses nothing' in text

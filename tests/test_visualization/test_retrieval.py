@@ -17,9 +17,12 @@ def test_rows_say_rank_and_scores_and_the_truth_is_framed(grey_frames, texts_of)
     assert 'Query: a $1 box and a $2 box' in texts
     assert 'video1\nfinal score 0.600\nsimilarity 0.500, rank 2' in texts
     assert any(text.startswith('ground truth\nvideo2') for text in texts)
-    strips = [[axes for axes in part.axes if axes.images] for part in figure.subfigs]
-    assert [len(strip) for strip in strips] == [style.MAX_FRAMES, 3]
-    edges = [strip[0].spines['left'].get_edgecolor() for strip in strips]
+    strips = [axes for axes in figure.axes if axes.images]
+    wide, narrow = (axes.images[0].get_array() for axes in strips)
+    assert wide.shape == narrow.shape == (16, style.MAX_FRAMES * 22 - 2, 3)
+    grey = [(image == 128).all(axis=(0, 2)).sum() for image in (wide, narrow)]
+    assert grey == [style.MAX_FRAMES * 20, 3 * 20]  # the other places are white
+    edges = [axes.spines['left'].get_edgecolor() for axes in strips]
     assert edges[0][3] == 0
     assert edges[1] == to_rgba(style.TRUTH)
 
