@@ -17,6 +17,7 @@ OPTIONS = [
     'custom_hooks.0.begin=2',
     'model.generator.num_sample_steps=5',
     'default_hooks.logger.interval=1',
+    'default_hooks.report.draw=False',
 ]
 for split in ('train', 'val', 'test'):
     counts = dict(train=6, val=1, test=1)

@@ -47,6 +47,7 @@ def test_the_components_are_registered():
         'NonFiniteLossHook',
         'ResumeHook',
         'RunRecordHook',
+        'ReportHook',
         'TextVideoTrainLoop',
         'TextVideoRetrievalMetric',
     }

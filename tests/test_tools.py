@@ -65,6 +65,8 @@ def test_two_processes_train_and_one_gets_the_same_test(two_processes):
     work_dir = folder / 'work_dirs/diffusionret_shapes'
     metrics = json.loads((work_dir / 'metrics.json').read_text())
     assert 'text -> video' in output
+    assert output.count('Report: ') == 1  # the main process writes it, alone
+    assert 'Hardest failures' in (work_dir / 'report.html').read_text()
     best = max(work_dir.glob('best_*.pth'), key=lambda path: int(path.stem.split('_')[-1]))
     run(
         folder,
@@ -78,6 +80,7 @@ def test_two_processes_train_and_one_gets_the_same_test(two_processes):
         'scores.npz',
         '--cfg-options',
         *SMALL,
+        'default_hooks.report.draw=False',
     )
     assert json.loads((folder / 'one.json').read_text()) == pytest.approx(metrics)
     assert (folder / 'scores.npz').is_file()

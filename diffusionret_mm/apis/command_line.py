@@ -20,13 +20,7 @@ def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -
     if checkpoint:
         parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override settings of the config, such as train_dataloader.batch_size=32',
-    )
+    _add_cfg_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -37,8 +31,29 @@ def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add a config and what overrides it, for tools that run nothing."""
+    parser.add_argument('config', help='config file')
+    _add_cfg_options(parser)
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """Read the config of a command line with the options of `add_config_options`.
+
+    Raises:
+        SystemExit: if there is no such config.
+    """
+    path = Path(args.config)
+    if not path.is_file():
+        raise SystemExit(f'There is no config {path}.')
+    cfg = Config.fromfile(path)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    return cfg
+
+
 def load_config(args: argparse.Namespace) -> Config:
-    """Read the config of a parsed command line.
+    """Read the config of a run.
 
     Args:
         args: namespace with the options of `add_run_options`.
@@ -50,15 +65,21 @@ def load_config(args: argparse.Namespace) -> Config:
     Raises:
         SystemExit: if there is no such config.
     """
-    path = Path(args.config)
-    if not path.is_file():
-        raise SystemExit(f'There is no config {path}.')
-    cfg = Config.fromfile(path)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args)
     cfg.launcher = args.launcher
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / path.stem)
+    name = Path(args.config).stem
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / name)
     return cfg
+
+
+def _add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config, such as train_dataloader.batch_size=32',
+    )
 
 
 def leave_processes() -> None:

@@ -18,6 +18,7 @@ def write_config(tmp_path):
             test_dataloader=loader,
             auto_scale_lr=dict(base_batch_size=6),
             train_cfg=dict(max_epochs=1, val_interval=1),
+            default_hooks=dict(report=dict(draw=False)),
             **changes,
         )
         path = tmp_path / f'{name}.py'

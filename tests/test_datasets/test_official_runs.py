@@ -35,6 +35,7 @@ SHORT_RUN = {
     'train_dataloader.batch_size': 4,
     'auto_scale_lr.base_batch_size': 4,
     'train_dataloader.pin_memory': False,
+    'default_hooks.report.draw': False,
 }
 SIZES = dict(msrvtt=(3, 3), msvd=(3, 6), lsmdc=(3, 3), activitynet=(3, 3), didemo=(3, 3))
 

@@ -33,6 +33,7 @@ def make_cfg(tmp_path, data_root, tiny_model_cfg):
         cfg.custom_hooks[0].update(begin=EPOCHS['stage_one'], param_scheduler=[])
         cfg.auto_scale_lr.base_batch_size = 6
         cfg.default_hooks.checkpoint.max_keep_ckpts = -1
+        cfg.default_hooks.report.draw = False
         cfg.merge_from_dict(options)
         return cfg
 

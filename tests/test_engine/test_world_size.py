@@ -41,7 +41,7 @@ custom_hooks = _base_.custom_hooks
 custom_hooks[0].update(begin={EPOCHS['stage_one']}, param_scheduler=[])
 custom_hooks[0].optim_wrapper.optimizer.update({OPTIMIZER})
 log_processor = dict(window_size=1)
-default_hooks = dict(logger=dict(interval=1))
+default_hooks = dict(logger=dict(interval=1), report=dict(draw=False))
 """
 
 

@@ -44,6 +44,7 @@ OPTIONS = [
     f'custom_hooks.0.begin={STAGE}',
     'default_hooks.checkpoint.within_epoch=2',
     'default_hooks.logger.interval=1',
+    'default_hooks.report.draw=False',
     *(
         f'{loader}_dataloader.dataset.num_scenes.{split}={count}'
         for loader in ('train', 'val', 'test')

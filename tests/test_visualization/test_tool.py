@@ -1,0 +1,77 @@
+"""tools/visualize.py, as a user calls it."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from PIL import Image
+
+TOOL = Path(__file__).parents[2] / 'tools/visualize.py'
+
+
+@pytest.fixture
+def visualize(monkeypatch, tmp_path, capsys):
+    """A function that runs the tool and returns the files that it says it wrote."""
+    spec = importlib.util.spec_from_file_location('visualize', TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def run(*arguments):
+        argv = [TOOL, *arguments, '--out', tmp_path / 'out']
+        monkeypatch.setattr(sys, 'argv', [str(argument) for argument in argv])
+        capsys.readouterr()
+        module.main()
+        lines = capsys.readouterr().out.splitlines()
+        return [Path(line) for line in lines if line.startswith(str(tmp_path / 'out'))]
+
+    return run
+
+
+@pytest.fixture
+def config(tmp_path, tiny_model_cfg):
+    """A config of a tiny model and a split of six rendered videos."""
+    cfg = Config.fromfile('configs/diffusionret_shapes.py')
+    cfg.model = tiny_model_cfg | dict(stage='generation')
+    cfg.work_dir = str(tmp_path / 'run')
+    for loader in (cfg.train_dataloader, cfg.test_dataloader):
+        scenes = dict(train=2, val=1, test=2)
+        loader.dataset.update(data_root=str(tmp_path / 'shapes'), num_scenes=scenes)
+        loader.dataset.pipeline[0].transforms[-1].scale = (32, 32)
+        loader.dataset.pipeline[1].max_words = 16
+    cfg.train_cfg = cfg.train_dataloader = cfg.optim_wrapper = cfg.param_scheduler = None
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.custom_hooks = []
+    path = tmp_path / 'tiny.py'
+    cfg.dump(path)
+    return path
+
+
+def test_pictures_of_a_checkpoint_and_a_page_of_its_split(visualize, config, tmp_path):
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(config).model)
+    checkpoint = tmp_path / 'model.pth'
+    torch.save(dict(state_dict=model.state_dict(), meta={}), checkpoint)
+    (path,) = visualize('diffusion', config, checkpoint, '--queries', 3, 5)
+    assert path.name == 'diffusion_t2v_3_5.png'
+    assert Image.open(path).width == 800
+    (given,) = (tmp_path / 'run').glob('*/vis_data/vis_image/*.png')
+    assert given.name == 'diffusion_t2v_3_5_0.png'
+    with pytest.raises(SystemExit, match='no query 24: the split has 24 texts'):
+        visualize('retrieval', config, checkpoint, '--queries', 24)
+
+    (page,) = visualize('samples', config, '--count', 2)
+    assert page.read_text().count('<h2>test_') == 2
+    assert '2 of 6 items of' in page.read_text()
+    with pytest.raises(SystemExit, match='has no train_dataloader'):
+        visualize('samples', config, '--split', 'train')
+
+
+def test_mistakes(visualize, tmp_path):
+    with pytest.raises(SystemExit, match='give the work dir of a training run'):
+        visualize('curves', tmp_path)
+    with pytest.raises(SystemExit, match=r'There is no config none\.py'):
+        visualize('samples', 'none.py')
