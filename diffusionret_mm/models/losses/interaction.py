@@ -16,9 +16,8 @@ def mean_kl(student: Tensor, teacher: Tensor) -> Tensor:
     Returns:
         The mean over all entries, not rows, as published; 0-d.
     """
-    return F.kl_div(
-        student.log_softmax(dim=-1), teacher.log_softmax(dim=-1), log_target=True, reduction='mean'
-    )
+    logits = student.log_softmax(dim=-1), teacher.log_softmax(dim=-1)
+    return F.kl_div(*logits, log_target=True, reduction='none').mean()
 
 
 def interaction_loss(student: Tensor, teacher: Tensor) -> Tensor:
