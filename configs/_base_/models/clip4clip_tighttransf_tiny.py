@@ -14,3 +14,5 @@ model = dict(
     ),
     loss=dict(scaled=False),
 )
+# Its logits have no scale, so that of CLIP gets no gradient.
+find_unused_parameters = True
