@@ -43,6 +43,8 @@ def test_the_bank_is_every_caption_and_video_of_the_training_split(bank_runner):
     runner = bank_runner('whole')
     loop = runner.build_test_loop(runner._test_loop)
     model = runner.model.eval()
+    for name in ('before_test', 'before_test_epoch'):
+        runner.call_hook(name)
     split = loop.encode(model)
     store = loop.query_bank.open(runner, model, 'test', False)
     assert (store.num_videos, store.num_texts) == (18, 72)  # 6 scenes with two twins each
