@@ -10,7 +10,6 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 # isort: split
 from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
-from mmengine.registry import init_default_scope
 
 from diffusionret_mm.apis.banzhaf import train_estimator
 from diffusionret_mm.checkpoint_io import save_checkpoint_file
@@ -49,7 +48,6 @@ def main() -> None:
     args = parse_args()
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
-    init_default_scope(cfg.default_scope)
     logger = MMLogger.get_instance('mmengine')
     network, explained = train_estimator(
         cfg, args.checkpoint, args.iterations, args.coalitions, seed=args.seed

@@ -9,6 +9,7 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 from torch import Tensor
 
@@ -53,6 +54,7 @@ def train_estimator(
         ValueError: if the config's similarity has no weights of words and frames.
         CheckpointError: if the checkpoint does not fit.
     """
+    init_default_scope(cfg.get('default_scope', 'mmaction'))
     set_random_seed(seed)
     retriever = _frozen_retriever(cfg, checkpoint)
     device = next(retriever.parameters()).device
