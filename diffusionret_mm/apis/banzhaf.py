@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from mmaction.registry import MODELS
@@ -57,15 +57,27 @@ def train_estimator(
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     set_random_seed(seed)
     retriever = _frozen_retriever(cfg, checkpoint)
-    device = next(retriever.parameters()).device
-    network = BanzhafNetwork().to(device)
+    network = BanzhafNetwork().to(next(retriever.parameters()).device)
+    batches = itertools.islice(_batches(cfg, seed), iterations)
+    pairs = (_labelled_pairs(retriever, batch, num_coalitions) for batch in batches)
+    errors, variances = _fit(network, pairs, iterations, lr)
+    last = max(1, iterations // 10)
+    network.is_trained.fill_(True)
+    return network, 1 - sum(errors[-last:]) / sum(variances[-last:])
+
+
+def _fit(
+    network: BanzhafNetwork,
+    pairs: Iterable[tuple[Tensor, Tensor, Tensor]],
+    iterations: int,
+    lr: float,
+) -> tuple[list[float], list[float]]:
+    """Fit labels; return the squared error and the variance of the labels of each batch."""
     optimizer = torch.optim.Adam(network.parameters(), lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, iterations)
     errors, variances = [], []
-    for step, batch in enumerate(itertools.islice(_batches(cfg, seed), iterations), start=1):
-        maps, real, labels = _labelled_pairs(retriever, batch, num_coalitions)
-        difference = (network(maps) - labels)[real]
-        loss = difference.square().mean()
+    for step, (maps, real, labels) in enumerate(pairs, start=1):
+        loss = (network(maps) - labels)[real].square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -77,9 +89,7 @@ def train_estimator(
                 f'[{step}/{iterations}] squared error {errors[-1]:.2f}, variance of the labels '
                 f'{variances[-1]:.2f}'
             )
-    last = max(1, iterations // 10)
-    network.is_trained.fill_(True)
-    return network, 1 - sum(errors[-last:]) / sum(variances[-last:])
+    return errors, variances
 
 
 def _frozen_retriever(cfg: Config, checkpoint: str | None) -> TextVideoRetriever:

@@ -109,15 +109,8 @@ def querybank_normalisation(
         ValueError: If there is no such preset, `beta` is not positive, `num_best` or a count is
             less than 1, or a bank is empty or of another gallery.
     """
-    if preset not in QB_NORM_PRESETS:
-        raise ValueError(f'preset must be one of {sorted(QB_NORM_PRESETS)}; got {preset!r}')
-    settings = QB_NORM_PRESETS[preset] | dict(min_count or {})
+    settings = _qb_norm_settings(preset, num_best, min_count)
     beta = settings['beta'] if beta is None else beta
-    if set(min_count or {}) - {'t2v', 'v2t'} or min(num_best, settings['t2v'], settings['v2t']) < 1:
-        raise ValueError(
-            'num_best and min_count (of t2v and v2t) must be at least 1; got '
-            f'{num_best} and {min_count}'
-        )
     result = []
     for scores, bank, name in ((t2v, bank_t2v, 't2v'), (v2t, bank_v2t, 'v2t')):
         inverted = _inverted(scores, bank, beta, name)
@@ -125,6 +118,21 @@ def querybank_normalisation(
         is_hub = best.flatten().bincount(minlength=bank.shape[1]) >= settings[name]
         result.append(torch.where(is_hub[scores.argmax(dim=1)][:, None], inverted, scores))
     return result[0], result[1]
+
+
+def _qb_norm_settings(
+    preset: str, num_best: int, min_count: Mapping[str, int] | None
+) -> dict[str, float]:
+    if preset not in QB_NORM_PRESETS:
+        raise ValueError(f'preset must be one of {sorted(QB_NORM_PRESETS)}; got {preset!r}')
+    settings = QB_NORM_PRESETS[preset] | dict(min_count or {})
+    unknown = set(min_count or {}) - {'t2v', 'v2t'}
+    if unknown or min(num_best, settings['t2v'], settings['v2t']) < 1:
+        raise ValueError(
+            'num_best and min_count (of t2v and v2t) must be at least 1; got '
+            f'{num_best} and {min_count}'
+        )
+    return settings
 
 
 def _inverted(scores: Tensor, bank: Tensor, beta: float, name: str) -> Tensor:
