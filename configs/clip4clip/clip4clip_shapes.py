@@ -1,4 +1,4 @@
-# CLIP4Clip (mean pooling) from random weights on clips that the project renders.
+# CLIP4Clip (seqTransf) from random weights on clips that the project renders.
 _base_ = [
     '../_base_/models/clip4clip_tiny.py',
     '../_base_/datasets/shapes.py',

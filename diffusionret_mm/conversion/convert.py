@@ -126,6 +126,8 @@ def _model_config(state: Mapping[str, Tensor], method: str) -> dict[str, Any]:
         similarity=_similarity_config(shapes, arch['embed_dim'], LAYOUTS[method].similarity),
         loss=dict(type='ContrastiveLoss', same_video='negative'),
     )
+    if method == 'tighttransf':
+        model['loss']['scaled'] = False
     if method == 'tmass':
         return dict(model, type='TMASS')
     return _with_generators(model, arch['embed_dim']) if method == 'diffusionret' else model
@@ -147,6 +149,10 @@ def _similarity_config(
     if similarity == 'StochasticXPool':
         frames = _similarity_size(shapes, [('stochastic.std_branch.linear_proj.weight', 1)])
         return dict(type=similarity, width=width, num_frames=frames)
+    if similarity == 'PairTransformer':
+        tokens = _similarity_size(shapes, [('cross.embeddings.position_embeddings.weight', 0)])
+        layers = num_blocks(shapes, 'cross.transformer.')
+        return dict(type=similarity, width=width, num_layers=layers, max_frames=tokens - 1)
     if similarity != 'WeightedTokenInteraction':
         return dict(type=similarity)
     places = [

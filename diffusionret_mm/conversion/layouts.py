@@ -11,6 +11,13 @@ TEMPORAL = {
     'frame_position_embeddings.weight': 'temporal.position_embedding',
     'transformerClip.': 'temporal.transformer.',
 }
+PAIR_TRANSFORMER = {
+    'cross.embeddings.position_embeddings.weight': 'similarity_head.encoder.position_embedding',
+    'cross.transformer.': 'similarity_head.encoder.transformer.',
+    'cross.pooler.ln_pool.': 'similarity_head.norm.',
+    'cross.pooler.dense.': 'similarity_head.dense.',
+    'similarity_dense.': 'similarity_head.logit.',
+}
 LSTM = {'lstm_visual.': 'temporal.lstm.'}
 TOKEN_WEIGHTS = {
     'text_weight_fc.': 'similarity_head.word_weight.',
@@ -105,6 +112,7 @@ def _replace_prefix(key: str, prefixes: dict[str, str]) -> str | None:
 LAYOUTS = {
     'clip': Layout(renamed={'': ''}, dropped=CLIP_NUMBERS),
     'clip4clip': Layout(renamed=CLIP | TEMPORAL | LSTM, similarity='CosineSimilarity'),
+    'tighttransf': Layout(renamed=CLIP | PAIR_TRANSFORMER, similarity='PairTransformer'),
     'emcl': Layout(
         renamed=CLIP | TEMPORAL,
         similarity='EMSimilarity',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mmengine.runner import TestLoop, ValLoop, autocast
 from diffusionret_mm.engine.encoding import EncodedSplit, FeatureCollector, ScoredSplit
 from diffusionret_mm.engine.encoding_on_disk import DiskCollector
 from diffusionret_mm.engine.memory import describe_peak_memory
+from diffusionret_mm.engine.query_bank import QueryBank
 from diffusionret_mm.engine.scoring import score_all
 from diffusionret_mm.evaluation import format_table
 
@@ -35,6 +37,7 @@ class _RetrievalRun:
         chunk_size: int = 64,
         feature_dtype: str = 'float32',
         feature_dir: str | None = None,
+        query_bank: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         if feature_dtype not in FEATURE_DTYPES:
@@ -45,6 +48,7 @@ class _RetrievalRun:
         self.chunk_size = chunk_size
         self.feature_dtype = getattr(torch, feature_dtype)
         self.feature_dir = feature_dir
+        self.query_bank = None if query_bank is None else QueryBank(**query_bank)
 
     @torch.no_grad()
     def run(self) -> dict[str, float]:
@@ -89,6 +93,10 @@ class _RetrievalRun:
             video_ids=split.video_ids,
             captions=split.captions,
         )
+        if self.query_bank is not None:
+            store = self.query_bank.open(self.runner, model, self.mode, self.fp16)
+            with autocast(enabled=False):
+                sample['banks'] = self.query_bank.score(model, store, split, self.chunk_size)
         self.evaluator.process(data_samples=[sample], data_batch=None)
         scored = ScoredSplit(split, similarity=scores, t2v=t2v, v2t=v2t)
         return self.evaluator.evaluate(size=1), scored
@@ -134,6 +142,8 @@ class TextVideoValLoop(_RetrievalRun, ValLoop):
         chunk_size: texts and videos a block of the similarity; a bound on memory.
         feature_dtype: how features are kept: 'float32', or 'float16' for half the memory.
         feature_dir: folder for them, seen by all processes; None keeps them in memory.
+        query_bank: arguments of a `QueryBank`, which the post-processing 'QB-Norm' and 'IS' need;
+            None makes no bank.
         **kwargs: of `mmengine.runner.ValLoop`.
 
     Raises:

@@ -59,7 +59,10 @@ def score_all(
         On every process: the similarity [N, M], and the final t2v [N, M] and v2t [M, N].
     """
     scores = over_ranks(
-        len(texts), lambda rows: similarity_matrix(model, texts[rows], videos, chunk_size)
+        len(texts),
+        lambda rows: similarity_matrix(model, texts[rows], videos, chunk_size),
+        # EMCL's scores depend on the block: the processes share whole blocks.
+        block=getattr(model.similarity_head, 'block_rows', 1),
     )
     t2v = over_ranks(
         len(texts),
@@ -76,18 +79,20 @@ def score_all(
     return scores, t2v, v2t
 
 
-def over_ranks(num_rows: int, compute: Callable[[slice], Tensor]) -> Tensor:
+def over_ranks(num_rows: int, compute: Callable[[slice], Tensor], block: int = 1) -> Tensor:
     """Compute rows of a matrix on all processes and give each process all rows.
 
     Args:
         num_rows: number of rows.
         compute: makes a slice of n rows, [n, C].
+        block: rows that one process computes together; slices start at multiples of it.
 
     Returns:
         The matrix, [num_rows, C].
     """
     rank, world_size = get_dist_info()
-    bounds = [num_rows * part // world_size for part in (rank, rank + 1)]
+    num_blocks = -(-num_rows // block)
+    bounds = [num_blocks * part // world_size * block for part in (rank, rank + 1)]
     return concat_ranks([compute(slice(*bounds))])
 
 

@@ -5,12 +5,19 @@ ranks, ``metrics`` wraps them for mmengine's evaluator and ``report`` prints and
 """
 
 from diffusionret_mm.evaluation.metrics import DumpScores, TextVideoRetrievalMetric
-from diffusionret_mm.evaluation.post_processing import POST_PROCESSING, dual_softmax
+from diffusionret_mm.evaluation.post_processing import (
+    BANK_POST_PROCESSING,
+    POST_PROCESSING,
+    dual_softmax,
+    inverted_softmax,
+    querybank_normalisation,
+)
 from diffusionret_mm.evaluation.ranking import Ranks, grouped_query_ranks, query_ranks
 from diffusionret_mm.evaluation.report import format_table, write_metrics
 from diffusionret_mm.evaluation.summary import evaluate_ranking, off_by_one, retrieval_metrics
 
 __all__ = [
+    'BANK_POST_PROCESSING',
     'POST_PROCESSING',
     'DumpScores',
     'Ranks',
@@ -19,8 +26,10 @@ __all__ = [
     'evaluate_ranking',
     'format_table',
     'grouped_query_ranks',
+    'inverted_softmax',
     'off_by_one',
     'query_ranks',
+    'querybank_normalisation',
     'retrieval_metrics',
     'write_metrics',
 ]

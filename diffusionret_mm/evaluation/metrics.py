@@ -7,6 +7,7 @@ to the evaluator as a single data sample::
         rankings={'': (t2v [N, M], v2t [M, N]), 'discrimination': (t2v, v2t)},
         video_of_text=Tensor [N],    # row of the video that each text describes
         video_ids=[...], captions=[...],    # optional, M and N strings
+        banks=(t2v [B, M], v2t [C, N]),     # optional, similarities of other queries
     )
 
 The ranking named ``''`` is the final one, the result of the model; others are intermediate.
@@ -23,7 +24,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
 
-from diffusionret_mm.evaluation.post_processing import POST_PROCESSING
+from diffusionret_mm.evaluation.post_processing import BANK_POST_PROCESSING, POST_PROCESSING
 from diffusionret_mm.evaluation.summary import evaluate_ranking
 from diffusionret_mm.files import open_atomically
 
@@ -70,8 +71,9 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         topk: Cut-offs k of ``R@k``.
         ties: Rule for equal scores: 'average', 'optimistic', 'pessimistic' or 'published'.
         grouping: Captions of a video: 'own', or 'published', off by one (MSVD).
-        post_processing: Options by name in ``POST_PROCESSING``, such as ``{'DSL': {}}``: the final
-            ranking is measured after it too, in a row of that name.
+        post_processing: Options by name in ``POST_PROCESSING`` or ``BANK_POST_PROCESSING``, such
+            as ``{'DSL': {}}``: the final ranking is measured after it too, in a row of that name.
+            The latter need banks, which ``query_bank`` of the loop makes.
         collect_device: Device for collecting results from other ranks, ``'cpu'`` or ``'gpu'``.
         prefix: Put before every name with a slash, to tell several test sets apart.
 
@@ -99,11 +101,10 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.options = dict(topk=tuple(topk), ties=ties, grouping=grouping)
         self.post_processing = dict(post_processing or {})
-        unknown = sorted(self.post_processing.keys() - POST_PROCESSING.keys())
+        known = POST_PROCESSING.keys() | BANK_POST_PROCESSING.keys()
+        unknown = sorted(self.post_processing.keys() - known)
         if unknown:
-            raise ValueError(
-                f'post_processing must be among {sorted(POST_PROCESSING)}; got {unknown}'
-            )
+            raise ValueError(f'post_processing must be among {sorted(known)}; got {unknown}')
 
     def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
         """Hand back the metrics of the one data sample.
@@ -128,7 +129,7 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
     def _reduce(self, data_sample: dict[str, Any]) -> dict[str, float]:
         video_of_text = data_sample['video_of_text']
         rankings = {
-            name: POST_PROCESSING[name](*data_sample['rankings'][''], **options)
+            name: self._post_process(name, data_sample, options)
             for name, options in self.post_processing.items()
         }
         metrics = {
@@ -140,6 +141,21 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
             for ranking, values in metrics.items()
             for name, value in values.items()
         }
+
+    @staticmethod
+    def _post_process(
+        name: str, data_sample: dict[str, Any], options: Mapping[str, Any]
+    ) -> tuple[Tensor, Tensor]:
+        matrices = data_sample['rankings']['']
+        if name in POST_PROCESSING:
+            return POST_PROCESSING[name](*matrices, **options)
+        if 'banks' not in data_sample:
+            raise ValueError(
+                f'{name} needs banks of other queries: let the evaluation make them from the '
+                'training split, by test_cfg=dict(query_bank=dict()) in the config'
+            )
+        banks = (bank.to(matrices[0]) for bank in data_sample['banks'])
+        return BANK_POST_PROCESSING[name](*matrices, *banks, **options)
 
 
 @METRICS.register_module()

@@ -5,6 +5,7 @@ from diffusionret_mm.models.data_preprocessor import (
     RetrievalDataPreprocessor as RetrievalDataPreprocessor,
 )
 from diffusionret_mm.models.generators import *  # noqa: F403
+from diffusionret_mm.models.hierarchy import *  # noqa: F403
 from diffusionret_mm.models.losses import *  # noqa: F403
 from diffusionret_mm.models.retrievers import *  # noqa: F403
 from diffusionret_mm.models.similarity import *  # noqa: F403

@@ -10,7 +10,7 @@ SCENES = dict(train=4, val=2, test=2)
 def write_config(tmp_path):
     """Writes a config whose run takes seconds; `changes` are further settings."""
 
-    def write(name, base='mean_pooling', **changes):
+    def write(name, base='clip4clip_seqtransf', **changes):
         loader = dict(dataset=dict(num_scenes=SCENES))
         settings = dict(
             train_dataloader=dict(batch_size=6, **loader),

@@ -9,11 +9,22 @@ from mmengine.config import Config
 CONFIGS = sorted(path for path in Path('configs').rglob('*.py') if '_base_' not in path.parts)
 
 
+BUILT = {}
+
+
+def stage_of(model_cfg):
+    """Build a model of the size of CLIP once, however many configs have it."""
+    key = str(model_cfg)
+    if key not in BUILT:
+        BUILT[key] = getattr(MODELS.build(model_cfg), 'stage', 'generation')
+    return BUILT[key]
+
+
 @pytest.mark.parametrize('path', CONFIGS, ids=str)
 def test_a_config_is_short_and_its_model_builds(path):
     assert len(path.read_text().splitlines()) <= 60
     cfg = Config.fromfile(path)
-    assert getattr(MODELS.build(cfg.model), 'stage', 'generation') == 'generation'
+    assert stage_of(cfg.model.to_dict()) == 'generation'
 
 
 def test_msrvtt_has_the_published_sizes():
@@ -76,17 +87,50 @@ def test_published_configs_set_the_whole_protocol(name):
         assert (decode.sample.num_frames, tokenize.max_words) == LENGTHS[name]
 
 
+# CLIP4Clip's heads put frames into context in ways of their own, or not at all.
+OWN_TEMPORAL = ('clip4clip_meanp', 'clip4clip_seqlstm', 'clip4clip_tighttransf')
+
+
 def test_the_compared_differ_in_the_model_alone():
     """DiffusionRet trains its second stage on top."""
     folder = Path('configs/comparison')
     one = Config.fromfile(folder / 'xpool.py')
-    assert len(list(folder.glob('*.py'))) == 6
+    assert len(list(folder.glob('*.py'))) == 14
     for path in folder.glob('*.py'):
         cfg = Config.fromfile(path)
-        for key in ('backbone', 'temporal'):
-            assert cfg.model[key] == one.model[key]
+        assert cfg.model.backbone == one.model.backbone
+        assert (cfg.model.temporal == one.model.temporal) == (path.stem not in OWN_TEMPORAL)
         assert cfg.train_cfg.max_epochs - one.train_cfg.max_epochs == 3 * ('custom_hooks' in cfg)
         assert cfg.get('custom_hooks', [dict(begin=8)])[0]['begin'] == one.train_cfg.max_epochs
         for key in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper',
                     'param_scheduler', 'test_evaluator', 'randomness'):  # fmt: skip
             assert cfg[key] == one[key]
+
+
+@pytest.mark.parametrize(('stacked', 'first'), [('clip4clip', 'clip4clip_seqtransf'),
+                                                ('emcl', 'emcl')])  # fmt: skip
+def test_generators_are_stacked_on_another_first_stage_by_config_alone(stacked, first):
+    folder = Path('configs/comparison')
+    cfg, plain = (
+        Config.fromfile(folder / f'{name}.py') for name in (f'diffusionret_{stacked}', first)
+    )
+    assert cfg.model.similarity == plain.model.similarity
+    assert cfg.model.generator == Config.fromfile(folder / 'diffusionret.py').model.generator
+
+
+BASELINES = [path for method in ('clip4clip', 'drl', 'emcl', 'hbi')
+             for path in sorted(Path(f'configs/{method}').glob('*.py'))
+             if not path.stem.endswith('_shapes')]  # fmt: skip
+
+
+@pytest.mark.parametrize('path', BASELINES, ids=str)
+def test_baselines_have_the_published_batch_and_lengths(path):
+    cfg = Config.fromfile(path)
+    assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size == 128
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        steps = {step['type']: step for step in loader.dataset.pipeline}
+        lengths = steps['DecodeVideo'].sample.num_frames, steps['TokenizeCaptions'].max_words
+        assert lengths == LENGTHS[path.stem.split('_')[1]]
+    assert cfg.optim_wrapper.optimizer.lr == 1e-4
+    assert cfg.optim_wrapper.paramwise_cfg.backbone_lr_mult == 0.01
+    assert cfg.param_scheduler[-1].end == cfg.train_cfg.max_epochs

@@ -48,6 +48,24 @@ def temporal_state(width=192, layers=2):
     return state
 
 
+def pair_transformer_state(width=192):
+    state = {
+        key.replace('transformerClip', 'cross.transformer'): value
+        for key, value in temporal_state().items()
+        if key.startswith('transformerClip')
+    }
+    shapes = {
+        'cross.embeddings.position_embeddings.weight': (20, width),
+        'cross.pooler.ln_pool.weight': (width,),
+        'cross.pooler.ln_pool.bias': (width,),
+        'cross.pooler.dense.weight': (width, width),
+        'cross.pooler.dense.bias': (width,),
+        'similarity_dense.weight': (1, width),
+        'similarity_dense.bias': (1,),
+    }
+    return state | {key: torch.randn(shape) for key, shape in shapes.items()}
+
+
 def token_weight_state(width=192, hidden=384, suffix=''):
     state = {}
     for modality in ('text', 'video'):
@@ -88,6 +106,8 @@ def published(method, dtype=torch.float32):
         lstm = torch.nn.LSTM(192, 192).state_dict()
         table = {'frame_position_embeddings.weight': torch.randn(20, 192)}
         return state | table | {f'lstm_visual.{key}': value for key, value in lstm.items()}
+    if method == 'tighttransf':
+        return state | pair_transformer_state()
     state |= temporal_state()
     if method in ('diffusionret', 'diffusionret_stage_one', 'hbi'):
         state |= token_weight_state()
@@ -103,7 +123,7 @@ def published(method, dtype=torch.float32):
 @pytest.mark.parametrize(
     'name',
     ['diffusionret', 'diffusionret_stage_one', 'clip4clip', 'clip4clip_mean', 'clip4clip_lstm',
-     'emcl', 'drl', 'hbi'],
+     'tighttransf', 'emcl', 'drl', 'hbi'],
 )  # fmt: skip
 def test_every_layout_loads_into_the_model_it_names(name, dtype):
     state = published(name, dtype)

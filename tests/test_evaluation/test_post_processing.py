@@ -59,7 +59,7 @@ def test_a_row_of_its_own_beside_the_plain_result():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match=r"must be among \['DSL'\]; got \['QB'\]"):
+    with pytest.raises(ValueError, match=r"among \['DSL', 'IS', 'QB-Norm'\]; got \['QB'\]"):
         TextVideoRetrievalMetric(post_processing={'QB': {}})
     with pytest.raises(ValueError, match='temperature must be positive'):
         dual_softmax(SCORES, SCORES.t(), temperature=0)

@@ -1,7 +1,7 @@
 """Features of the training set, encoded once for the whole second stage."""
 
 from diffusionret_mm.engine.feature_cache.cached_features import CachedFeatures, cached_loader
-from diffusionret_mm.engine.feature_cache.encode import cache_features
+from diffusionret_mm.engine.feature_cache.encode import cache_features, encode_videos
 from diffusionret_mm.engine.feature_cache.fingerprint import fingerprint
 from diffusionret_mm.engine.feature_cache.open_or_build import open_or_build
 from diffusionret_mm.engine.feature_cache.store import FeatureStore, FeatureWriter
@@ -14,6 +14,7 @@ __all__ = [
     'WholeVideos',
     'cache_features',
     'cached_loader',
+    'encode_videos',
     'fingerprint',
     'open_or_build',
 ]

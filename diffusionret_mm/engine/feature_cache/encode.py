@@ -14,7 +14,7 @@ from diffusionret_mm.engine.feature_cache.open_or_build import Log, check_space
 from diffusionret_mm.engine.feature_cache.progress import progress_bar
 from diffusionret_mm.engine.feature_cache.store import FeatureWriter
 from diffusionret_mm.engine.feature_cache.whole_videos import WholeVideos
-from diffusionret_mm.models.retrievers import DiffusionRet
+from diffusionret_mm.models.retrievers import DiffusionRet, TextVideoRetriever
 
 Precision = Callable[[], AbstractContextManager]
 
@@ -52,21 +52,22 @@ def cache_features(
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices):
         with precision():
-            _encode(writer, model, videos, batch_size, num_workers, log)
+            encode_videos(writer, model, videos, batch_size, num_workers, log)
         if model.negatives == 'gallery':
             store = writer.read_back()
             for name, rows in hardest_of_gallery(model, store, model.num_negatives).items():
                 writer.append(name, rows)
 
 
-def _encode(
+def encode_videos(
     writer: FeatureWriter,
-    model: DiffusionRet,
+    model: TextVideoRetriever,
     videos: WholeVideos,
     batch_size: int,
     num_workers: int,
     log: Log,
 ) -> None:
+    """Write the features of all videos and captions; arguments as of `cache_features`."""
     loader = DataLoader(videos, batch_size, num_workers=num_workers, collate_fn=list)
     with progress_bar(len(videos), 'features', 'video') as progress:
         for batch in loader:
@@ -79,7 +80,7 @@ def _encode(
             progress.update(len(batch))
 
 
-def _write_batch(writer: FeatureWriter, model: DiffusionRet, items: list[dict]) -> None:
+def _write_batch(writer: FeatureWriter, model: TextVideoRetriever, items: list[dict]) -> None:
     data = model.data_preprocessor(pseudo_collate(items), False)
     texts, frames = model(**data, mode='tensor')
     writer.append('words', texts.words[texts.mask])

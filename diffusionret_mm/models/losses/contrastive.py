@@ -18,16 +18,19 @@ class ContrastiveLoss(BaseModule):
     Args:
         same_video: what another row of the same video is: 'ignored' leaves it out of the
             denominator; 'negative' pushes it away, as the published code does.
+        scaled: whether scores are multiplied by the learned logit scale. Cosines need it; the
+            logits of `PairTransformer` do without.
 
     Raises:
         ValueError: if `same_video` is neither.
     """
 
-    def __init__(self, same_video: str = 'ignored') -> None:
+    def __init__(self, same_video: str = 'ignored', scaled: bool = True) -> None:
         super().__init__()
         if same_video not in SAME_VIDEO_RULES:
             raise ValueError(f'same_video must be one of {SAME_VIDEO_RULES}; got {same_video!r}.')
         self.same_video = same_video
+        self.scaled = scaled
 
     def forward(
         self,
@@ -55,7 +58,7 @@ class ContrastiveLoss(BaseModule):
                 f'scores {list(scores.shape)} do not belong to {len(video_of_text)} texts and '
                 f'{len(video_index)} videos.'
             )
-        logits = scores * logit_scale
+        logits = scores * logit_scale if self.scaled else scores
         own = video_index[video_of_text]
         own_text = torch.arange(len(own), device=own.device)
         t2v = self._nll(logits, video_of_text, own, video_index)

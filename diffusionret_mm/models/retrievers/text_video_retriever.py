@@ -67,10 +67,11 @@ class TextVideoRetriever(BaseModel):
         self.encode_chunk = encode_chunk
 
     def init_weights(self) -> None:
-        """Load the backbone's pre-trained weights, then start the temporal module from them."""
+        """Load the backbone's pre-trained weights, then start other transformers from them."""
         super().init_weights()
-        if hasattr(self.temporal, 'init_from_text_tower'):
-            self.temporal.init_from_text_tower(self.backbone.text_tower)
+        for module in (self.temporal, self.similarity_head):
+            if hasattr(module, 'init_from_text_tower'):
+                module.init_from_text_tower(self.backbone.text_tower)
 
     def encode_text(self, ids: Tensor, mask: Tensor) -> TextFeatures:
         """Encode tokenised texts.

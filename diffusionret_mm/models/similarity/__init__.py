@@ -2,6 +2,7 @@
 
 from diffusionret_mm.models.similarity.cosine import CosineSimilarity
 from diffusionret_mm.models.similarity.expectation_maximization import EMSimilarity
+from diffusionret_mm.models.similarity.pair_transformer import PairTransformer
 from diffusionret_mm.models.similarity.stochastic_xpool import StochasticXPool
 from diffusionret_mm.models.similarity.weighted_token_interaction import WeightedTokenInteraction
 from diffusionret_mm.models.similarity.xpool import XPool
@@ -9,6 +10,7 @@ from diffusionret_mm.models.similarity.xpool import XPool
 __all__ = [
     'CosineSimilarity',
     'EMSimilarity',
+    'PairTransformer',
     'StochasticXPool',
     'WeightedTokenInteraction',
     'XPool',

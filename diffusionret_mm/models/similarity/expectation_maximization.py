@@ -23,8 +23,9 @@ class EMSimilarity(BaseModule):
     Each video is pooled as each text sees it; pooled videos and texts together are the rows of a
     matrix X, whose D columns an EM loop assigns to K bases; X + beta * (its reconstruction) gives
     the cosines. As in the published code (`until_module.py`) the bases live on the rows of the
-    block, so the scores of a block depend a little on what else is in it: the published block is 32
-    texts by 32 videos.
+    block, so the scores of a block depend a little on what else is in it. A training batch is one
+    block; an evaluation takes blocks of `block_rows` texts by as many videos, in their order.
+    `bases` are a buffer, which a checkpoint keeps (that of the published code does not).
 
     Args:
         num_bases: number K of bases.
@@ -33,6 +34,10 @@ class EMSimilarity(BaseModule):
         weight: beta, the weight of the reconstruction.
         momentum: share of the bases that a training step keeps.
         attention_temperature: temperature of the pooling.
+        block_rows: texts, and videos, of a block of `score_gallery` (published: 32).
+
+    Raises:
+        ValueError: if `num_bases`, `num_iterations` or `block_rows` is less than 1.
     """
 
     def __init__(
@@ -43,8 +48,14 @@ class EMSimilarity(BaseModule):
         weight: float = 3.0,
         momentum: float = 0.9,
         attention_temperature: float = 3.0,
+        block_rows: int = 32,
     ) -> None:
         super().__init__()
+        counts = dict(num_bases=num_bases, num_iterations=num_iterations, block_rows=block_rows)
+        for name, value in counts.items():
+            if value < 1:
+                raise ValueError(f'{name} must be at least 1; got {value}.')
+        self.block_rows = block_rows
         self.num_iterations = num_iterations
         self.temperature = temperature
         self.weight = weight
@@ -70,6 +81,26 @@ class EMSimilarity(BaseModule):
         rows = F.normalize(rows, dim=-1)
         pooled = rows[: num_texts * num_videos].view(num_texts, num_videos, -1)
         return torch.einsum('nd,nmd->nm', rows[num_texts * num_videos :], pooled)
+
+    @torch.no_grad()
+    def score_gallery(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor:
+        """Score whole galleries in blocks of `block_rows`, whatever else bounds the memory.
+
+        Args:
+            texts: N texts, the first of which starts a block.
+            videos: all M videos of the gallery.
+
+        Returns:
+            Scores in [-1, 1], shape [N, M], of the device and dtype of the bases.
+        """
+        scores = self.bases.new_empty(len(texts), len(videos))
+        rows = [slice(i, i + self.block_rows) for i in range(0, len(texts), self.block_rows)]
+        columns = [slice(i, i + self.block_rows) for i in range(0, len(videos), self.block_rows)]
+        for row in rows:
+            part = texts[row].to(scores)
+            for column in columns:
+                scores[row, column] = self(part, videos[column].to(scores))
+        return scores
 
     def _rebuild(self, rows: Tensor) -> Tensor:
         """Add the reconstruction from the bases; gradients flow through the rows alone."""

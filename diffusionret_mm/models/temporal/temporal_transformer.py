@@ -95,14 +95,25 @@ class TemporalTransformer(BaseModule):
         Raises:
             ValueError: if there are more frames than positions.
         """
-        num_frames = frames.shape[1]
-        if num_frames > len(self.position_embedding):
+        return self.attend(self.add_positions(frames), mask) + frames
+
+    def add_positions(self, tokens: Tensor) -> Tensor:
+        """Add the position embeddings to tokens [B, F, D].
+
+        Raises:
+            ValueError: if there are more tokens than positions.
+        """
+        num_tokens = tokens.shape[1]
+        if num_tokens > len(self.position_embedding):
             raise ValueError(
-                f'{num_frames} frames a video, but the temporal transformer has '
+                f'{num_tokens} frames a video, but the temporal transformer has '
                 f'{len(self.position_embedding)} positions; raise max_frames.'
             )
-        x = frames + self.position_embedding[:num_frames]
-        return self.transformer(x, attn_mask=self._attention_mask(mask, x.dtype)) + frames
+        return tokens + self.position_embedding[:num_tokens]
+
+    def attend(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Run the blocks on tokens with positions, [B, F, D]; `mask` as of `forward`."""
+        return self.transformer(x, attn_mask=self._attention_mask(mask, x.dtype))
 
     def _attention_mask(self, mask: Tensor, dtype: torch.dtype) -> Tensor | None:
         if not torch.onnx.is_in_onnx_export() and mask.all():  # a graph has no branches

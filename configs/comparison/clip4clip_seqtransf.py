@@ -1,4 +1,4 @@
-# CLIP4Clip's mean pooling in the comparison on shapes: 8 epochs of 4 frames.
+# CLIP4Clip seqTransf in the comparison on shapes: 8 epochs of 4 frames.
 _base_ = [
     '../_base_/models/clip4clip_tiny.py',
     '../_base_/datasets/shapes_4_frames.py',

@@ -1,0 +1,7 @@
+# CLIP4Clip seqLSTM in the comparison on shapes: 8 epochs of 4 frames.
+_base_ = [
+    '../_base_/models/clip4clip_seqlstm_tiny.py',
+    '../_base_/datasets/shapes_4_frames.py',
+    '../_base_/schedules/one_stage_shapes_short.py',
+    '../_base_/default_runtime.py',
+]

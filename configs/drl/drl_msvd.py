@@ -1,0 +1,7 @@
+# WTI of DRL on MSVD: ViT-B/32, 12 frames, global batch 128.
+_base_ = [
+    '../_base_/models/drl_vit-b32.py',
+    '../_base_/datasets/msvd.py',
+    '../_base_/schedules/baselines.py',
+    '../_base_/default_runtime.py',
+]

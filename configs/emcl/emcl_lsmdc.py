@@ -1,0 +1,7 @@
+# EMCL-Net on LSMDC: ViT-B/32, 12 frames, global batch 128.
+_base_ = [
+    '../_base_/models/emcl_vit-b32.py',
+    '../_base_/datasets/lsmdc.py',
+    '../_base_/schedules/baselines.py',
+    '../_base_/default_runtime.py',
+]

@@ -1,0 +1,58 @@
+"""docs/model_zoo.md is what the metafiles say."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope='module')
+def tool():
+    spec = importlib.util.spec_from_file_location('model_zoo', ROOT / 'tools/model_zoo.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_document_is_in_step(tool):
+    assert (ROOT / 'docs/model_zoo.md').read_text() == tool.write_document(), (
+        'run python tools/model_zoo.py'
+    )
+
+
+def test_every_config_of_a_public_data_set_is_listed(tool):
+    listed = {model['Config'] for _, models in tool.load_collections(ROOT) for model in models}
+    for method in ('clip4clip', 'drl', 'emcl', 'hbi'):
+        for path in (ROOT / 'configs' / method).glob('*.py'):
+            assert path.stem.endswith('_shapes') or f'configs/{method}/{path.name}' in listed
+
+
+def test_every_published_number_names_its_source(tool):
+    for _, models in tool.load_collections(ROOT):
+        for model in models:
+            for published in model['Published']:
+                assert published['Source']
+                assert published['Direction'] in ('t2v', 'v2t')
+                assert set(published['Metrics']) <= set(tool.METRICS)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    def write(**changes):
+        content = yaml.safe_load((ROOT / 'configs/hbi/metafile.yml').read_text())
+        content['Models'] = [content['Models'][0] | changes]
+        (tmp_path / 'metafile.yml').write_text(yaml.safe_dump(content))
+        (tmp_path / 'model-index.yml').write_text('Import: [metafile.yml]\n')
+        return tmp_path
+
+    return write
+
+
+def test_errors(tool, copy):
+    with pytest.raises(ValueError, match=r'hbi_msrvtt has no config configs/gone.py'):
+        tool.load_collections(copy(Config='configs/gone.py'))
+    with pytest.raises(ValueError, match="is in the collection 'Other', and the file has 'HBI'"):
+        tool.load_collections(copy(**{'In Collection': 'Other'}))
