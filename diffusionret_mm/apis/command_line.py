@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
+
+from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.models.checkpoint_check import CheckpointError
+from diffusionret_mm.search import GalleryError
+
+USER_ERRORS = (
+    CheckpointError,
+    FileNotFoundError,
+    GalleryError,
+    ModuleNotFoundError,
+    ValueError,
+    VideoReadError,
+)
 
 
 def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -> None:
@@ -20,13 +36,7 @@ def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -
     if checkpoint:
         parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override settings of the config, such as train_dataloader.batch_size=32',
-    )
+    _add_cfg_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -35,6 +45,28 @@ def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -
     )
     # torch.distributed.launch passes the one spelling, older launchers the other.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def add_inferencer_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the tools that put a trained retriever to work.
+
+    Args:
+        parser: parser to add them to.
+    """
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--device', help='device of the model (default: a GPU if there is one)')
+    _add_cfg_options(parser)
+
+
+@contextmanager
+def stop_with_message() -> Iterator[None]:
+    """Make what a user can put right a message and exit status 2 in place of a traceback."""
+    try:
+        yield
+    except USER_ERRORS as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from error
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -59,6 +91,16 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / path.stem)
     return cfg
+
+
+def _add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config, such as train_dataloader.batch_size=32',
+    )
 
 
 def leave_processes() -> None:

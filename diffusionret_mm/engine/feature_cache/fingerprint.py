@@ -33,7 +33,7 @@ def fingerprint(
     """
     parts = dict(data=[_data_of(entry) for entry in entries], format=FORMAT_VERSION, **settings)
     return dict(
-        weights=_hash_of_weights(model),
+        weights=hash_of_weights(model),
         **{name: fingerprint_of(value) for name, value in parts.items()},
     )
 
@@ -49,7 +49,7 @@ def _data_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _hash_of_weights(model: nn.Module) -> str:
+def hash_of_weights(model: nn.Module) -> str:
     """Hash names, types, shapes and bytes; buffers too, those that no checkpoint holds included."""
     result = hashlib.sha256()
     for name, tensor in chain(model.named_parameters(), model.named_buffers()):
