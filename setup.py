@@ -57,10 +57,17 @@ INSTALL_REQUIRES = [
     'av>=14',
     'decord>=0.6.0',  # asked for by mmaction2 too
     'tqdm',
+    # For pictures and reports; what stands above asks for them too.
+    'matplotlib',
+    'pillow',
+    'jinja2',
 ]
+# Tested with onnx 1.23.2, onnxscript 0.7.2 (which torch's exporter needs), onnxruntime 1.31.1.
+EXPORT_REQUIRES = ['onnx>=1.17', 'onnxscript>=0.5', 'onnxruntime>=1.20']
 # transformers is no dependency: the tests check that its presence does no harm.
-TEST_REQUIRES = ['pytest>=8', 'pytest-timeout', 'ruff>=0.12', 'transformers']
+TEST_REQUIRES = ['pytest>=8', 'pytest-timeout', 'ruff>=0.12', 'transformers', *EXPORT_REQUIRES]
 EXTRAS_REQUIRE = {
+    'export': EXPORT_REQUIRES,
     'test': TEST_REQUIRES,
     'dev': [*TEST_REQUIRES, 'pytest-cov', 'build'],
 }

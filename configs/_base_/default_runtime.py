@@ -18,6 +18,7 @@ default_hooks = dict(
     resume=dict(type='ResumeHook', differences='refuse'),
     non_finite=dict(type='NonFiniteLossHook', action='stop'),
     run_record=dict(type='RunRecordHook'),
+    report=dict(type='ReportHook', draw=True),
 )
 env_cfg = dict(
     cudnn_benchmark=False,

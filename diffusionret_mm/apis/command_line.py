@@ -53,10 +53,9 @@ def add_inferencer_options(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: parser to add them to.
     """
-    parser.add_argument('config', help='config file')
+    add_config_options(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--device', help='device of the model (default: a GPU if there is one)')
-    _add_cfg_options(parser)
 
 
 @contextmanager
@@ -69,8 +68,29 @@ def stop_with_message() -> Iterator[None]:
         raise SystemExit(2) from error
 
 
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add a config and what overrides it, for tools that run nothing."""
+    parser.add_argument('config', help='config file')
+    _add_cfg_options(parser)
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """Read the config of a command line with the options of `add_config_options`.
+
+    Raises:
+        SystemExit: if there is no such config.
+    """
+    path = Path(args.config)
+    if not path.is_file():
+        raise SystemExit(f'There is no config {path}.')
+    cfg = Config.fromfile(path)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    return cfg
+
+
 def load_config(args: argparse.Namespace) -> Config:
-    """Read the config of a parsed command line.
+    """Read the config of a run.
 
     Args:
         args: namespace with the options of `add_run_options`.
@@ -82,14 +102,10 @@ def load_config(args: argparse.Namespace) -> Config:
     Raises:
         SystemExit: if there is no such config.
     """
-    path = Path(args.config)
-    if not path.is_file():
-        raise SystemExit(f'There is no config {path}.')
-    cfg = Config.fromfile(path)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args)
     cfg.launcher = args.launcher
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / path.stem)
+    name = Path(args.config).stem
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / name)
     return cfg
 
 

@@ -39,6 +39,23 @@ class EncodedSplit:
         return sum(value.numel() * value.element_size() for value in features)
 
 
+@dataclass(frozen=True)
+class ScoredSplit:
+    """A split with the matrices that are ranked.
+
+    Args:
+        split: N texts and M videos.
+        similarity: scores before re-ranking, [N, M].
+        t2v: final scores of the videos for each text, [N, M].
+        v2t: final scores of the texts for each video, [M, N].
+    """
+
+    split: EncodedSplit
+    similarity: Tensor
+    t2v: Tensor
+    v2t: Tensor
+
+
 class FeatureCollector:
     """Collects the features of batches, then joins them over batches and processes.
 

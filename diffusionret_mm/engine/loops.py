@@ -10,7 +10,7 @@ from mmaction.registry import LOOPS
 from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, ValLoop, autocast
 
-from diffusionret_mm.engine.encoding import EncodedSplit, FeatureCollector
+from diffusionret_mm.engine.encoding import EncodedSplit, FeatureCollector, ScoredSplit
 from diffusionret_mm.engine.encoding_on_disk import DiskCollector
 from diffusionret_mm.engine.memory import describe_peak_memory
 from diffusionret_mm.engine.scoring import score_all
@@ -20,9 +20,14 @@ FEATURE_DTYPES = ('float32', 'float16')
 
 
 class _RetrievalRun:
-    """What both loops do; mixed into mmengine's, which differ in the names of their hooks."""
+    """What both loops do; mixed into mmengine's, which differ in the names of their hooks.
+
+    Hooks find what an evaluation computed in `scored`, from `after_val_epoch` or `after_test_epoch`
+    to `after_val` or `after_test`.
+    """
 
     mode: str
+    scored: ScoredSplit | None = None
 
     def __init__(
         self,
@@ -53,10 +58,11 @@ class _RetrievalRun:
         runner.call_hook(f'before_{self.mode}_epoch')
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model.eval()
-        metrics, split = self.measure(model)
-        plain = dict(metrics)
+        metrics, self.scored = self.measure(model)
+        plain, split = dict(metrics), self.scored.split
         runner.call_hook(f'after_{self.mode}_epoch', metrics=metrics)  # which may add some
         runner.call_hook(f'after_{self.mode}')
+        self.scored = None  # features of a large split must not outlive its evaluation
         place = 'on disk' if self.feature_dir else 'of memory'
         runner.logger.info(
             f'{len(split.captions):,} texts, {len(split.video_ids):,} videos; their features take '
@@ -65,14 +71,14 @@ class _RetrievalRun:
         )
         return metrics
 
-    def measure(self, model: torch.nn.Module) -> tuple[dict[str, float], EncodedSplit]:
+    def measure(self, model: torch.nn.Module) -> tuple[dict[str, float], ScoredSplit]:
         """Encode the split, score it and measure the ranks.
 
         Args:
             model: the retriever, in evaluation mode.
 
         Returns:
-            The flat metrics and the features, the same on every process.
+            The flat metrics, and the features and scores, the same on every process.
         """
         split = self.encode(model)
         with autocast(enabled=False):  # scores and ranks are computed in float32
@@ -84,7 +90,8 @@ class _RetrievalRun:
             captions=split.captions,
         )
         self.evaluator.process(data_samples=[sample], data_batch=None)
-        return self.evaluator.evaluate(size=1), split
+        scored = ScoredSplit(split, similarity=scores, t2v=t2v, v2t=v2t)
+        return self.evaluator.evaluate(size=1), scored
 
     def encode(self, model: torch.nn.Module) -> EncodedSplit:
         """Encode the split.

@@ -35,7 +35,7 @@ def format_table(metrics: Mapping[str, float]) -> str:
         final  text -> video    48.50     2.00
         --------------------------------------
     """
-    rows = _table_rows(metrics)
+    rows = table_rows(metrics)
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
     width = max(map(len, rows))
     header = ' ' * width + ''.join(f'{name:>9}' for name in columns)
@@ -62,8 +62,18 @@ def write_metrics(path: str | os.PathLike[str], metrics: Mapping[str, float]) ->
         file.write((json.dumps(values, indent=2) + '\n').encode())
 
 
-def _table_rows(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Values by row label and column name, the rows of the final ranking last."""
+def table_rows(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Arrange flat retrieval metrics.
+
+    Args:
+        metrics: As for :func:`format_table`.
+
+    Returns:
+        Values by row label and column name, the rows of the final ranking last.
+
+    Raises:
+        ValueError: If no key belongs to a retrieval direction.
+    """
     rankings: dict[str, dict[str, dict[str, float]]] = {}
     for key, value in metrics.items():
         ranking, direction, name = _split_key(key)

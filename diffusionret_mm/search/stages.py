@@ -91,8 +91,7 @@ def search_texts(
     for number, (rows, paths) in enumerate(candidates):
         text = texts[number : number + 1]
         times = [time.perf_counter()]
-        videos = read_videos(gallery, rows)
-        scores = _exact(model, text, videos, gallery, rows)
+        videos, scores = score_candidates(model, text, gallery, rows)
         times.append(time.perf_counter())
         hits = _rerank(model, 't2v', scores, text, videos, paths, top_k)
         times.append(time.perf_counter())
@@ -173,6 +172,28 @@ def read_videos(gallery: Gallery, rows: np.ndarray) -> VideoFeatures:
     )
 
 
+@torch.no_grad()
+def score_candidates(
+    model: TextVideoRetriever, text: TextFeatures, gallery: Gallery, rows: np.ndarray
+) -> tuple[VideoFeatures, Tensor]:
+    """Score videos by the model's similarity.
+
+    Args:
+        model: the retriever, in evaluation mode.
+        text: one text on the device of the model.
+        gallery: the gallery.
+        rows: rows of the videos, shape [n], int64.
+
+    Returns:
+        Their features, in half precision and in memory, and similarities [n].
+    """
+    videos = read_videos(gallery, rows)
+    if hasattr(model.similarity_head, 'frame_weights'):
+        weights = torch.from_numpy(gallery.arrays.read('frame_weights', rows))
+        return videos, model.similarity_head.score_gallery(text, videos, weights)[0]
+    return videos, similarity_matrix(model, text, videos, CHUNK)[0]
+
+
 def best_frame_similarity(
     video: VideoFeatures, weights: Tensor, others: VideoFeatures, other_weights: Tensor
 ) -> Tensor:
@@ -193,20 +214,6 @@ def best_frame_similarity(
     forth = cosines.masked_fill(~others.mask[:, None], -2.0).amax(dim=2) @ weights[video.mask]
     back = (cosines.amax(dim=1) * other_weights).sum(dim=1)
     return (forth + back) / 2
-
-
-def _exact(
-    model: TextVideoRetriever,
-    text: TextFeatures,
-    videos: VideoFeatures,
-    gallery: Gallery,
-    rows: np.ndarray,
-) -> Tensor:
-    """Similarities of a text to candidates, [n]."""
-    if hasattr(model.similarity_head, 'frame_weights'):
-        weights = torch.from_numpy(gallery.arrays.read('frame_weights', rows))
-        return model.similarity_head.score_gallery(text, videos, weights)[0]
-    return similarity_matrix(model, text, videos, CHUNK)[0]
 
 
 def _rerank(

@@ -141,7 +141,7 @@ class OpenCLIPBackbone(BaseModule):
         x = tower.ln_final(tower.transformer(x, attn_mask=self._attention_mask(mask)))
         projection = tower.text_projection
         words = projection(x) if isinstance(projection, nn.Linear) else x @ projection
-        return words, words[torch.arange(len(ids), device=ids.device), ids.argmax(dim=-1)]
+        return words, words[torch.arange(ids.shape[0], device=ids.device), ids.argmax(dim=-1)]
 
     def encode_frames(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Encode frames, each by the class token of the image tower.
@@ -155,7 +155,10 @@ class OpenCLIPBackbone(BaseModule):
         Returns:
             Frame features of shape [B, F, D].
         """
-        if mask.all():
+        exporting = torch.onnx.is_in_onnx_export()
+        if exporting:  # a graph has no branches: all frames are encoded, padded ones as zeros
+            frames = frames * mask[:, :, None, None, None]
+        if exporting or mask.all():
             return self.clip.encode_image(frames.flatten(0, 1)).unflatten(0, mask.shape)
         images = torch.cat([frames[mask], frames.new_zeros(1, *frames.shape[2:])])
         encoded = self.clip.encode_image(images)
@@ -166,8 +169,8 @@ class OpenCLIPBackbone(BaseModule):
     def _attention_mask(self, mask: Tensor) -> Tensor:
         """On real keys only, and causal where the tower is: additive, shape [N * heads, L, L]."""
         tower = self.text_tower
-        length = mask.shape[1]
-        additive = tower.positional_embedding.new_zeros(len(mask), length, length)
+        num_texts, length = mask.shape  # not len(): an exported graph would keep the number
+        additive = tower.positional_embedding.new_zeros(num_texts, length, length)
         if tower.attn_mask is not None:
             additive = additive + tower.attn_mask[:length, :length]
         additive = additive.masked_fill(~mask[:, None, :], float('-inf'))

@@ -177,11 +177,31 @@ class DiffusionRet(TextVideoRetriever):
         """
         if self.stage == 'discrimination':
             return scores
-        num_candidates = min(self.num_candidates[direction], scores.shape[1])
-        index, seed = query_index.to(scores.device), (self.noise_seed, DIRECTIONS.index(direction))
-        seeds = [seed, *((*seed, draw) for draw in range(1, self.num_draws))]
-        noise = torch.stack([start_noise(index, num_candidates, each) for each in seeds])
+        noise = self._start_noise(direction, scores, query_index)
         return self.rerank_from_noise(direction, scores, queries, candidates, noise)
+
+    @torch.no_grad()
+    def trajectory(
+        self,
+        direction: str,
+        scores: Tensor,
+        queries: TextFeatures | VideoFeatures,
+        candidates: VideoFeatures | TextFeatures,
+        query_index: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the states that `rerank_queries` goes through in its first draw.
+
+        Arguments as in `TextVideoRetriever.rerank_queries`.
+
+        Returns:
+            Rows of the K best candidates of each query, the best first, [n, K] int64, and the
+            states from x_T to x_0 over them, [steps + 1, n, K].
+        """
+        noise = self._start_noise(direction, scores, query_index)[:1]
+        best = scores.topk(noise.shape[2], dim=1).indices
+        sampler = GallerySampler(self.generators[direction], candidates)
+        states = sampler.sample(queries, best, noise, return_trajectory=True)
+        return best, torch.cat([noise, states[0]])
 
     def rerank_from_noise(
         self,
@@ -213,6 +233,13 @@ class DiffusionRet(TextVideoRetriever):
             added = (self.temperature[direction] * x).softmax(dim=2).mean(dim=0).to(final.dtype)
             final[rows] = final[rows].scatter_add(1, best, self.weight[direction] * added)
         return final
+
+    def _start_noise(self, direction: str, scores: Tensor, query_index: Tensor) -> Tensor:
+        """Noise of each draw for the candidates that are re-ranked, [draws, n, K]."""
+        num_candidates = min(self.num_candidates[direction], scores.shape[1])
+        index, seed = query_index.to(scores.device), (self.noise_seed, DIRECTIONS.index(direction))
+        seeds = [seed, *((*seed, draw) for draw in range(1, self.num_draws))]
+        return torch.stack([start_noise(index, num_candidates, each) for each in seeds])
 
     def _generation_loss(
         self,

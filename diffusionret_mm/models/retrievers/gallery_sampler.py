@@ -36,7 +36,11 @@ class GallerySampler:
 
     @torch.no_grad()
     def sample(
-        self, queries: TextFeatures | VideoFeatures, chosen: Tensor, noise: Tensor
+        self,
+        queries: TextFeatures | VideoFeatures,
+        chosen: Tensor,
+        noise: Tensor,
+        return_trajectory: bool = False,
     ) -> Tensor:
         """Denoise the distributions of n queries.
 
@@ -44,9 +48,11 @@ class GallerySampler:
             queries: the n queries.
             chosen: rows of the K candidates of each query, shape [n, K], int64.
             noise: start noise x_T of some draws, shape [draws, n, K].
+            return_trajectory: whether to return the states between, too.
 
         Returns:
-            x_0 in [-1, 1], shape [draws, n, K].
+            x_0 in [-1, 1], shape [draws, n, K]; with `return_trajectory` all states
+            [draws, steps, n, K], x_0 last.
         """
         queries = queries.to(noise)
         pooled = torch.cat([self._pool(queries, chosen, rows) for rows in self._chunks(chosen)])
@@ -55,7 +61,9 @@ class GallerySampler:
             rows = self.denoiser.start(queries.pooled[:, None], projected)
         else:
             rows = self.denoiser.start(pooled, self.projected[chosen])
-        return torch.stack([self.generator.run(self.denoiser, rows, draw) for draw in noise])
+        return torch.stack(
+            [self.generator.run(self.denoiser, rows, draw, return_trajectory) for draw in noise]
+        )
 
     def _pool(self, queries: TextFeatures | VideoFeatures, chosen: Tensor, rows: Tensor) -> Tensor:
         """Pool the videos of some pairs: candidates' frames, or those of the queries."""

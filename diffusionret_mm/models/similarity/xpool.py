@@ -115,11 +115,14 @@ class XPool(BaseModule):
         Returns:
             Pooled videos P, shape [M, N, D], [n, K, 1, D] or [m, 1, K, D]; not normalised.
         """
+        pooled = self.norm2(self.attention(queries, videos) @ videos.values)
+        return self.norm3(pooled + self.dropout(self.linear(pooled)))
+
+    def attention(self, queries: Tensor, videos: PreparedVideos) -> Tensor:
+        """Weights of the frames for the texts, [M, N, F] and so on; arguments as of `pool`."""
         logits = queries @ videos.keys.transpose(-1, -2)
         lowest = torch.finfo(logits.dtype).min
-        weights = logits.masked_fill(~videos.mask[..., None, :], lowest).softmax(dim=-1)
-        pooled = self.norm2(weights @ videos.values)
-        return self.norm3(pooled + self.dropout(self.linear(pooled)))
+        return logits.masked_fill(~videos.mask[..., None, :], lowest).softmax(dim=-1)
 
     def score(self, texts: PreparedTexts, videos: PreparedVideos) -> Tensor:
         """Score N prepared texts against M prepared videos in blocks, [N, M]."""

@@ -1,0 +1,58 @@
+"""What a folder of exported encoders holds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+TEXT_FILE = 'text_encoder.onnx'
+VIDEO_FILE = 'video_encoder.onnx'
+FACTS_FILE = 'encoders.json'
+
+
+class ExportError(RuntimeError):
+    """Encoders that cannot be exported, or whose export is damaged or computes something else."""
+
+
+@dataclass(frozen=True)
+class EncoderFacts:
+    """What a user of the graphs must know.
+
+    Args:
+        max_words: tokens of a text, at most.
+        max_frames: frames of a video, at most; None without bound.
+        image_size: height and width of a frame in pixels.
+        width: width D of words and frames.
+        weights: hash of the model's weights, as the feature cache makes it.
+    """
+
+    max_words: int
+    max_frames: int | None
+    image_size: tuple[int, int]
+    width: int
+    weights: str
+
+
+def write_facts(folder: Path, facts: EncoderFacts) -> None:
+    """Write the facts into the folder of the graphs."""
+    (folder / FACTS_FILE).write_text(json.dumps(asdict(facts), indent=2) + '\n')
+
+
+def read_facts(folder: Path) -> EncoderFacts:
+    """Read the facts.
+
+    Raises:
+        ExportError: if the folder holds no complete export.
+    """
+    missing = [n for n in (FACTS_FILE, TEXT_FILE, VIDEO_FILE) if not (folder / n).is_file()]
+    if missing:
+        raise ExportError(
+            f'{folder} holds no exported encoders: {", ".join(missing)} missing. '
+            'tools/export_onnx.py writes them.'
+        )
+    try:
+        facts = json.loads((folder / FACTS_FILE).read_text())
+        return EncoderFacts(**dict(facts, image_size=tuple(facts['image_size'])))
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ExportError(f'{folder / FACTS_FILE} is damaged ({error}); export again.') from None

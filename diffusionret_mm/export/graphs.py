@@ -1,0 +1,129 @@
+"""Encoders of a retriever to ONNX."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from diffusionret_mm.engine.feature_cache.fingerprint import hash_of_weights
+from diffusionret_mm.export.checking import compare_encoders, random_texts, random_videos
+from diffusionret_mm.export.files import (
+    TEXT_FILE,
+    VIDEO_FILE,
+    EncoderFacts,
+    ExportError,
+    write_facts,
+)
+from diffusionret_mm.export.onnx_encoders import OnnxEncoders
+from diffusionret_mm.extras import import_extra
+
+if TYPE_CHECKING:
+    from diffusionret_mm.models.retrievers import TextVideoRetriever
+
+
+class _TextGraph(nn.Module):
+    def __init__(self, model: TextVideoRetriever) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.model.encode_text(ids, mask)
+        return features.words, features.pooled
+
+
+class _VideoGraph(nn.Module):
+    def __init__(self, model: TextVideoRetriever) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        return self.model.encode_video(frames, mask).frames
+
+
+@torch.no_grad()
+def export_encoders(
+    model: TextVideoRetriever, folder: Path, tolerance: float = 1e-4
+) -> dict[str, float]:
+    """Export the encoders, run the graphs on random inputs, and compare them with torch.
+
+    The numbers of texts and words, videos and frames are free. The folder appears when the graphs
+    have passed: text_encoder.onnx (ids [N, L] int64 and mask [N, L] bool to words [N, L, D] and
+    pooled [N, D]), video_encoder.onnx (normalised frames [M, F, 3, H, W] float and mask [M, F] bool
+    to features [M, F, D]) and encoders.json.
+
+    Args:
+        model: the retriever, on the CPU and in evaluation mode.
+        folder: folder to make.
+        tolerance: largest error, relative to the largest entry of torch's output.
+
+    Returns:
+        The largest relative error of 'words', 'pooled' and 'frames'.
+
+    Raises:
+        ModuleNotFoundError: if the extra `export` is not installed; it names the command.
+        FileExistsError: if the folder exists.
+        ExportError: if the encoders cannot be exported, or the graphs compute something else.
+    """
+    for module in ('onnx', 'onnxscript', 'onnxruntime'):
+        import_extra(module, 'export')
+    folder = Path(folder)
+    if folder.exists():
+        raise FileExistsError(f'{folder} exists; give another folder or remove it.')
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    facts = _facts(model)
+    with tempfile.TemporaryDirectory(prefix=f'.{folder.name}.', dir=folder.parent) as temporary:
+        made = Path(temporary, 'encoders')
+        made.mkdir()
+        _export(
+            _TextGraph(model), random_texts(2, min(8, facts.max_words)), 'ids', ['words', 'pooled'],
+            made / TEXT_FILE,
+        )  # fmt: skip
+        _export(
+            _VideoGraph(model), random_videos(2, 3, facts.image_size), 'frames', ['features'],
+            made / VIDEO_FILE,
+        )  # fmt: skip
+        write_facts(made, facts)
+        errors = compare_encoders(model, OnnxEncoders(made), tolerance)
+        made.rename(folder)
+    return errors
+
+
+def _facts(model: TextVideoRetriever) -> EncoderFacts:
+    positions = getattr(model.temporal, 'position_embedding', None)
+    height, width = model.backbone.clip.visual.image_size
+    return EncoderFacts(
+        max_words=len(model.backbone.text_tower.positional_embedding),
+        max_frames=None if positions is None else len(positions),
+        image_size=(height, width),
+        width=model.backbone.embed_dim,
+        weights=hash_of_weights(model),
+    )
+
+
+def _export(
+    graph: nn.Module, inputs: tuple[Tensor, Tensor], name: str, outputs: list[str], path: Path
+) -> None:
+    free = {0: 'batch', 1: 'length'}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # the exporter's, about its own dependencies
+            program = torch.onnx.export(
+                graph.eval(),
+                inputs,
+                dynamo=True,
+                dynamic_shapes=(free, free),
+                input_names=[name, 'mask'],
+                output_names=outputs,
+                verbose=False,
+            )
+            program.save(path)
+    except Exception as error:
+        raise ExportError(
+            f'{path.name} could not be exported ({type(error).__name__}: {str(error)[:500]}). '
+            'The backbone and the temporal transformer can be, a TemporalLSTM cannot.'
+        ) from error
