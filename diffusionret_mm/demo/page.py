@@ -14,6 +14,7 @@ import av
 from diffusionret_mm.demo.playback import Playback
 from diffusionret_mm.demo.service import MAX_CHARACTERS, DemoService, Found, RequestError
 from diffusionret_mm.extras import import_extra
+from diffusionret_mm.search import Hit
 
 if TYPE_CHECKING:
     import fastapi
@@ -23,6 +24,7 @@ MAX_UPLOAD = '200mb'
 # Requests that may wait; more are refused with a message.
 QUEUE = 64
 SECONDS_OF_UPLOADS = 3600
+CHOSEN_IS_TRUTH = 'The page knows no ground truth: what is called so is the chosen video.'
 CSS = """
 .videos {display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 12px}
 .videos figure {margin: 0}
@@ -100,11 +102,9 @@ class Page:
             describe = gr.Button('Its captions', elem_id='describe')
         with gr.Accordion('Sentences to choose captions from, one a line', open=False):
             sentences = gr.Textbox(lines=4, show_label=False, elem_id='sentences')
-        captions = gr.Dataframe(
-            headers=['caption', 'similarity', 'generator'], elem_id='captions', interactive=False
-        )
-        attention = gr.Plot(label='Frames and words', elem_id='attention')
-        diffusion = gr.Plot(label='Diffusion over the candidates', elem_id='diffusion')
+        captions = gr.HTML(elem_id='captions')
+        attention = gr.Plot(show_label=False, elem_id='attention')
+        diffusion = gr.Plot(show_label=False, elem_id='diffusion')
         note = gr.Markdown(elem_id='note')
         pictures = [attention, diffusion, note]
         why.click(self._answer(self._why), [self.sentence, self.chosen], pictures, api_name='why')
@@ -145,14 +145,13 @@ class Page:
             raise RequestError('Choose a file first.')
         return self._show(self.service.like_upload(file))
 
-    def _describe(self, row: Any, sentences: str) -> list[list[Any]]:
-        hits = self.service.describe(_row(row), sentences or '').hits
-        return [[hit.item, round(hit.similarity, 4), _number(hit.generator)] for hit in hits]
+    def _describe(self, row: Any, sentences: str) -> str:
+        return table(self.service.describe(_row(row), sentences or '').hits)
 
     def _why(self, sentence: str, row: Any) -> tuple[Any, Any, str]:
         attention = self.service.attention(sentence or '', _row(row))
         try:
-            return attention, self.service.diffusion(sentence, _row(row)), ''
+            return attention, self.service.diffusion(sentence, _row(row)), CHOSEN_IS_TRUTH
         except RequestError as error:  # the other picture stands for itself
             return attention, None, str(error)
 
@@ -173,12 +172,18 @@ def cards(found: Sequence[Found]) -> str:
     return f'<div class="videos">{"".join(figures)}</div>'
 
 
-def _generator(video: Found) -> str:
-    return '' if video.generator is None else f', generator {video.generator:.3f}'
+def table(hits: Sequence[Hit]) -> str:
+    """Return the HTML of ranked sentences."""
+    rows = [
+        f'<tr><td>{hit.rank}</td><td>{html.escape(hit.item)}</td><td class="note">similarity '
+        f'{hit.similarity:.3f}{_generator(hit)}</td></tr>'
+        for hit in hits
+    ]
+    return f'<table>{"".join(rows)}</table>'
 
 
-def _number(value: float | None) -> float | str:
-    return '' if value is None else round(value, 4)
+def _generator(result: Found | Hit) -> str:
+    return '' if result.generator is None else f', generator {result.generator:.3f}'
 
 
 def _row(value: Any) -> int:
