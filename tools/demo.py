@@ -8,8 +8,11 @@ from pathlib import Path
 import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
 # isort: split
-from diffusionret_mm.apis import TextVideoInferencer
-from diffusionret_mm.apis.command_line import add_inferencer_options, stop_with_message
+from diffusionret_mm.apis.command_line import (
+    add_inferencer_options,
+    build_inferencer,
+    stop_with_message,
+)
 from diffusionret_mm.demo.page import build_app
 from diffusionret_mm.demo.service import DemoService
 from diffusionret_mm.extras import import_extra
@@ -39,13 +42,7 @@ def main() -> None:
     args = parse_args()
     with stop_with_message():
         uvicorn = import_extra('uvicorn', 'demo')
-        inferencer = TextVideoInferencer(
-            args.config,
-            args.checkpoint,
-            device=args.device,
-            cfg_options=args.cfg_options,
-            show_progress=False,
-        )
+        inferencer = build_inferencer(args, show_progress=False)
         sentences = (
             args.sentences.read_text(encoding='utf-8').splitlines() if args.sentences else []
         )

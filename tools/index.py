@@ -7,8 +7,12 @@ import argparse
 import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
 # isort: split
-from diffusionret_mm.apis import TextVideoInferencer, remove_vanished
-from diffusionret_mm.apis.command_line import add_inferencer_options, stop_with_message
+from diffusionret_mm.apis import remove_vanished
+from diffusionret_mm.apis.command_line import (
+    add_inferencer_options,
+    build_inferencer,
+    stop_with_message,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -39,14 +43,7 @@ def main() -> None:
     """Run."""
     args = parse_args()
     with stop_with_message():
-        inferencer = TextVideoInferencer(
-            args.config,
-            args.checkpoint,
-            device=args.device,
-            batch_size=args.batch_size,
-            num_workers=args.workers,
-            cfg_options=args.cfg_options,
-        )
+        inferencer = build_inferencer(args, batch_size=args.batch_size, num_workers=args.workers)
         source = args.videos[0] if len(args.videos) == 1 else args.videos
         inferencer.index(source, args.gallery, qdrant=args.qdrant)
         if args.remove_vanished:

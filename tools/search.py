@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,8 +14,11 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 from rich.console import Console
 from rich.table import Table
 
-from diffusionret_mm.apis import TextVideoInferencer
-from diffusionret_mm.apis.command_line import add_inferencer_options, stop_with_message
+from diffusionret_mm.apis.command_line import (
+    add_inferencer_options,
+    build_inferencer,
+    stop_with_message,
+)
 from diffusionret_mm.search import SearchResult
 
 
@@ -35,13 +39,7 @@ def main() -> None:
     """Run."""
     args = parse_args()
     with stop_with_message():
-        inferencer = TextVideoInferencer(
-            args.config,
-            args.checkpoint,
-            device=args.device,
-            cfg_options=args.cfg_options,
-            show_progress=False,
-        )
+        inferencer = build_inferencer(args, show_progress=False)
         query = args.sentence if args.video is None else Path(args.video)
         result = inferencer.search(query, args.gallery, args.top_k)
     if args.json:
@@ -59,7 +57,7 @@ def _table(result: SearchResult) -> Table:
     for hit in result.hits:
         generator = '' if hit.generator is None else f'{hit.generator:.4f}'
         numbers = f'{hit.rank}', f'{hit.similarity:.4f}', generator, f'{hit.score:.4f}'
-        table.add_row(*numbers, hit.item)
+        table.add_row(*numbers, os.path.relpath(hit.item))
     return table
 
 

@@ -27,6 +27,7 @@ from diffusionret_mm.datasets.transforms.captions import tokenize
 from diffusionret_mm.datasets.transforms.stored_frames import fingerprint_of, settings_of
 from diffusionret_mm.datasets.video_files import VIDEO_SUFFIXES
 from diffusionret_mm.engine.feature_cache.fingerprint import hash_of_weights
+from diffusionret_mm.export import ExportError, OnnxEncoders
 from diffusionret_mm.search import (
     Gallery,
     SearchResult,
@@ -57,10 +58,13 @@ class TextVideoInferencer:
         num_workers: processes that decode; None: one per CPU core.
         show_progress: whether to show bars.
         cfg_options: settings of the config that are replaced.
+        onnx: folder of `tools/export_onnx.py`, whose encoders are run in place of torch's; they
+            were made of the same checkpoint.
 
     Raises:
         FileNotFoundError: if the config or the checkpoint does not exist.
         CheckpointError: if the checkpoint does not fit the model.
+        ExportError: if the ONNX encoders are incomplete, or those of another checkpoint.
         ValueError: if the config has no test pipeline, or it draws at random.
     """
 
@@ -73,6 +77,7 @@ class TextVideoInferencer:
         num_workers: int | None = None,
         show_progress: bool = True,
         cfg_options: Mapping[str, Any] | None = None,
+        onnx: PathLike | None = None,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1; got {batch_size}.')
@@ -89,6 +94,7 @@ class TextVideoInferencer:
         load_checkpoint(model, os.fspath(checkpoint), map_location='cpu', logger='silent')
         self.fingerprint = self._fingerprint(model)
         self.model = model.to(self.device).eval()
+        self.encoders = self.model if onnx is None else self._open_onnx(onnx)
 
     def __call__(
         self, query: str | Path, gallery: Gallery | PathLike, top_k: int = 10
@@ -113,7 +119,7 @@ class TextVideoInferencer:
         ids, mask = tokenize(texts, self.max_words)
         parts = zip(ids.split(self.batch_size), mask.split(self.batch_size), strict=True)
         return TextFeatures.cat(
-            [self.model.encode_text(*(part.to(self.device) for part in pair)) for pair in parts]
+            [self.encoders.encode_text(*(part.to(self.device) for part in pair)) for pair in parts]
         )
 
     def encode_video(self, videos: PathLike | Sequence[PathLike]) -> VideoFeatures:
@@ -156,7 +162,7 @@ class TextVideoInferencer:
         frames = torch.stack([item['frames'] for item in items]).to(self.device)
         mask = torch.stack([item['frame_mask'] for item in items]).to(self.device)
         normalised = self.model.data_preprocessor.normalise(frames, mask)
-        return self.model.encode_video(normalised, mask)
+        return self.encoders.encode_video(normalised, mask)
 
     def index(
         self,
@@ -251,6 +257,15 @@ class TextVideoInferencer:
         _check_top_k(top_k)
         texts, features = self.encode_text(sentences), self.encode_video(video)
         return match_sentences(self.model, str(video), features, sentences, texts, top_k)
+
+    def _open_onnx(self, folder: PathLike) -> OnnxEncoders:
+        encoders = OnnxEncoders(folder)
+        if encoders.facts.weights != self.fingerprint['weights']:
+            raise ExportError(
+                f'The ONNX encoders in {os.fspath(folder)} were made of another checkpoint; export '
+                'this one with tools/export_onnx.py.'
+            )
+        return encoders
 
     def _fingerprint(self, model: torch.nn.Module) -> dict[str, str]:
         config = Config(dict(model=self.cfg.model)).to_dict()['model']

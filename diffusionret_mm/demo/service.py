@@ -149,7 +149,9 @@ class DemoService:
         Raises:
             RequestError: if there is no such row, or its file is gone.
         """
-        path = self.gallery.catalogue.paths([row]).get(row)
+        # SQLite has no larger integers.
+        known = self.gallery.catalogue.paths([row]) if 0 <= row < 2**63 else {}
+        path = known.get(row)
         if path is None:
             raise RequestError('Choose a video of the gallery.')
         if not os.path.isfile(path):

@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from diffusionret_mm.apis import TextVideoInferencer
 from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.export import ExportError, export_encoders
 from diffusionret_mm.models.checkpoint_check import CheckpointError
 from diffusionret_mm.search import GalleryError
 
@@ -147,3 +148,18 @@ def test_bad_models(tmp_path, new_inferencer, tiny_model_cfg):
     torch.save({}, tmp_path / 'empty.pth')
     with pytest.raises((CheckpointError, RuntimeError), match='generator weights'):
         TextVideoInferencer(inferencer.cfg, tmp_path / 'empty.pth')
+
+
+def test_onnx_encoders(new_inferencer, clips, tmp_path):
+    pytest.importorskip('onnxscript')
+    pytest.importorskip('onnxruntime')
+    inferencer, folder = new_inferencer(), clips(3)
+    export_encoders(inferencer.model, tmp_path / 'onnx', tolerance=1e-3)
+    gallery = inferencer.index(folder, tmp_path / 'gallery')
+    wanted = inferencer.search(TEXTS[1], gallery)
+    found = new_inferencer(onnx=tmp_path / 'onnx').search(TEXTS[1], gallery)
+    assert [hit.item for hit in found.hits] == [hit.item for hit in wanted.hits]
+    for path, values in scores_of(found).items():
+        assert values == pytest.approx(scores_of(wanted)[path], abs=1e-3)
+    with pytest.raises(ExportError, match='another checkpoint'):
+        new_inferencer(seed=1, onnx=tmp_path / 'onnx')

@@ -21,7 +21,11 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 import numpy as np
 
 from diffusionret_mm.apis import TextVideoInferencer
-from diffusionret_mm.apis.command_line import add_inferencer_options, stop_with_message
+from diffusionret_mm.apis.command_line import (
+    add_inferencer_options,
+    build_inferencer,
+    stop_with_message,
+)
 from diffusionret_mm.datasets.shapes.build import DEFAULT_NUM_SCENES, draw_clips, render_shapes
 from diffusionret_mm.search import Gallery
 from diffusionret_mm.search.pooling import pool_texts
@@ -57,13 +61,7 @@ def render(args: argparse.Namespace, folder: Path) -> list[tuple[str, list[str]]
 
 def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Index, search, and count."""
-    inferencer = TextVideoInferencer(
-        args.config,
-        args.checkpoint,
-        device=args.device,
-        num_workers=args.workers,
-        cfg_options=args.cfg_options,
-    )
+    inferencer = build_inferencer(args, num_workers=args.workers)
     clips = render(args, (folder / 'shapes').resolve())
     start = time.perf_counter()
     gallery = inferencer.index([path for path, _ in clips], folder / 'gallery')
