@@ -64,10 +64,24 @@ INSTALL_REQUIRES = [
 ]
 # Tested with onnx 1.23.2, onnxscript 0.7.2 (which torch's exporter needs), onnxruntime 1.31.1.
 EXPORT_REQUIRES = ['onnx>=1.17', 'onnxscript>=0.5', 'onnxruntime>=1.20']
+# Tested with faiss-cpu 1.15.1 and qdrant-client 1.20.0 (its embedded mode).
+SEARCH_REQUIRES = ['faiss-cpu>=1.11', 'qdrant-client>=1.10']
+# Tested with gradio 6.31.0; playwright drives the Chromium of the system, if there is one.
+DEMO_REQUIRES = [*SEARCH_REQUIRES, 'gradio>=6']
 # transformers is no dependency: the tests check that its presence does no harm.
-TEST_REQUIRES = ['pytest>=8', 'pytest-timeout', 'ruff>=0.12', 'transformers', *EXPORT_REQUIRES]
+TEST_REQUIRES = [
+    'pytest>=8',
+    'pytest-timeout',
+    'ruff>=0.12',
+    'transformers',
+    'playwright',
+    *EXPORT_REQUIRES,
+    *DEMO_REQUIRES,
+]
 EXTRAS_REQUIRE = {
+    'demo': DEMO_REQUIRES,
     'export': EXPORT_REQUIRES,
+    'search': SEARCH_REQUIRES,
     'test': TEST_REQUIRES,
     'dev': [*TEST_REQUIRES, 'pytest-cov', 'build'],
 }

@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config, DictAction
+
+from diffusionret_mm.apis.inferencer import TextVideoInferencer
+from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.export import ExportError
+from diffusionret_mm.models.checkpoint_check import CheckpointError
+from diffusionret_mm.search import GalleryError
+
+USER_ERRORS = (
+    CheckpointError,
+    ExportError,
+    FileNotFoundError,
+    GalleryError,
+    ModuleNotFoundError,
+    ValueError,
+    VideoReadError,
+)
 
 
 def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -> None:
@@ -29,6 +49,41 @@ def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -
     )
     # torch.distributed.launch passes the one spelling, older launchers the other.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def add_inferencer_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the tools that put a trained retriever to work.
+
+    Args:
+        parser: parser to add them to.
+    """
+    add_config_options(parser)
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--device', help='device of the model (default: a GPU if there is one)')
+    parser.add_argument(
+        '--onnx', metavar='DIR', help='run the encoders that tools/export_onnx.py wrote to DIR'
+    )
+
+
+def build_inferencer(args: argparse.Namespace, **kwargs: Any) -> TextVideoInferencer:
+    """Build the inferencer of a command line with the options of `add_inferencer_options`.
+
+    Args:
+        args: the parsed command line.
+        **kwargs: further arguments of `TextVideoInferencer`.
+    """
+    named = dict(device=args.device, cfg_options=args.cfg_options, onnx=args.onnx)
+    return TextVideoInferencer(args.config, args.checkpoint, **named, **kwargs)
+
+
+@contextmanager
+def stop_with_message() -> Iterator[None]:
+    """Make what a user can put right a message and exit status 2 in place of a traceback."""
+    try:
+        yield
+    except USER_ERRORS as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from error
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:

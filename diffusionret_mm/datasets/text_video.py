@@ -184,7 +184,7 @@ class TextVideoDataset(BaseDataset):
         try:
             return self.pipeline(info)
         except Exception as error:
-            if not _is_read_error(error):
+            if not is_read_error(error):
                 raise
             self._handle_unreadable(info, error)
             return None
@@ -267,8 +267,8 @@ def _is_span(start: Any, end: Any) -> bool:
     return start >= 0 and (end is None or start < end)
 
 
-def _is_read_error(error: Exception) -> bool:
-    """Whether the file is at fault, not the program.
+def is_read_error(error: Exception) -> bool:
+    """Tell whether the file of a video is at fault, not the program.
 
     Decoders raise classes of their own, or a bare RuntimeError from their own code.
     """

@@ -26,9 +26,9 @@ _START_METHOD = 'fork' if sys.platform == 'linux' else 'spawn'
 
 
 def run_in_parallel(
-    function: Callable[[Task], Any], tasks: Sequence[Task], workers: int | None, title: str
+    function: Callable[[Task], Any], tasks: Sequence[Task], workers: int | None, title: str | None
 ) -> Iterator[tuple[Task, Any, str]]:
-    """Call a function for every task, with a progress bar.
+    """Call a function for every task.
 
     Decoders crash on some broken files. A task whose process dies is given up, the others go on.
 
@@ -37,7 +37,7 @@ def run_in_parallel(
             fault.
         tasks: its arguments.
         workers: number of processes; None: one per CPU core.
-        title: what the progress bar is called.
+        title: what the progress bar, with rate and time left, is called; None: there is none.
 
     Yields:
         As they finish: task, result and what is wrong; the result is None if anything is.
@@ -46,7 +46,8 @@ def run_in_parallel(
     waiting = deque(tasks)
     # A log file needs no new line several times a second.
     interval = 0.2 if sys.stderr.isatty() else 5
-    with tqdm(total=len(tasks), desc=title, unit='video', mininterval=interval) as progress:
+    options = dict(desc=title, unit='video', mininterval=interval, disable=title is None)
+    with tqdm(total=len(tasks), **options) as progress:
         while waiting:
             for task, outcome in _run_until_crash(function, waiting, workers):
                 progress.update()

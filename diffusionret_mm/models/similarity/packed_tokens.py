@@ -35,13 +35,16 @@ class TokenGroup:
             yield TokenGroup(rows, tokens, weights, self.padded)
 
 
-def pack(tokens: Tensor, mask: Tensor, weigh: nn.Module) -> list[TokenGroup]:
+def pack(
+    tokens: Tensor, mask: Tensor, weigh: nn.Module, weights: Tensor | None = None
+) -> list[TokenGroup]:
     """Group items by their number of real tokens, and leave the padding out.
 
     Args:
         tokens: token features, shape [N, T, D], float.
         mask: True for real tokens, shape [N, T], bool.
         weigh: network that gives the logits [..., 1] of the weights of tokens [..., D].
+        weights: the weights, if they are known, [N, T]; the network is not asked then.
 
     Returns:
         The groups, of the device and dtype of the network. Items without any real token are in
@@ -54,13 +57,17 @@ def pack(tokens: Tensor, mask: Tensor, weigh: nn.Module) -> list[TokenGroup]:
         rows = (counts == count).nonzero()[:, 0]
         if count:
             packed = parameter.new_empty(len(rows), count, tokens.shape[2])
-            weights = parameter.new_empty(len(rows), count)
+            weighed = parameter.new_empty(len(rows), count)
             step = -(-CHUNK // count)
             for start in range(0, len(rows), step):
                 part = rows[start : start + step]
                 real = tokens[part][mask[part]].view(len(part), count, -1).to(parameter)
-                weights[start : start + step] = weigh(real).squeeze(-1).softmax(dim=-1)
+                if weights is None:
+                    known = weigh(real).squeeze(-1).softmax(dim=-1)
+                else:
+                    known = weights[part][mask[part]].view(len(part), count)
+                weighed[start : start + step] = known
                 packed[start : start + step] = F.normalize(real, dim=-1)
             rows = rows.to(parameter.device)
-            groups.append(TokenGroup(rows, packed, weights, padded=count < mask.shape[1]))
+            groups.append(TokenGroup(rows, packed, weighed, padded=count < mask.shape[1]))
     return groups

@@ -92,7 +92,9 @@ class WeightedTokenInteraction(BaseModule):
         return (t2v + v2t) / 2
 
     @torch.no_grad()
-    def score_gallery(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor:
+    def score_gallery(
+        self, texts: TextFeatures, videos: VideoFeatures, frame_weights: Tensor | None = None
+    ) -> Tensor:
         """Score every text against every video: `forward` to rounding, for whole galleries.
 
         Padding takes part in no product: under the rule 'zero' it is one more candidate of cosine 0
@@ -103,6 +105,8 @@ class WeightedTokenInteraction(BaseModule):
         Args:
             texts: N texts.
             videos: M videos. One without any frame, and a text without any word, score 0.
+            frame_weights: their frame weights [M, F], if they are known: computing them takes most
+                of the time where texts are few.
 
         Returns:
             Scores in [-1, 1], shape [N, M].
@@ -111,7 +115,7 @@ class WeightedTokenInteraction(BaseModule):
         scores = torch.zeros(len(texts), len(videos), device=device)
         video_blocks = [
             block
-            for group in pack(videos.frames, videos.mask, self.frame_weight)
+            for group in pack(videos.frames, videos.mask, self.frame_weight, frame_weights)
             for block in group.split(max(1, BLOCK_TOKENS // group.tokens.shape[1] // ROW) * ROW)
         ]
         for start in range(0, len(texts), TEXTS_AT_A_TIME):

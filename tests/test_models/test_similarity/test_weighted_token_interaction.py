@@ -69,3 +69,13 @@ def test_weights_sum_to_one_over_real_tokens(features):
 def test_unknown_padding_rule():
     with pytest.raises(ValueError, match='padding must be one of'):
         build('ignored')
+
+
+def test_known_frame_weights_give_the_same_scores(features):
+    texts, videos = features()
+    head = build('excluded')
+    weights = head.frame_weights(videos).detach()
+    known = head.score_gallery(texts, videos, weights)
+    torch.testing.assert_close(known, head.score_gallery(texts, videos))
+    swapped = head.score_gallery(texts, videos, weights.flip(0))
+    assert not torch.allclose(known, swapped)

@@ -1,0 +1,157 @@
+"""Videos to packed frames by a config's own test pipeline, in processes that may crash."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmaction.registry import TRANSFORMS
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
+
+from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.datasets.preparation.parallel import run_in_parallel
+from diffusionret_mm.datasets.text_video import is_read_error
+from diffusionret_mm.datasets.video_files import VIDEO_SUFFIXES
+from diffusionret_mm.search import VideoFile
+
+SUFFIXES = VIDEO_SUFFIXES - {'.', '.null'}
+Transforms = list[dict[str, Any]]
+
+
+def video_transforms(cfg: Config) -> Transforms:
+    """Return the transforms of a config's test videos, as plain dicts.
+
+    Args:
+        cfg: config with a `test_dataloader`. Of `CacheInMemory` the transforms inside are taken:
+            each video is decoded once.
+
+    Raises:
+        ValueError: if the config has none.
+    """
+    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
+    if not dataset.get('pipeline'):
+        raise ValueError(
+            f'{cfg.filename or "The config"} has no test_dataloader.dataset.pipeline, which says '
+            'how videos are decoded.'
+        )
+    plain = Config(dict(pipeline=dataset.pipeline)).to_dict()['pipeline']
+    inside = (step['transforms'] if step['type'] == 'CacheInMemory' else [step] for step in plain)
+    return list(chain.from_iterable(inside))
+
+
+def find_videos(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
+    """List the videos of a folder and its sub-folders, or check a list of files.
+
+    Args:
+        source: the folder; files with another extension than that of a video, and hidden ones, are
+            passed over. Or the files, whatever their names.
+
+    Returns:
+        Absolute paths, sorted, each once.
+
+    Raises:
+        FileNotFoundError: if the folder or a file does not exist.
+        ValueError: if the folder holds no video.
+    """
+    if not isinstance(source, str | os.PathLike):
+        paths = sorted({os.path.abspath(path) for path in source})
+        missing = [path for path in paths if not os.path.isfile(path)]
+        if missing:
+            raise FileNotFoundError(
+                f'{len(missing)} of {len(paths)} videos do not exist, such as {missing[:3]}.'
+            )
+        return paths
+    root = os.path.abspath(source)
+    if not os.path.isdir(root):
+        raise FileNotFoundError(f'The video folder {root} does not exist.')
+    paths = sorted(
+        os.path.join(folder, name)
+        for folder, _, names in os.walk(root)
+        for name in names
+        if not name.startswith('.') and os.path.splitext(name)[1].lower() in SUFFIXES
+    )
+    if not paths:
+        raise ValueError(f'{root} and its sub-folders hold no file named like a video.')
+    return paths
+
+
+def file_of(path: str) -> VideoFile:
+    """Return what tells a file from its earlier and later states."""
+    status = os.stat(path)
+    return VideoFile(path, status.st_size, status.st_mtime_ns)
+
+
+def decode_in_parallel(
+    transforms: Transforms, paths: Sequence[str], workers: int | None, show_progress: bool
+) -> Iterator[tuple[str, dict[str, Any] | None, str]]:
+    """Decode videos in processes; one that crashes its decoder is given up, the others go on.
+
+    Args:
+        transforms: of `video_transforms`.
+        paths: the files.
+        workers: number of processes; None: one per CPU core.
+        show_progress: whether to show a bar with rate and time left.
+
+    Yields:
+        As they finish: path, the packed item and what is wrong; the item is None if anything is.
+    """
+    function = partial(decode, pickle.dumps(transforms))
+    title = 'videos' if show_progress else None
+    for path, item, error in run_in_parallel(function, paths, workers, title):
+        yield path, item and {key: torch.from_numpy(value) for key, value in item.items()}, error
+
+
+def decode(transforms: bytes, path: str) -> dict[str, Any]:
+    """Decode a video, in a process of its own: it leaves torch with one thread.
+
+    Args:
+        transforms: of `video_transforms`, pickled.
+        path: the file.
+
+    Returns:
+        frames [F, 3, H, W] uint8 and frame_mask [F] bool, arrays of numpy: tensors would go from
+        process to process through open files.
+
+    Raises:
+        VideoReadError: if it cannot be read.
+    """
+    name = Path(path).name
+    # No transform reads the caption; the pipeline of a data set tokenises one.
+    entry = dict(filename=path, video_id=name, video_index=0, captions=['video'])
+    try:
+        inputs = _pipeline(transforms)(entry)['inputs']
+    except Exception as error:
+        if not is_read_error(error):
+            raise
+        raise VideoReadError(f'{type(error).__name__}: {str(error).strip()[:300]}') from error
+    return {key: inputs[key].numpy() for key in ('frames', 'frame_mask')}
+
+
+@lru_cache(maxsize=4)
+def _pipeline(transforms: bytes) -> Compose:
+    # Threads of the parent process do not live on in this one, and OpenMP would wait for them.
+    torch.set_num_threads(1)
+    init_default_scope('mmaction')
+    return Compose([TRANSFORMS.build(step) for step in pickle.loads(transforms)])
+
+
+def max_words_of(transforms: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many tokens a text has by the transforms.
+
+    Raises:
+        ValueError: if they do not tokenise.
+    """
+    for step in transforms:
+        if step['type'] == 'TokenizeCaptions':
+            return TRANSFORMS.build(dict(step)).max_words
+    raise ValueError(
+        'The test pipeline of the config has no TokenizeCaptions, which says how long texts are.'
+    )

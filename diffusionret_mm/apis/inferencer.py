@@ -1,0 +1,289 @@
+"""Encode texts and videos, index folders of videos, and search them."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
+
+from diffusionret_mm.apis.decoding import (
+    decode_in_parallel,
+    find_videos,
+    max_words_of,
+    video_transforms,
+)
+from diffusionret_mm.apis.indexing import index_videos
+from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.datasets.transforms.captions import tokenize
+from diffusionret_mm.datasets.transforms.stored_frames import fingerprint_of, settings_of
+from diffusionret_mm.datasets.video_files import VIDEO_SUFFIXES
+from diffusionret_mm.engine.feature_cache.fingerprint import hash_of_weights
+from diffusionret_mm.export import ExportError, OnnxEncoders
+from diffusionret_mm.search import (
+    Gallery,
+    SearchResult,
+    match_sentences,
+    search_like,
+    search_texts,
+)
+from diffusionret_mm.structures import TextFeatures, VideoFeatures
+
+# What features depend on beside weights and transforms; where the backbone's weights came from is
+# not part of it.
+EXTRACTOR = ('backbone', 'temporal', 'similarity', 'data_preprocessor')
+
+PathLike = str | os.PathLike[str]
+
+
+class TextVideoInferencer:
+    """A trained retriever at work, in the manner of mmengine's `BaseInferencer`.
+
+    It is no subclass of that: a retriever has queries of two kinds and a gallery in place of one
+    kind of input.
+
+    Args:
+        config: config file or `Config`; its test pipeline says how videos are decoded.
+        checkpoint: checkpoint file of the model.
+        device: device of the model; None takes a GPU if there is one.
+        batch_size: texts or videos that are encoded at a time.
+        num_workers: processes that decode; None: one per CPU core.
+        show_progress: whether to show bars.
+        cfg_options: settings of the config that are replaced.
+        onnx: folder of `tools/export_onnx.py`, whose encoders are run in place of torch's; they
+            were made of the same checkpoint.
+
+    Raises:
+        FileNotFoundError: if the config or the checkpoint does not exist.
+        CheckpointError: if the checkpoint does not fit the model.
+        ExportError: if the ONNX encoders are incomplete, or those of another checkpoint.
+        ValueError: if the config has no test pipeline, or it draws at random.
+    """
+
+    def __init__(
+        self,
+        config: PathLike | Config,
+        checkpoint: PathLike,
+        device: str | None = None,
+        batch_size: int = 32,
+        num_workers: int | None = None,
+        show_progress: bool = True,
+        cfg_options: Mapping[str, Any] | None = None,
+        onnx: PathLike | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f'batch_size must be at least 1; got {batch_size}.')
+        self.cfg = copy.deepcopy(config) if isinstance(config, Config) else _read(config)
+        self.cfg.merge_from_dict(dict(cfg_options or {}))
+        init_default_scope(self.cfg.get('default_scope', 'mmaction'))
+        self.transforms = video_transforms(self.cfg)
+        self.max_words = max_words_of(self.transforms)
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.show_progress = show_progress
+        self.device = torch.device(device or get_device())
+        model = MODELS.build(self.cfg.model)
+        load_checkpoint(model, os.fspath(checkpoint), map_location='cpu', logger='silent')
+        self.fingerprint = self._fingerprint(model)
+        self.model = model.to(self.device).eval()
+        self.encoders = self.model if onnx is None else self._open_onnx(onnx)
+
+    def __call__(
+        self, query: str | Path, gallery: Gallery | PathLike, top_k: int = 10
+    ) -> SearchResult:
+        """Search; see `search`."""
+        return self.search(query, gallery, top_k)
+
+    @torch.no_grad()
+    def encode_text(self, texts: str | Sequence[str]) -> TextFeatures:
+        """Encode sentences.
+
+        Args:
+            texts: a sentence or N of them. Long ones are cut to the tokens of the config.
+
+        Returns:
+            Their features on the device of the model.
+
+        Raises:
+            ValueError: if there is none, or one is empty.
+        """
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        ids, mask = tokenize(texts, self.max_words)
+        parts = zip(ids.split(self.batch_size), mask.split(self.batch_size), strict=True)
+        return TextFeatures.cat(
+            [self.encoders.encode_text(*(part.to(self.device) for part in pair)) for pair in parts]
+        )
+
+    def encode_video(self, videos: PathLike | Sequence[PathLike]) -> VideoFeatures:
+        """Encode video files.
+
+        Args:
+            videos: a path or M of them.
+
+        Returns:
+            Their features, in their order, on the device of the model.
+
+        Raises:
+            FileNotFoundError: if a file does not exist.
+            VideoReadError: if one cannot be read.
+        """
+        single = isinstance(videos, str | os.PathLike)
+        paths = [os.path.abspath(path) for path in ([videos] if single else videos)]
+        found = find_videos(paths)
+        show, features, items = self.show_progress and not single, {}, {}
+        for path, item, error in decode_in_parallel(self.transforms, found, self.num_workers, show):
+            if item is None:
+                raise VideoReadError(f'{path} cannot be read: {error}')
+            items[path] = item
+            if len(items) == self.batch_size or len(features) + len(items) == len(found):
+                encoded = self.encode_items(list(items.values()))
+                features |= {path: encoded[row : row + 1] for row, path in enumerate(items)}
+                items = {}
+        return VideoFeatures.cat([features[path] for path in paths])
+
+    @torch.no_grad()
+    def encode_items(self, items: Sequence[dict[str, torch.Tensor]]) -> VideoFeatures:
+        """Encode decoded videos.
+
+        Args:
+            items: M items with frames [F, 3, H, W] uint8 and frame_mask [F] bool.
+
+        Returns:
+            Their features on the device of the model.
+        """
+        frames = torch.stack([item['frames'] for item in items]).to(self.device)
+        mask = torch.stack([item['frame_mask'] for item in items]).to(self.device)
+        normalised = self.model.data_preprocessor.normalise(frames, mask)
+        return self.encoders.encode_video(normalised, mask)
+
+    def index(
+        self,
+        source: PathLike | Sequence[PathLike],
+        folder: PathLike,
+        qdrant: str | None = None,
+    ) -> Gallery:
+        """Index videos into a gallery: new ones, and those that changed since they were indexed.
+
+        A run that was killed continues. Files that cannot be read are listed in the log, and by
+        `Gallery.catalogue.unreadable`; they are tried again when they change.
+
+        Args:
+            source: folder of the videos, searched with its sub-folders, or a list of files.
+            folder: folder of the gallery; it is made if there is none.
+            qdrant: where a new gallery keeps its pooled vectors (`QdrantFirstStage`); None: here.
+
+        Returns:
+            The gallery.
+
+        Raises:
+            FileNotFoundError: if the folder or a file does not exist.
+            GalleryError: if the folder holds something else, or a gallery of another model.
+            RuntimeError: if another process writes to the gallery.
+        """
+        return index_videos(self, source, Path(folder), qdrant)
+
+    def open_gallery(self, gallery: Gallery | PathLike) -> Gallery:
+        """Open a gallery that this model made.
+
+        Raises:
+            GalleryError: if there is none, or another model made it.
+        """
+        opened = gallery if isinstance(gallery, Gallery) else Gallery(gallery)
+        opened.check_model(self.fingerprint)
+        return opened
+
+    def search(
+        self, query: str | Path, gallery: Gallery | PathLike, top_k: int = 10
+    ) -> SearchResult:
+        """Find the videos of a gallery that fit a sentence, or are like a video.
+
+        Args:
+            query: a sentence (`str`), or the path of a video (`pathlib.Path`).
+            gallery: the gallery, or its folder.
+            top_k: number of results.
+
+        Returns:
+            The best videos: path, similarity, generator score and final rank. The generators read
+            texts, so videos like a video have no generator score.
+
+        Raises:
+            ValueError: if the sentence is empty or the name of a video, or `top_k` is below 1.
+            GalleryError: if another model made the gallery.
+            FileNotFoundError, VideoReadError: if the video does not exist or cannot be read.
+        """
+        if isinstance(query, str):
+            return self.search_batch([query], gallery, top_k)[0]
+        _check_top_k(top_k)
+        video = self.encode_video(query)
+        return search_like(self.model, str(query), video, self.open_gallery(gallery), top_k)
+
+    def search_batch(
+        self, texts: Sequence[str], gallery: Gallery | PathLike, top_k: int = 10
+    ) -> list[SearchResult]:
+        """Find the videos that fit each of several sentences; see `search`."""
+        _check_top_k(top_k)
+        for text in texts:
+            if Path(text).suffix.lower() in VIDEO_SUFFIXES - {'.'} and ' ' not in text.strip():
+                raise ValueError(
+                    f'{text!r} looks like a file; a sentence is wanted. Give pathlib.Path({text!r})'
+                    ' to search by the video.'
+                )
+        features = self.encode_text(texts)
+        return search_texts(self.model, texts, features, self.open_gallery(gallery), top_k)
+
+    def match(self, video: PathLike, sentences: Sequence[str], top_k: int = 10) -> SearchResult:
+        """Find the sentences that describe a video.
+
+        Args:
+            video: path of the video.
+            sentences: N sentences.
+            top_k: number of results.
+
+        Returns:
+            The best sentences: similarity, generator score and final rank.
+
+        Raises:
+            ValueError: if there is no sentence, or one is empty, or `top_k` is below 1.
+            FileNotFoundError, VideoReadError: if the video does not exist or cannot be read.
+        """
+        _check_top_k(top_k)
+        texts, features = self.encode_text(sentences), self.encode_video(video)
+        return match_sentences(self.model, str(video), features, sentences, texts, top_k)
+
+    def _open_onnx(self, folder: PathLike) -> OnnxEncoders:
+        encoders = OnnxEncoders(folder)
+        if encoders.facts.weights != self.fingerprint['weights']:
+            raise ExportError(
+                f'The ONNX encoders in {os.fspath(folder)} were made of another checkpoint; export '
+                'this one with tools/export_onnx.py.'
+            )
+        return encoders
+
+    def _fingerprint(self, model: torch.nn.Module) -> dict[str, str]:
+        config = Config(dict(model=self.cfg.model)).to_dict()['model']
+        config['backbone'].pop('pretrained', None)
+        extractor = {key: config.get(key) for key in EXTRACTOR}
+        return dict(
+            weights=hash_of_weights(model),
+            model=fingerprint_of(extractor),
+            transforms=fingerprint_of(settings_of(self.transforms)),
+        )
+
+
+def _read(config: PathLike) -> Config:
+    if not os.path.isfile(config):
+        raise FileNotFoundError(f'There is no config {os.fspath(config)}.')
+    return Config.fromfile(os.fspath(config))
+
+
+def _check_top_k(top_k: int) -> None:
+    if top_k < 1:
+        raise ValueError(f'top_k must be at least 1; got {top_k}.')

@@ -1,0 +1,1 @@
+"""A web page that searches a gallery; it needs the extra `demo`."""

@@ -1,0 +1,223 @@
+"""What the web page asks for, checked: sentences, videos of the gallery, uploads."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from diffusionret_mm.apis import TextVideoInferencer
+from diffusionret_mm.apis.decoding import decode_in_parallel
+from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.search import Gallery, SearchResult, match_sentences, search_like
+from diffusionret_mm.search.pooling import pool_texts
+from diffusionret_mm.search.stages import (
+    NUM_CANDIDATES,
+    NUM_RERANKED,
+    read_videos,
+    score_candidates,
+)
+from diffusionret_mm.structures import TextFeatures, VideoFeatures
+from diffusionret_mm.visualization import (
+    DiffusionProcess,
+    PictureError,
+    draw_attention,
+    draw_diffusion,
+    frame_attention,
+    match_words,
+    trace_diffusion,
+)
+
+MAX_CHARACTERS = 500
+MAX_SENTENCES = 1000
+TOP_K = 8
+
+
+class RequestError(ValueError):
+    """What a visitor asked for cannot be served; the message is for the visitor."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A video on the page.
+
+    Args:
+        row: its row in the gallery.
+        name: its file name.
+        similarity: the model's similarity.
+        generator: what the generator adds to it, if it is asked.
+    """
+
+    row: int
+    name: str
+    similarity: float
+    generator: float | None
+
+
+class DemoService:
+    """Serves one request at a time: they share the processor cores, or the GPU.
+
+    Args:
+        inferencer: the model.
+        gallery: where to search.
+        sentences: what a video is described by, if a visitor gives no sentences.
+
+    Raises:
+        GalleryError: if another model made the gallery.
+    """
+
+    def __init__(
+        self, inferencer: TextVideoInferencer, gallery: Gallery, sentences: Sequence[str] = ()
+    ) -> None:
+        self.inferencer = inferencer
+        self.model = inferencer.model
+        self.gallery = inferencer.open_gallery(gallery)
+        self.sentences = list(sentences)
+        self._lock = threading.Lock()
+
+    def find(self, sentence: str) -> list[Found]:
+        """Find the videos that fit a sentence."""
+        check_sentence(sentence)
+        with self._lock:
+            return self._found(self.inferencer.search(sentence, self.gallery, TOP_K))
+
+    def like(self, row: int) -> list[Found]:
+        """Find videos like one of the gallery, itself left out."""
+        path, video = self._video(row)
+        with self._lock:
+            result = search_like(self.model, path, video, self.gallery, TOP_K + 1)
+        return [found for found in self._found(result) if found.row != row][:TOP_K]
+
+    def like_upload(self, file: str) -> list[Found]:
+        """Find videos like an uploaded one."""
+        with self._lock:
+            video = self._encode_upload(file)
+            return self._found(search_like(self.model, '', video, self.gallery, TOP_K))
+
+    def describe(self, row: int, sentences: str) -> SearchResult:
+        """Find the sentences that describe a video of the gallery.
+
+        Args:
+            row: its row.
+            sentences: one a line; if there is none, the page's own.
+        """
+        path, video = self._video(row)
+        lines = [line.strip() for line in sentences.splitlines() if line.strip()]
+        lines = lines or self.sentences
+        if not lines:
+            raise RequestError('Give some sentences, one a line.')
+        if len(lines) > MAX_SENTENCES:
+            raise RequestError(f'Give {MAX_SENTENCES:,} sentences at most, not {len(lines):,}.')
+        for line in lines:
+            check_sentence(line)
+        with self._lock:
+            texts = self.inferencer.encode_text(lines)
+            return match_sentences(self.model, path, video, lines, texts, TOP_K)
+
+    def attention(self, sentence: str, row: int) -> Figure:
+        """Draw a video as a sentence sees it."""
+        check_sentence(sentence)
+        path, video = self._video(row)
+        with self._lock:
+            text = self.inferencer.encode_text(sentence)
+            attention = frame_attention(self.model, text, video)
+            match = match_words(self.model, sentence, text, video)
+            if attention is None and match is None:
+                raise RequestError('This model weighs neither words nor frames.')
+            real = video.mask[0].cpu().numpy()
+            frames = self._decode(path)['frames'].permute(0, 2, 3, 1).numpy()[real]
+        weights = None if attention is None else attention[0].cpu().numpy()[real]
+        return draw_attention(sentence, frames, weights, match)
+
+    def diffusion(self, sentence: str, row: int) -> Figure:
+        """Draw the diffusion over the best candidates of a sentence; the chosen one is marked."""
+        check_sentence(sentence)
+        path, _ = self._video(row)
+        with self._lock:
+            text = self.inferencer.encode_text(sentence)
+            process = self._trace(sentence, text, path)
+        return draw_diffusion([process])
+
+    def file_of(self, row: int) -> str:
+        """Return the file of a video of the gallery.
+
+        Raises:
+            RequestError: if there is no such row, or its file is gone.
+        """
+        # SQLite has no larger integers.
+        known = self.gallery.catalogue.paths([row]) if 0 <= row < 2**63 else {}
+        path = known.get(row)
+        if path is None:
+            raise RequestError('Choose a video of the gallery.')
+        if not os.path.isfile(path):
+            raise RequestError(f'The file of {os.path.basename(path)} is gone.')
+        return path
+
+    def _trace(self, sentence: str, text: TextFeatures, path: str) -> DiffusionProcess:
+        pooled = pool_texts(self.model, text).cpu().numpy()
+        ((rows, paths),) = self.gallery.candidates(pooled, NUM_CANDIDATES)
+        videos, scores = score_candidates(self.model, text, self.gallery, rows)
+        order = scores.sort(descending=True, stable=True).indices[:NUM_RERANKED]
+        candidates = videos[order.to(videos.mask.device)].to(scores)
+        query = scores[None, order], text, candidates, torch.zeros(1, dtype=torch.int64)
+        try:
+            best, states, times = trace_diffusion(self.model, 't2v', *query)
+        except PictureError as error:
+            raise RequestError('This model has no diffusion over candidates.') from error
+        is_chosen = np.array([paths[int(order[place])] == path for place in best[0]])
+        if not is_chosen.any():
+            raise RequestError('This video is not among the candidates that are re-ranked.')
+        place = int(np.flatnonzero(is_chosen)[0])
+        final = self.model.rerank_queries('t2v', *query)[0]
+        own = final[int(best[0][place])]
+        return DiffusionProcess(
+            query=sentence,
+            states=states[:, 0],
+            times=times,
+            is_truth=is_chosen,
+            rank_before=place + 1,
+            rank_after=int((final > own).sum()) + 1,
+        )
+
+    def _found(self, result: SearchResult) -> list[Found]:
+        rows = [self.gallery.catalogue.row_of(hit.item) for hit in result.hits]
+        return [
+            Found(row, os.path.basename(hit.item), hit.similarity, hit.generator)
+            for row, hit in zip(rows, result.hits, strict=True)
+            if row is not None  # removed meanwhile
+        ]
+
+    def _video(self, row: int) -> tuple[str, VideoFeatures]:
+        path = self.file_of(row)
+        video = read_videos(self.gallery, np.array([row]))
+        return path, video.to(self.model.backbone.logit_scale)
+
+    def _encode_upload(self, file: str) -> VideoFeatures:
+        return self.inferencer.encode_items([self._decode(file)])
+
+    def _decode(self, file: str) -> dict[str, torch.Tensor]:
+        """Decode in a process of its own: a file may crash its decoder."""
+        options = dict(workers=1, show_progress=False)
+        ((_, item, error),) = decode_in_parallel(self.inferencer.transforms, [file], **options)
+        if item is None:
+            raise RequestError('This file cannot be read as a video.') from VideoReadError(error)
+        return item
+
+
+def check_sentence(sentence: str) -> None:
+    """Refuse what is no sentence.
+
+    Raises:
+        RequestError: if it is empty or too long.
+    """
+    if not sentence.strip():
+        raise RequestError('Type a sentence.')
+    if len(sentence) > MAX_CHARACTERS:
+        raise RequestError(
+            f'A sentence may have {MAX_CHARACTERS:,} characters; this one has {len(sentence):,}.'
+        )

@@ -1,0 +1,251 @@
+"""Search in three stages: pooled vectors, exact similarity, generator."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from diffusionret_mm.engine.scoring import similarity_matrix
+from diffusionret_mm.search.gallery import Gallery
+from diffusionret_mm.search.pooling import frame_weights, pool_texts, pool_videos
+from diffusionret_mm.structures import TextFeatures, VideoFeatures
+
+if TYPE_CHECKING:
+    from diffusionret_mm.models.retrievers import TextVideoRetriever
+
+NUM_CANDIDATES = 1000
+NUM_RERANKED = 32
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A result of a search.
+
+    Args:
+        rank: place in the final order, from 1.
+        item: path of a video, or a sentence.
+        similarity: the model's similarity.
+        generator: what the model's re-ranking adds to it; None where it adds nothing.
+        score: what is ranked by: the sum of both.
+    """
+
+    rank: int
+    item: str
+    similarity: float
+    generator: float | None
+    score: float
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The results of a query.
+
+    Args:
+        query: the sentence, or the path of the video.
+        hits: the best results, the best first.
+        seconds: time of each stage; of the first the mean over the queries of its batch.
+    """
+
+    query: str
+    hits: list[Hit]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@torch.no_grad()
+def search_texts(
+    model: TextVideoRetriever,
+    queries: Sequence[str],
+    texts: TextFeatures,
+    gallery: Gallery,
+    top_k: int,
+) -> list[SearchResult]:
+    """Find videos for texts.
+
+    The 1,000 nearest pooled vectors, or `top_k` if that is more, are scored by the model's
+    similarity, and the best 32 of those are re-ranked by the model. Every query has the same start
+    noise, so it does not matter which other queries it comes with.
+
+    Args:
+        model: the retriever, in evaluation mode.
+        queries: the N sentences.
+        texts: their features, on the device of the model.
+        gallery: where to search.
+        top_k: number of results.
+
+    Returns:
+        The results of each text.
+    """
+    start = time.perf_counter()
+    pooled = pool_texts(model, texts).cpu().numpy()
+    candidates = gallery.candidates(pooled, max(NUM_CANDIDATES, top_k))
+    pooled_seconds = (time.perf_counter() - start) / max(len(queries), 1)
+    results = []
+    for number, (rows, paths) in enumerate(candidates):
+        text = texts[number : number + 1]
+        times = [time.perf_counter()]
+        videos, scores = score_candidates(model, text, gallery, rows)
+        times.append(time.perf_counter())
+        hits = _rerank(model, 't2v', scores, text, videos, paths, top_k)
+        times.append(time.perf_counter())
+        seconds = dict(zip(('similarity', 'generator'), np.diff(times).tolist(), strict=True))
+        results.append(SearchResult(queries[number], hits, dict(pooled=pooled_seconds, **seconds)))
+    return results
+
+
+@torch.no_grad()
+def search_like(
+    model: TextVideoRetriever, query: str, video: VideoFeatures, gallery: Gallery, top_k: int
+) -> SearchResult:
+    """Find videos like a video, by frames alone: no text, so no generator.
+
+    The 1,000 nearest pooled vectors, or `top_k` if that is more, are scored by the mean over both
+    videos' frames, weighted, of the cosine with the best frame of the other.
+
+    Args:
+        model: the retriever, in evaluation mode.
+        query: path of the video.
+        video: its features, one row on the device of the model.
+        gallery: where to search.
+        top_k: number of results.
+    """
+    times = [time.perf_counter()]
+    weights = frame_weights(model, video)
+    pooled = pool_videos(video, weights).cpu().numpy()
+    ((rows, paths),) = gallery.candidates(pooled, max(NUM_CANDIDATES, top_k))
+    times.append(time.perf_counter())
+    others = read_videos(gallery, rows).to(video.frames)
+    other_weights = torch.from_numpy(gallery.arrays.read('frame_weights', rows))
+    scores = best_frame_similarity(video, weights, others, other_weights.to(weights))
+    hits = _hits(paths, scores, {}, scores, top_k)
+    times.append(time.perf_counter())
+    seconds = dict(zip(('pooled', 'similarity'), np.diff(times).tolist(), strict=True))
+    return SearchResult(query, hits, seconds)
+
+
+@torch.no_grad()
+def match_sentences(
+    model: TextVideoRetriever,
+    query: str,
+    video: VideoFeatures,
+    sentences: Sequence[str],
+    texts: TextFeatures,
+    top_k: int,
+) -> SearchResult:
+    """Find the sentences that describe a video.
+
+    All are scored by the similarity, and the best 32 are re-ranked by the model.
+
+    Args:
+        model: the retriever, in evaluation mode.
+        query: path of the video.
+        video: its features, one row on the device of the model.
+        sentences: N sentences.
+        texts: their features, on the device of the model.
+        top_k: number of results.
+    """
+    scores = similarity_matrix(model, texts, video, CHUNK)[:, 0]
+    hits = _rerank(model, 'v2t', scores, video, texts, sentences, top_k)
+    return SearchResult(query, hits)
+
+
+def read_videos(gallery: Gallery, rows: np.ndarray) -> VideoFeatures:
+    """Read the features of videos.
+
+    Args:
+        gallery: the gallery.
+        rows: their rows, shape [n], int64.
+
+    Returns:
+        n videos in half precision, in memory.
+    """
+    return VideoFeatures(
+        frames=torch.from_numpy(gallery.arrays.read('frames', rows)),
+        mask=torch.from_numpy(gallery.arrays.read('frame_mask', rows)),
+    )
+
+
+@torch.no_grad()
+def score_candidates(
+    model: TextVideoRetriever, text: TextFeatures, gallery: Gallery, rows: np.ndarray
+) -> tuple[VideoFeatures, Tensor]:
+    """Score videos by the model's similarity.
+
+    Args:
+        model: the retriever, in evaluation mode.
+        text: one text on the device of the model.
+        gallery: the gallery.
+        rows: rows of the videos, shape [n], int64.
+
+    Returns:
+        Their features, in half precision and in memory, and similarities [n].
+    """
+    videos = read_videos(gallery, rows)
+    if hasattr(model.similarity_head, 'frame_weights'):
+        weights = torch.from_numpy(gallery.arrays.read('frame_weights', rows))
+        return videos, model.similarity_head.score_gallery(text, videos, weights)[0]
+    return videos, similarity_matrix(model, text, videos, CHUNK)[0]
+
+
+def best_frame_similarity(
+    video: VideoFeatures, weights: Tensor, others: VideoFeatures, other_weights: Tensor
+) -> Tensor:
+    """Compare a video with others: the weighted mean of best cosines, in both directions.
+
+    Args:
+        video: one video of F frames.
+        weights: weights of its frames, [1, F].
+        others: M videos.
+        other_weights: weights of their frames, [M, F].
+
+    Returns:
+        Similarities in [-1, 1], [M].
+    """
+    own = F.normalize(video.frames[0][video.mask[0]], dim=-1)
+    frames = F.normalize(others.frames, dim=-1)
+    cosines = torch.einsum('gd,mfd->mgf', own, frames)
+    forth = cosines.masked_fill(~others.mask[:, None], -2.0).amax(dim=2) @ weights[video.mask]
+    back = (cosines.amax(dim=1) * other_weights).sum(dim=1)
+    return (forth + back) / 2
+
+
+def _rerank(
+    model: TextVideoRetriever,
+    direction: str,
+    scores: Tensor,
+    query: TextFeatures | VideoFeatures,
+    candidates: VideoFeatures | TextFeatures,
+    items: Sequence[str],
+    top_k: int,
+) -> list[Hit]:
+    """Let the model re-rank the best candidates; the others keep their similarity."""
+    best = scores.sort(descending=True, stable=True).indices[:NUM_RERANKED]
+    final = scores.clone()
+    added = {}
+    if len(best):
+        chosen = candidates[best.to(candidates.mask.device)].to(scores)
+        before = scores[None, best]
+        after = model.rerank_queries(direction, before, query, chosen, torch.zeros(1).long())
+        if after is not before:  # the model has something to add
+            final[best] = after[0]
+            added = dict(zip(best.tolist(), (after - before)[0].tolist(), strict=True))
+    return _hits(items, scores, added, final, top_k)
+
+
+def _hits(
+    items: Sequence[str], scores: Tensor, added: Mapping[int, float], final: Tensor, top_k: int
+) -> list[Hit]:
+    """Put the best into order; `added` has what the generator adds, by place."""
+    order = final.sort(descending=True, stable=True).indices[:top_k].tolist()
+    values, totals = scores.tolist(), final.tolist()
+    return [
+        Hit(rank, items[place], values[place], added.get(place), totals[place])
+        for rank, place in enumerate(order, start=1)
+    ]
