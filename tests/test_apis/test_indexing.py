@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from mmengine.logging import MMLogger
 
 from diffusionret_mm.apis import remove_vanished
@@ -107,8 +108,15 @@ def test_the_database_of_a_gallery_is_kept(new_inferencer, clips, tmp_path):
         inferencer.index(folder, tmp_path / 'local', qdrant='http://localhost:6333')
 
 
+def _use_one_thread():
+    """A forked process has none of OpenMP's threads and would wait for them for ever."""
+    torch.set_num_threads(1)
+    pytest.importorskip('faiss').omp_set_num_threads(1)
+
+
 def _index_until_killed(inferencer, folder, target, where):
     """Index, and be killed at the third batch, before or after it counts."""
+    _use_one_thread()
     calls = []
 
     def killing(function):
@@ -156,6 +164,7 @@ def _paths(target):
 
 
 def _index_slowly(inferencer, folder, target):
+    _use_one_thread()
     add = GalleryWriter.add
 
     def slow(*args):
@@ -168,6 +177,7 @@ def _index_slowly(inferencer, folder, target):
 
 def _search_until(inferencer, target, wanted, results):
     """Search until all videos are there; report sizes and scores seen."""
+    _use_one_thread()
     sizes, scores = set(), {}
     gallery, deadline = Gallery(target), time.monotonic() + 60
     while max(sizes, default=0) < wanted and time.monotonic() < deadline:
