@@ -149,6 +149,8 @@ class UnrolledDenoiser:
         """
         attention = (rows.logits[step] + x).softmax(dim=-1)
         shared = torch.bmm(attention[:, None], rows.values) + self.shared[step]
-        hidden = torch.add(rows.hidden, shared, out=rows.scratch).relu_()
+        # relu(h + s) = max(h, -s) + s: one pass over the hidden layer, not two.
+        hidden = torch.maximum(rows.hidden, -shared, out=rows.scratch)
         decoded = torch.mv(hidden.flatten(0, 1), self.last.weight[0]).view_as(attention)
-        return decoded + self.last.bias + attention
+        decoded += torch.mv(shared[:, 0], self.last.weight[0])[:, None] + self.last.bias
+        return decoded + attention
