@@ -37,7 +37,7 @@ def test_pictures(service):
     row = service.find(TEXT)[2].row
     attention, diffusion = service.attention(TEXT, row), service.diffusion(TEXT, row)
     assert any(TEXT in text.get_text() for text in attention.findobj(match=_is_text))
-    assert any('rank 3 by' in text.get_text() for text in diffusion.findobj(match=_is_text))
+    assert any('3 after re-ranking' in text.get_text() for text in diffusion.findobj(match=_is_text))
 
 
 def _is_text(artist):
