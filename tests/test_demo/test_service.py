@@ -37,7 +37,8 @@ def test_pictures(service):
     row = service.find(TEXT)[2].row
     attention, diffusion = service.attention(TEXT, row), service.diffusion(TEXT, row)
     assert any(TEXT in text.get_text() for text in attention.findobj(match=_is_text))
-    assert any('3 after re-ranking' in text.get_text() for text in diffusion.findobj(match=_is_text))
+    shown = [text.get_text() for text in diffusion.findobj(match=_is_text)]
+    assert any('3 after re-ranking' in text for text in shown)
 
 
 def _is_text(artist):
