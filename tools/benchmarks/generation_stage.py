@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import tempfile
 import time
@@ -33,6 +32,7 @@ from diffusionret_mm.engine.feature_cache import (
     cached_loader,
     open_or_build,
 )
+from diffusionret_mm.engine.memory import peak_memory
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 # Config, videos and batch size; ViT-B/32 is cut to what two cores encode in a minute.
@@ -158,7 +158,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict:
         max_abs_diff=difference,
         build_s=build_s,
         cache_mb=sum(file.stat().st_size for file in (folder / 'cache').iterdir()) / 1e6,
-        peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        peak_rss_mb=peak_memory() / 1e6,
         sizes=args.sizes,
         videos=args.videos,
         batch_size=args.batch_size,

@@ -18,7 +18,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 import torch
 from mmaction.registry import MODELS
 
-from diffusionret_mm.engine.hooks.run_cost import peak_rss_mb
+from diffusionret_mm.engine.memory import peak_memory
 from diffusionret_mm.engine.scoring import score_all
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
@@ -89,13 +89,13 @@ def measure(method: str, args: argparse.Namespace) -> dict[str, Any]:
     on_gpu = args.device != 'cpu'
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated() / 2**20 if on_gpu else peak_rss_mb()
+    before = torch.cuda.memory_allocated() / 2**20 if on_gpu else peak_memory() / 2**20
     start, cpu_start = time.perf_counter(), time.process_time()
     score_all(model, *features, chunk_size=64)
     if on_gpu:
         torch.cuda.synchronize()
     times = dict(seconds=time.perf_counter() - start, cpu_s=time.process_time() - cpu_start)
-    peak = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else peak_rss_mb()
+    peak = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else peak_memory() / 2**20
     return dict(method=method, **times, before_mb=before, growth_mb=peak - before)
 
 

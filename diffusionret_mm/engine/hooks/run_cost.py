@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
-import sys
 import time
 from pathlib import Path
 
@@ -14,7 +12,8 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from diffusionret_mm.evaluation.report import open_atomically
+from diffusionret_mm.engine.memory import peak_memory
+from diffusionret_mm.files import open_atomically
 
 COST_FILE = 'costs.json'
 
@@ -70,7 +69,7 @@ class RunCostHook(Hook):
             test_s=test_s,
             train_cpu_s=train_cpu_s,
             test_cpu_s=test_cpu_s,
-            memory_mb=peak_rss_mb(),
+            memory_mb=peak_memory() / 2**20,
         )
         if torch.cuda.is_available():
             costs['gpu_memory_mb'] = torch.cuda.max_memory_allocated() / 2**20
@@ -83,13 +82,6 @@ class RunCostHook(Hook):
 
     def _stop(self, name: str) -> None:
         self._spent[name] = self._spent[name] + _now() - self._started[name]
-
-
-def peak_rss_mb() -> float:
-    """Largest resident memory of this process so far, in MiB."""
-    # Linux counts in KiB, macOS in bytes.
-    unit = 1 if sys.platform == 'darwin' else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def _now() -> torch.Tensor:
