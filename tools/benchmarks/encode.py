@@ -1,7 +1,9 @@
-"""Time a training step of stage one: python tools/benchmarks/encode.py --batch 8.
+"""Time the encoders: python tools/benchmarks/encode.py.
 
-One step is the forward and backward pass of both towers, temporal transformer, WTI and loss, and
-AdamW, on random weights and images. `--device cuda --batch 128` is the published batch.
+The first table is the encoding of a split for evaluation, against the published procedure. The
+second is a training step of stage one in several variants: the forward and backward pass of both
+towers, temporal transformer, WTI and loss, and AdamW; `--device cuda --batch 128` is the published
+batch. Weights and images are random.
 """
 
 from __future__ import annotations
@@ -16,14 +18,19 @@ from typing import Any
 import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
 # isort: split
+import open_clip
 import torch
-from measuring import machine_rate, timed
+from matching import same_ranks
+from measuring import forget_peak_memory, machine_rate, timed
 from mmaction.registry import MODELS
 from mmengine.config import Config
+from published_encoding import published_encoding
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from diffusionret_mm.engine.memory import peak_memory
 from diffusionret_mm.models.retrievers import TextVideoRetriever
+from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/models/diffusionret_vit-b32.py'
 CONTEXT = 77
@@ -40,16 +47,20 @@ COLUMNS = ('s/step', 'videos/s', 'of matrix rate', 'kept MB')
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description='Time a training step of stage one',
+        description='Time the encoding of a split and a training step of stage one',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument('--batch', type=int, default=8, help='videos, each with one text')
+    parser.add_argument('--videos', type=int, default=4, help='videos of the split')
+    parser.add_argument('--captions', type=int, default=5, help='captions a video; MSVD has 40')
+    parser.add_argument(
+        '--batch', type=int, default=8, help='videos of a training step, each with one text'
+    )
     parser.add_argument('--frames', type=int, default=12)
     parser.add_argument('--words', type=int, default=32)
     parser.add_argument('--arch', default='ViT-B-32-quickgelu', help='name of an open_clip model')
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--device', default='cpu')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the table to this file')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the tables to this file')
     return parser.parse_args()
 
 
@@ -108,6 +119,8 @@ def build_model(args: argparse.Namespace, backbone: Mapping[str, Any]) -> TextVi
     torch.manual_seed(0)
     cfg = Config.fromfile(CONFIG).model
     cfg.backbone.update(arch=args.arch, pretrained=None, **backbone)
+    for part in (cfg.temporal, cfg.similarity, cfg.generator.denoiser):
+        part.width = open_clip.get_model_config(args.arch)['embed_dim']
     cfg.stage = 'discrimination'
     return MODELS.build(cfg).to(args.device).train()
 
@@ -129,8 +142,87 @@ def draw_inputs(args: argparse.Namespace, words: int) -> dict[str, Tensor]:
     return {name: value.to(args.device) for name, value in inputs.items()}
 
 
-def measure(args: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Time all variants, one after another."""
+def draw_split(args: argparse.Namespace) -> dict[str, Tensor]:
+    """Images and captions of a split; every fourth video and all captions but one are padded."""
+    num_texts = args.videos * args.captions
+    own = torch.arange(num_texts) % args.videos
+    count = torch.randint(5, 18, (num_texts, 1)).clamp(max=args.words)
+    count[0] = args.words
+    text_mask = torch.arange(args.words) < count
+    ids = torch.randint(1, 40000, text_mask.shape) * text_mask
+    ids[torch.arange(num_texts), count[:, 0] - 1] = 49407
+    shown = torch.where(torch.arange(args.videos) % 4 == 3, args.frames // 2, args.frames)
+    frame_mask = torch.arange(args.frames) < shown[:, None]
+    frames = torch.randn(args.videos, args.frames, 3, 224, 224)
+    split = dict(
+        ids=ids,
+        text_mask=text_mask,
+        frames=frames * frame_mask[..., None, None, None],
+        frame_mask=frame_mask,
+        video_of_text=own,
+    )
+    return {name: value.to(args.device) for name, value in split.items()}
+
+
+@torch.no_grad()
+def our_encoding(
+    model: TextVideoRetriever, split: Mapping[str, Tensor], batch: int
+) -> tuple[TextFeatures, VideoFeatures]:
+    """What the evaluation loop does: each caption and each video once, in batches."""
+    texts = [
+        model.encode_text(*part)
+        for part in zip(split['ids'].split(batch), split['text_mask'].split(batch), strict=True)
+    ]
+    videos = [
+        model.encode_video(*part)
+        for part in zip(split['frames'].split(batch), split['frame_mask'].split(batch), strict=True)
+    ]
+    return TextFeatures.cat(texts), VideoFeatures.cat(videos)
+
+
+@torch.no_grad()
+def compare_encoding(args: argparse.Namespace) -> dict[str, Any]:
+    """Encode a split both ways, alternately, and compare the features."""
+    model, split = build_model(args, {}).eval(), draw_split(args)
+    own = split['video_of_text']
+    texts, videos = (split['ids'], split['text_mask']), (split['frames'], split['frame_mask'])
+    theirs = (model, texts, videos, own, args.batch)
+    forget_peak_memory()
+    our_times, published_times = [], []
+    for _ in range(args.repeats):
+        seconds, (words, frames) = timed(
+            lambda: our_encoding(model, split, args.batch), args.device
+        )
+        our_times.append(seconds)
+        peak = peak_memory()
+        seconds, published = timed(lambda: published_encoding(*theirs), args.device)
+        published_times.append(seconds)
+    differences = (
+        (words.words - published[0])[split['text_mask']],
+        (frames.frames[own] - published[1])[split['frame_mask'][own]],
+    )
+    first_text = published[1][: args.videos]  # caption i is of video i
+    scores = [
+        model.similarity(texts, VideoFeatures(videos, split['frame_mask']))
+        for texts, videos in (
+            (words, frames.frames),
+            (TextFeatures(published[0], split['text_mask'], words.pooled), first_text),
+        )
+    ]
+    ours_s, published_s = statistics.median(our_times), statistics.median(published_times)
+    return dict(
+        published_s=published_s,
+        ours_s=ours_s,
+        ratio=published_s / ours_s,
+        max_abs_diff=max(float(difference.abs().max()) for difference in differences),
+        same_ranks=same_ranks(*((matrix, matrix, matrix.t()) for matrix in scores), own),
+        peak_rss_mb=peak / 1e6,
+        sizes={name: getattr(args, name) for name in ('videos', 'captions', 'frames', 'words')},
+    )
+
+
+def time_steps(args: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Time all variants of a training step, one after another."""
     table = {}
     for name, (backbone, words, dtype) in VARIANTS.items():
         if args.device == 'cpu' and dtype == torch.bfloat16:
@@ -150,13 +242,20 @@ def measure(args: argparse.Namespace) -> dict[str, dict[str, float]]:
 def main() -> None:
     """Run."""
     args = parse_args()
-    table = measure(args)
+    encoding = compare_encoding(args)
+    print(
+        f'{args.videos} videos of {args.frames} frames, {args.captions} captions each: '
+        f'published {encoding["published_s"]:.2f} s, ours {encoding["ours_s"]:.2f} s, '
+        f'ratio {encoding["ratio"]:.1f}; largest difference {encoding["max_abs_diff"]:.0e}, '
+        f'same ranks: {encoding["same_ranks"]}; peak memory {encoding["peak_rss_mb"]:.0f} MB\n'
+    )
+    table = time_steps(args)
     print(f'{"":<30}' + ''.join(f'{column:>16}' for column in COLUMNS))
     for name, row in table.items():
         print(f'{name:<30}' + ''.join(f'{value:>16.3f}' for value in row.values()))
     print(f'median of {args.repeats}; matrix rate: a 4096^3 product in the same dtype')
     if args.json:
-        args.json.write_text(json.dumps(table, indent=2))
+        args.json.write_text(json.dumps(encoding | dict(steps=table), indent=2) + '\n')
 
 
 if __name__ == '__main__':

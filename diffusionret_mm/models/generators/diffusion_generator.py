@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any
 
 import torch
@@ -14,6 +12,7 @@ from torch import Tensor
 
 from diffusionret_mm.models.generators.denoiser import QueryCandidates
 from diffusionret_mm.models.generators.noise import build_noise_scheduler
+from diffusionret_mm.models.generators.sampling import LinearRun, SamplingRun, SchedulerRun
 from diffusionret_mm.models.generators.unrolled import SamplingRows, UnrolledDenoiser
 
 DIRECTIONS = ('t2v', 'v2t')
@@ -80,6 +79,7 @@ class DiffusionGenerator(BaseModule):
             )
         self.num_sample_steps = num_sample_steps
         self.scheduler = build_noise_scheduler(scheduler, self.noise_schedule, self.num_train_steps)
+        self._linear_run: LinearRun | None = None
 
     def pair(self, text: Tensor, pooled: Tensor) -> QueryCandidates:
         """Say which is the query, from pooled videos.
@@ -145,8 +145,7 @@ class DiffusionGenerator(BaseModule):
     ) -> Tensor:
         """Denoise from pure noise.
 
-        Each prediction is clipped to [-1, 1]. A scheduler that adds noise in a step draws it for
-        each row from a generator seeded by the row's start noise, so rows do not interact.
+        Each prediction is clipped to [-1, 1]. Rows do not interact.
 
         Args:
             context: the queries and their candidates.
@@ -169,19 +168,19 @@ class DiffusionGenerator(BaseModule):
         return_trajectory: bool = False,
     ) -> Tensor:
         """Denoise rows that are ready; see `sample`."""
-        scheduler = deepcopy(self.scheduler)  # its state is this run's: others may run beside it
-        scheduler.set_timesteps(self.num_sample_steps)
-        draws_noise = 'generator' in inspect.signature(scheduler.step).parameters
-        options = {'generator': _row_generators(start_noise)} if draws_noise else {}
-        x = start_noise * scheduler.init_noise_sigma
+        run = self._start_run(start_noise)
+        x = start_noise * self.scheduler.init_noise_sigma
         states = []
-        for step, t in enumerate(scheduler.timesteps):
-            prediction = denoiser.predict(scheduler.scale_model_input(x, t), step, rows)
-            x = scheduler.step(prediction.clamp_(-1, 1), t, x, **options).prev_sample
-            states.append(x)
+        for step in range(self.num_sample_steps):
+            prediction = denoiser.predict(run.input_of(x, step), step, rows).clamp_(-1, 1)
+            x = run.next_state(x, step, prediction)
+            if return_trajectory:
+                states.append(x)
         return torch.stack(states) if return_trajectory else x
 
-
-def _row_generators(noise: Tensor) -> list[torch.Generator]:
-    seeds = noise[:, 0].contiguous().view(torch.int32).tolist()
-    return [torch.Generator(noise.device).manual_seed(seed) for seed in seeds]
+    def _start_run(self, start_noise: Tensor) -> SamplingRun:
+        if not LinearRun.is_linear(self.scheduler):
+            return SchedulerRun(self.scheduler, self.num_sample_steps, start_noise)
+        if self._linear_run is None:
+            self._linear_run = LinearRun(self.scheduler, self.num_sample_steps)
+        return self._linear_run

@@ -21,7 +21,7 @@ class ProjectedCandidates:
             queries are matched to the candidates instead.
         timed: what the logits get by each of S steps, [..., S].
         values: W1a Wp Wv c, what attention mixes into the decoder's hidden layer, [..., 2D].
-        hidden: W1b c + b1, the candidates' own part of the hidden layer, [..., 2D].
+        hidden: W1b c, the candidates' own part of the hidden layer, [..., 2D].
     """
 
     features: Tensor
@@ -35,6 +35,26 @@ class ProjectedCandidates:
         return ProjectedCandidates(
             **{name: None if value is None else value[rows] for name, value in vars(self).items()}
         )
+
+    def mix(self, rows: Tensor, weights: Tensor) -> ProjectedCandidates:
+        """Project weighted sums of candidates, without a matrix product: all is linear in them.
+
+        Args:
+            rows: which candidates, of leading dimension 1, shape [n, K, F], int64.
+            weights: their weights, shape [n, K, F].
+
+        Returns:
+            The projections of n x K sums.
+        """
+        bags, weights = rows.flatten(0, 1), weights.flatten(0, 1).to(self.features)
+
+        def mixed(values: Tensor | None) -> Tensor | None:
+            if values is None:
+                return None
+            sums = F.embedding_bag(bags, values, per_sample_weights=weights, mode='sum')
+            return sums.unflatten(0, rows.shape[:2])
+
+        return ProjectedCandidates(**{name: mixed(value) for name, value in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -87,9 +107,9 @@ class UnrolledDenoiser:
         self.of_candidate_time = (time @ q.t() @ k).to(dtype)  # a_t, [S, D]
         self.constant = ((time @ q.t()) * (time @ k.t())).sum(dim=-1).to(dtype)
         self.fold = fold.to(dtype)
-        self.shared = (time @ fold.t() + of_query @ denoiser.out_proj.bias.double()).to(dtype)
+        bias = of_query @ denoiser.out_proj.bias.double() + denoiser.decoder[0].bias
+        self.shared = (time @ fold.t() + bias).to(dtype)
         self.of_candidates = of_candidates.to(dtype)
-        self.bias = denoiser.decoder[0].bias
         self.last = denoiser.decoder[2]
 
     @torch.no_grad()
@@ -109,7 +129,7 @@ class UnrolledDenoiser:
             matched=candidates @ self.match.t() if for_many_queries else None,
             timed=candidates @ self.of_candidate_time.t(),
             values=F.linear(candidates, self.fold),
-            hidden=F.linear(candidates, self.of_candidates, self.bias),
+            hidden=F.linear(candidates, self.of_candidates),
         )
 
     @torch.no_grad()

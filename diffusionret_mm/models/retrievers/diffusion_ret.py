@@ -230,7 +230,8 @@ class DiffusionRet(TextVideoRetriever):
             the others, [n, C].
         """
         final = torch.empty_like(scores)
-        sampler = GallerySampler(self.generators[direction], candidates)
+        num_pairs = len(scores) * noise.shape[2]
+        sampler = GallerySampler(self.generators[direction], candidates, num_pairs)
 
         def rerank(rows: Tensor) -> Tensor:
             best = scores[rows].topk(noise.shape[2], dim=1).indices

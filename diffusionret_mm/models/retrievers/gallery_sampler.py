@@ -6,10 +6,13 @@ import torch
 from torch import Tensor
 
 from diffusionret_mm.models.generators import DiffusionGenerator
+from diffusionret_mm.models.generators.unrolled import SamplingRows
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 # Bound on the candidates' frames that are gathered at a time, and about a processor's cache.
 GATHER_BYTES = 2**24
+# Bound on the projections of all frames of a gallery.
+PROJECTED_BYTES = 2**28
 
 
 class GallerySampler:
@@ -22,17 +25,28 @@ class GallerySampler:
         generator: the generator; its direction says what queries and candidates are.
         candidates: the gallery: videos in direction t2v, texts in v2t. It and the queries may lie
             on another device than the generator and have half precision.
+        num_pairs: number of (query, candidate) pairs to come. If it is more than the frames of the
+            gallery, these are projected once, and the projections are pooled; otherwise the pooled
+            videos are projected. The results are equal to rounding.
     """
 
     def __init__(
-        self, generator: DiffusionGenerator, candidates: VideoFeatures | TextFeatures
+        self,
+        generator: DiffusionGenerator,
+        candidates: VideoFeatures | TextFeatures,
+        num_pairs: int = 0,
     ) -> None:
         self.generator = generator
         self.candidates = candidates
         self.denoiser = generator.unroll()
+        self.projected = None
+        weight = generator.denoiser.q_proj.weight
         if generator.direction == 'v2t':
-            pooled = candidates.pooled.to(generator.denoiser.q_proj.weight)
+            pooled = candidates.pooled.to(weight)
             self.projected = self.denoiser.project(pooled, for_many_queries=True)
+        elif self._frames_pay(num_pairs):
+            frames = candidates.frames.flatten(0, 1).to(weight)
+            self.projected = self.denoiser.project(frames)
 
     @torch.no_grad()
     def sample(
@@ -55,26 +69,56 @@ class GallerySampler:
             [draws, steps, n, K], x_0 last.
         """
         queries = queries.to(noise)
-        pooled = torch.cat([self._pool(queries, chosen, rows) for rows in self._chunks(chosen)])
-        if self.generator.direction == 't2v':
-            projected = self.denoiser.project(pooled)
-            rows = self.denoiser.start(queries.pooled[:, None], projected)
-        else:
-            rows = self.denoiser.start(pooled, self.projected[chosen])
+        rows = self._start(queries, chosen)
         return torch.stack(
             [self.generator.run(self.denoiser, rows, draw, return_trajectory) for draw in noise]
         )
 
+    def _start(self, queries: TextFeatures | VideoFeatures, chosen: Tensor) -> SamplingRows:
+        """Make queries and their candidates ready for the steps."""
+        mixes = self.generator.direction == 't2v' and self.projected is not None
+        compute = self._weigh if mixes else self._pool
+        parts = torch.cat([compute(queries, chosen, rows) for rows in self._chunks(chosen)])
+        if self.generator.direction == 'v2t':
+            return self.denoiser.start(parts, self.projected[chosen])
+        if mixes:
+            num_frames = parts.shape[2]
+            first = chosen[..., None] * num_frames
+            frames = first + torch.arange(num_frames, device=chosen.device)
+            projected = self.projected.mix(frames, parts)
+        else:
+            projected = self.denoiser.project(parts)
+        return self.denoiser.start(queries.pooled[:, None], projected)
+
+    def _weigh(self, queries: TextFeatures, chosen: Tensor, rows: Tensor) -> Tensor:
+        """Weigh the frames of some candidates, [n, K, F]."""
+        texts = queries.pooled[rows, None]
+        return self.generator.attention.attention(texts, *self._frames(chosen[rows], texts))
+
+    def _frames(self, chosen: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Gather the frames of candidates and their mask."""
+        chosen = chosen.to(self.candidates.mask.device)
+        frames = self.candidates.frames[chosen].to(like)
+        return frames, self.candidates.mask[chosen].to(frames.device)
+
     def _pool(self, queries: TextFeatures | VideoFeatures, chosen: Tensor, rows: Tensor) -> Tensor:
         """Pool the videos of some pairs: candidates' frames, or those of the queries."""
-        candidates = self.candidates
-        chosen = chosen[rows].to(candidates.mask.device)
         if self.generator.direction == 't2v':
-            frames = candidates.frames[chosen].to(queries.pooled)
-            mask = candidates.mask[chosen].to(frames.device)
+            frames, mask = self._frames(chosen[rows], queries.pooled)
             return self.generator.pool(queries.pooled[rows], frames, mask)
-        texts = candidates.pooled[chosen].to(queries.frames)
+        texts = self.candidates.pooled[chosen[rows].to(self.candidates.mask.device)]
+        texts = texts.to(queries.frames)
         return self.generator.pool(texts, queries.frames[rows], queries.mask[rows])
+
+    def _frames_pay(self, num_pairs: int) -> bool:
+        """Whether all frames are to be projected once; the head must tell their weights."""
+        num_frames = self.candidates.mask.numel()
+        bytes_of_frame = 5 * self.generator.denoiser.width * 4  # features, values and hidden
+        return (
+            hasattr(self.generator.attention, 'attention')
+            and num_frames < num_pairs
+            and num_frames * bytes_of_frame <= PROJECTED_BYTES
+        )
 
     def _chunks(self, chosen: Tensor) -> tuple[Tensor, ...]:
         row_bytes = chosen.shape[1] * self._bytes_of_candidate()

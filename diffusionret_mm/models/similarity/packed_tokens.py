@@ -1,26 +1,27 @@
-"""Token features without padding, grouped so that one matrix product serves many pairs."""
+"""Token features without padding, in blocks for which one matrix product serves many pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Tokens whose weights are computed at a time: what the hidden layer of the network takes, 16 MB.
-CHUNK = 4096
-
 
 @dataclass(frozen=True)
-class TokenGroup:
-    """The items that have a certain number of real tokens.
+class TokenBlock:
+    """Items of about the same number of real tokens.
+
+    Shorter ones are filled up with copies of their own tokens, which change no maximum and weigh
+    nothing, and a block may have copies of its last item, which have no row.
 
     Args:
         rows: which items these are, shape [n], int64.
-        tokens: their real tokens, normalised, shape [n, t, D].
-        weights: weight of each token, shape [n, t].
-        padded: whether they have padded tokens, too.
+        tokens: their real tokens, normalised, shape [b, t, D]; b is n or more.
+        weights: weight of each token, shape [b, t]; 0 for copies.
+        padded: whether they have padded tokens, too: all of them, or none.
     """
 
     rows: Tensor
@@ -28,46 +29,52 @@ class TokenGroup:
     weights: Tensor
     padded: bool
 
-    def split(self, max_items: int) -> Iterator[TokenGroup]:
-        """Split into groups of at most so many items."""
-        parts = (part.split(max_items) for part in (self.rows, self.tokens, self.weights))
-        for rows, tokens, weights in zip(*parts, strict=True):
-            yield TokenGroup(rows, tokens, weights, self.padded)
 
-
-def pack(
-    tokens: Tensor, mask: Tensor, weigh: nn.Module, weights: Tensor | None = None
-) -> list[TokenGroup]:
-    """Group items by their number of real tokens, and leave the padding out.
+def token_blocks(
+    tokens: Tensor,
+    mask: Tensor,
+    weigh: nn.Module,
+    weights: Tensor | None = None,
+    *,
+    block_tokens: int,
+    multiple: int = 1,
+) -> Iterator[TokenBlock]:
+    """Leave the padding out, and put items of about the same length into one block.
 
     Args:
         tokens: token features, shape [N, T, D], float.
         mask: True for real tokens, shape [N, T], bool.
         weigh: network that gives the logits [..., 1] of the weights of tokens [..., D].
         weights: the weights, if they are known, [N, T]; the network is not asked then.
+        block_tokens: tokens of a block, about: the largest multiple of items within it.
+        multiple: the number of items of a block is a multiple of this.
 
-    Returns:
-        The groups, of the device and dtype of the network. Items without any real token are in
+    Yields:
+        The blocks, of the device and dtype of the network. Items without any real token are in
         none.
     """
     parameter = next(weigh.parameters())
     counts = mask.sum(dim=1)
-    groups = []
-    for count in counts.unique().tolist():
-        rows = (counts == count).nonzero()[:, 0]
-        if count:
-            packed = parameter.new_empty(len(rows), count, tokens.shape[2])
-            weighed = parameter.new_empty(len(rows), count)
-            step = -(-CHUNK // count)
-            for start in range(0, len(rows), step):
-                part = rows[start : start + step]
-                real = tokens[part][mask[part]].view(len(part), count, -1).to(parameter)
-                if weights is None:
-                    known = weigh(real).squeeze(-1).softmax(dim=-1)
-                else:
-                    known = weights[part][mask[part]].view(len(part), count)
-                weighed[start : start + step] = known
-                packed[start : start + step] = F.normalize(real, dim=-1)
-            rows = rows.to(parameter.device)
-            groups.append(TokenGroup(rows, packed, weighed, padded=count < mask.shape[1]))
-    return groups
+    real_first = mask.byte().argsort(dim=1, descending=True, stable=True)
+    for padded in (False, True):
+        rows = ((counts > 0) & ((counts < mask.shape[1]) == padded)).nonzero()[:, 0]
+        rows = rows[counts[rows].argsort(descending=True, stable=True)]
+        lengths, start = counts[rows].tolist(), 0
+        while start < len(rows):
+            most = lengths[start]
+            chosen = rows[start : start + max(1, block_tokens // most // multiple) * multiple]
+            start += len(chosen)
+            filled = torch.arange(-(-len(chosen) // multiple) * multiple, device=rows.device)
+            items = chosen[filled.clamp(max=len(chosen) - 1), None]
+            position, count = torch.arange(most, device=rows.device), counts[items]
+            place = real_first[items, position % count]
+            packed = tokens[items, place].to(parameter)
+            is_copy = (position >= count).to(parameter.device)
+            if weights is None:
+                logits = weigh(packed).squeeze(-1).masked_fill(is_copy, -torch.inf)
+                weighed = logits.softmax(dim=-1)
+            else:
+                weighed = weights[items, place].to(parameter).masked_fill(is_copy, 0)
+            yield TokenBlock(
+                chosen.to(parameter.device), F.normalize(packed, dim=-1), weighed, padded
+            )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffusionret_mm.models.parallel import map_on_cores
-from diffusionret_mm.models.similarity.packed_tokens import TokenGroup, pack
+from diffusionret_mm.models.similarity.packed_tokens import TokenBlock, token_blocks
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 PADDING_RULES = ('excluded', 'zero')
@@ -98,9 +98,9 @@ class WeightedTokenInteraction(BaseModule):
         """Score every text against every video: `forward` to rounding, for whole galleries.
 
         Padding takes part in no product: under the rule 'zero' it is one more candidate of cosine 0
-        in a maximum. Texts and videos of equal numbers of tokens share a matrix product; a block
-        of products is small enough for the cache, and there is never another one. Features may lie
-        on another device than the weights and have half precision.
+        in a maximum. Texts and videos of about the same numbers of tokens share a matrix product;
+        a block of products is small enough for the cache, and there is never another one. Features
+        may lie on another device than the weights and have half precision.
 
         Args:
             texts: N texts.
@@ -113,33 +113,31 @@ class WeightedTokenInteraction(BaseModule):
         """
         device = self.word_weight[0].weight.device
         scores = torch.zeros(len(texts), len(videos), device=device)
-        video_blocks = [
-            block
-            for group in pack(videos.frames, videos.mask, self.frame_weight, frame_weights)
-            for block in group.split(max(1, BLOCK_TOKENS // group.tokens.shape[1] // ROW) * ROW)
-        ]
+        frames = videos.frames, videos.mask, self.frame_weight, frame_weights
+        video_blocks = list(token_blocks(*frames, block_tokens=BLOCK_TOKENS, multiple=ROW))
         for start in range(0, len(texts), TEXTS_AT_A_TIME):
             rows = slice(start, start + TEXTS_AT_A_TIME)
-            groups = pack(texts.words[rows], texts.mask[rows], self.word_weight)
-            self._score_groups(groups, video_blocks, scores[rows])
+            words = texts.words[rows], texts.mask[rows], self.word_weight
+            text_blocks = list(token_blocks(*words, block_tokens=BLOCK_TOKENS))
+            self._score_blocks(text_blocks, video_blocks, scores[rows])
         return scores
 
-    def _score_groups(
-        self, text_groups: list[TokenGroup], video_blocks: list[TokenGroup], scores: Tensor
+    def _score_blocks(
+        self, text_blocks: list[TokenBlock], video_blocks: list[TokenBlock], scores: Tensor
     ) -> None:
-        """Score groups of texts against blocks of videos, into their places of `scores`."""
+        """Score blocks of texts against blocks of videos, into their places of `scores`."""
 
-        def score(block: TokenGroup) -> None:
+        def score(videos: TokenBlock) -> None:
             # Frames outermost: maxima then run over whole rows of numbers.
-            frames = block.tokens.to(self.product_dtype).transpose(0, 1).flatten(0, 1).t()
-            for group in text_groups:
-                for part in group.split(max(1, BLOCK_TOKENS // group.tokens.shape[1])):
-                    scores[part.rows[:, None], block.rows] = self._score_block(part, block, frames)
+            frames = videos.tokens.to(self.product_dtype).transpose(0, 1).flatten(0, 1).t()
+            for texts in text_blocks:
+                scored = self._score_block(texts, videos, frames)[:, : len(videos.rows)]
+                scores[texts.rows[:, None], videos.rows] = scored
 
         for _ in map_on_cores(score, video_blocks, scores.device):
             pass
 
-    def _score_block(self, texts: TokenGroup, videos: TokenGroup, frames: Tensor) -> Tensor:
+    def _score_block(self, texts: TokenBlock, videos: TokenBlock, frames: Tensor) -> Tensor:
         """Score a texts against b videos; `frames` are those of the videos, [D, f * b]."""
         (a, num_words, _), (b, num_frames, _) = texts.tokens.shape, videos.tokens.shape
         cosines = (texts.tokens.flatten(0, 1).to(frames.dtype) @ frames).float()

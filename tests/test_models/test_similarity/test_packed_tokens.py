@@ -3,8 +3,8 @@ import torch
 from mmaction.registry import MODELS
 from torch.nn import functional as F
 
-from diffusionret_mm.models.similarity import packed_tokens, weighted_token_interaction
-from diffusionret_mm.models.similarity.packed_tokens import pack
+from diffusionret_mm.models.similarity import weighted_token_interaction
+from diffusionret_mm.models.similarity.packed_tokens import token_blocks
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 
@@ -69,20 +69,42 @@ def test_nothing_real_scores_zero(similarity):
     assert scores.isfinite().all()
 
 
-@pytest.mark.parametrize('chunk', [1, 10, 4096])
-def test_groups_hold_every_real_token_once(monkeypatch, chunk):
-    monkeypatch.setattr(packed_tokens, 'CHUNK', chunk)
+@pytest.mark.parametrize('known', [False, True], ids=['asked', 'known'])
+@pytest.mark.parametrize(('block_tokens', 'multiple'), [(1, 1), (20, 1), (20, 4), (4096, 32)])
+def test_blocks_hold_every_real_token_once(block_tokens, multiple, known):
     texts, _ = ragged()
+    texts.mask[4] = False
     torch.manual_seed(0)
     weigh = torch.nn.Linear(64, 1)
-    groups = pack(texts.words, texts.mask, weigh)
-    assert sorted(row for group in groups for row in group.rows.tolist()) == list(range(23))
-    for group in groups:
-        assert group.padded == (group.tokens.shape[1] < 9)
-        for row, tokens, weight in zip(group.rows, group.tokens, group.weights, strict=True):
-            real = texts.words[row][texts.mask[row]]
-            torch.testing.assert_close(tokens, F.normalize(real, dim=-1))
-            torch.testing.assert_close(weight, weigh(real)[:, 0].softmax(dim=0))
+    given = torch.rand(texts.mask.shape) if known else None
+    sizes = dict(block_tokens=block_tokens, multiple=multiple)
+    blocks = list(token_blocks(texts.words, texts.mask, weigh, given, **sizes))
+    rows = sorted(row for block in blocks for row in block.rows.tolist())
+    assert rows == [row for row in range(23) if row != 4]
+    for block in blocks:
+        assert len(block.tokens) % multiple == 0
+        assert len(block.tokens) - len(block.rows) < multiple
+        items = zip(block.rows, block.tokens, block.weights, strict=False)
+        for row, tokens, weight in items:
+            mask = texts.mask[row]
+            assert block.padded == (not mask.all())
+            real = F.normalize(texts.words[row][mask], dim=-1)
+            count = len(real)
+            torch.testing.assert_close(tokens[:count], real)
+            torch.testing.assert_close(tokens[count:], real.repeat(9, 1)[: len(tokens) - count])
+            logits = weigh(texts.words[row][mask])[:, 0]
+            expected = given[row][mask] if known else logits.softmax(dim=0)
+            torch.testing.assert_close(weight[:count], expected)
+            assert (weight[count:] == 0).all()
+
+
+def test_items_of_about_the_same_length_share_a_block():
+    torch.manual_seed(0)
+    mask = torch.arange(12) < torch.randint(1, 12, (400, 1))
+    weigh = torch.nn.Linear(8, 1)
+    blocks = list(token_blocks(torch.randn(400, 12, 8), mask, weigh, block_tokens=128))
+    copies = sum(block.weights.eq(0).sum() for block in blocks)
+    assert copies < 0.05 * mask.sum()
 
 
 @torch.no_grad()

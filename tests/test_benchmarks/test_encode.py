@@ -1,0 +1,26 @@
+"""The benchmark of the encoders at a small size: both sides agree, and the figures are there."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+TOOL = Path(__file__).parents[2] / 'tools/benchmarks/encode.py'
+SIZES = dict(arch='ViT-S-32', videos=4, captions=3, frames=2, batch=2, repeats=1)
+
+
+def test_both_sides_agree(tmp_path):
+    target = tmp_path / 'figures.json'
+    options = [f'--{name}={value}' for name, value in SIZES.items()]
+    command = [sys.executable, TOOL, *options, '--json', target]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(target.read_text())
+    assert figures['max_abs_diff'] < 1e-4
+    assert figures['same_ranks'] is True
+    assert figures['ratio'] == figures['published_s'] / figures['ours_s'] > 1.5
+    assert figures['peak_rss_mb'] > 0
+    assert figures['sizes'] == dict(videos=4, captions=3, frames=2, words=32)
+    steps = figures['steps']
+    assert steps['float32, with_cp']['kept MB'] < steps['float32']['kept MB'] / 2
+    assert 'videos/s' in done.stdout
