@@ -181,6 +181,6 @@ class DiffusionGenerator(BaseModule):
     def _start_run(self, start_noise: Tensor) -> SamplingRun:
         if not LinearRun.is_linear(self.scheduler):
             return SchedulerRun(self.scheduler, self.num_sample_steps, start_noise)
-        if self._linear_run is None:
+        if self._linear_run is None:  # two threads may make it at a time: both make the same
             self._linear_run = LinearRun(self.scheduler, self.num_sample_steps)
         return self._linear_run

@@ -40,11 +40,11 @@ class ProjectedCandidates:
         """Project weighted sums of candidates, without a matrix product: all is linear in them.
 
         Args:
-            rows: which candidates, of leading dimension 1, shape [n, K, F], int64.
+            rows: rows of these candidates, which are [M, ...], shape [n, K, F], int64.
             weights: their weights, shape [n, K, F].
 
         Returns:
-            The projections of n x K sums.
+            The projections of the n x K sums over F.
         """
         bags, weights = rows.flatten(0, 1), weights.flatten(0, 1).to(self.features)
 
