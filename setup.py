@@ -1,4 +1,4 @@
-"""Packaging of diffusionret_mm: ``pip install -e .`` or ``pip install -e ".[test]"``."""
+"""Packaging of diffusionret_mm: `pip install -e .` or `pip install -e ".[test]"`."""
 
 import re
 import sysconfig
@@ -12,7 +12,7 @@ MMCV_RANGE = '>=2.0.0rc4,<2.2.0'  # asserted by mmaction2 1.2.0 when it is impor
 
 
 def read_version() -> str:
-    """Return ``__version__`` from version.py, without importing the package."""
+    """Return `__version__` from version.py, without importing the package."""
     text = (ROOT / 'diffusionret_mm' / 'version.py').read_text(encoding='utf-8')
     found = re.search(r"^__version__ = '([^']+)'$", text, flags=re.MULTILINE)
     if found is None:
@@ -29,11 +29,11 @@ def read_readme() -> str:
 def choose_mmcv() -> str:
     """Require the full mmcv where it is installed already, and mmcv-lite elsewhere.
 
-    Both distributions install the import package ``mmcv``, so mmcv-lite on top of a full mmcv
+    Both distributions install the import package `mmcv`, so mmcv-lite on top of a full mmcv
     would overwrite files of it. pip's isolated build hides the target environment from
-    ``sys.path`` but runs in the same interpreter, so the environment's own site-packages folder
-    is searched as well. Build tools that isolate with another interpreter (uv, ``python -m
-    build``) do not see the full mmcv; the README says how to install there.
+    `sys.path` but runs in the same interpreter, so the environment's own site-packages folder
+    is searched as well. Build tools that isolate with another interpreter (uv, `python -m
+    build`) do not see the full mmcv; the README says how to install there.
     """
     site_packages = {sysconfig.get_path('purelib'), sysconfig.get_path('platlib')}
     found = [*distributions(), *distributions(path=sorted(site_packages))]

@@ -16,5 +16,6 @@ compat.apply()  # before anything imports mmaction.models
 
 from diffusionret_mm import datasets, engine, evaluation, models  # noqa: E402, F401
 from diffusionret_mm.version import __version__  # noqa: E402
+from diffusionret_mm.visualization import report_hook  # noqa: E402, F401
 
 __all__ = ['__version__']

@@ -1,6 +1,6 @@
 """Work-arounds for defects of the packages this project stands on, one function each.
 
-``apply()`` runs those that the installed versions need. It must run before ``mmaction.models``
+`apply()` runs those that the installed versions need. It must run before `mmaction.models`
 is imported, is cheap and may run any number of times. Each function says what breaks, in which
 versions, where it is reported, and when it can go.
 """
@@ -24,7 +24,7 @@ from mmengine.runner import checkpoint as checkpoint_module
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.utils import package_utils
 
-from diffusionret_mm.checkpoint_io import load_checkpoint_file, save_checkpoint_file
+from diffusionret_mm.storage.checkpoints import load_checkpoint_file, save_checkpoint_file
 
 
 def apply() -> None:
@@ -40,7 +40,7 @@ def apply() -> None:
 
 
 def silence_mmcv_lite() -> None:
-    """Silence mmcv-lite's warning that ``MultiScaleDeformableAttention`` is missing.
+    """Silence mmcv-lite's warning that `MultiScaleDeformableAttention` is missing.
 
     mmcv-lite has no compiled operators and says so at every start, although nothing here uses
     them. Versions: mmcv-lite 2.x. Can go with the dependency on mmcv-lite.
@@ -54,12 +54,12 @@ def silence_mmcv_lite() -> None:
 
 
 def silence_file_client() -> None:
-    """Silence mmengine's messages that ``FileClient`` and ``HardDiskBackend`` are deprecated.
+    """Silence mmengine's messages that `FileClient` and `HardDiskBackend` are deprecated.
 
-    mmaction2's loading transforms (``DecordInit``, ``PyAVInit``, ...) make a ``FileClient`` at
+    mmaction2's loading transforms (`DecordInit`, `PyAVInit`, ...) make a `FileClient` at
     the first item of each loader worker, so both come once a worker and epoch, and a user can do
     nothing about it. Versions: mmengine 0.2 to 0.10 with mmaction2 1.x. Can go when
-    mmaction2 uses ``mmengine.fileio`` functions.
+    mmaction2 uses `mmengine.fileio` functions.
     """
     silenced = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
     original = file_client.print_log
@@ -76,11 +76,11 @@ def silence_file_client() -> None:
 
 
 def replace_pkg_resources() -> None:
-    """Let mmengine find installed packages without ``pkg_resources``.
+    """Let mmengine find installed packages without `pkg_resources`.
 
-    ``_base_ = 'mmaction::...'`` and ``mmengine.hub`` import ``pkg_resources``, which setuptools
+    `_base_ = 'mmaction::...'` and `mmengine.hub` import `pkg_resources`, which setuptools
     removed in 82. Versions: mmengine up to 0.10.7 (open-mmlab/mmcv#3325 is the same defect in
-    mmcv). Can go when mmengine uses ``importlib.metadata``.
+    mmcv). Can go when mmengine uses `importlib.metadata`.
     """
     if importlib.util.find_spec('pkg_resources') is not None:
         return
@@ -124,10 +124,10 @@ def get_installed_path(package: str) -> str:
 
 
 def provide_drn() -> None:
-    """Stand in for ``mmaction.models.localizers.drn``, which the wheel lacks.
+    """Stand in for `mmaction.models.localizers.drn`, which the wheel lacks.
 
-    ``import mmaction.models`` raises ``ModuleNotFoundError``, because the folder has no
-    ``__init__.py`` and was left out of the wheel. Versions: mmaction2 1.1.0 to 1.2.0
+    `import mmaction.models` raises `ModuleNotFoundError`, because the folder has no
+    `__init__.py` and was left out of the wheel. Versions: mmaction2 1.1.0 to 1.2.0
     (open-mmlab/mmaction2#2714, fix in #2721 not merged). Can go with a release that has the folder.
     """
     spec = importlib.util.find_spec('mmaction')
@@ -155,11 +155,11 @@ def _refuse_drn(*args: Any, **kwargs: Any) -> None:
 def disable_broken_multimodal() -> None:
     """Switch mmaction2's multimodal models off where their import would fail.
 
-    mmaction2 imports them as soon as any ``transformers>=4.28`` is installed. They need names
-    that ``transformers.modeling_utils`` no longer has (gone in 4.57, there in 4.48), and timm,
-    which is not asked for; then ``import mmaction.models`` raises ``ImportError``. Switched off,
+    mmaction2 imports them as soon as any `transformers>=4.28` is installed. They need names
+    that `transformers.modeling_utils` no longer has (gone in 4.57, there in 4.48), and timm,
+    which is not asked for; then `import mmaction.models` raises `ImportError`. Switched off,
     mmaction2 registers placeholders that ask for its extra. Versions: mmaction2 1.2.0, no issue
-    reported. Can go when mmaction2 imports these names from ``transformers.pytorch_utils``.
+    reported. Can go when mmaction2 imports these names from `transformers.pytorch_utils`.
     """
     from mmaction.utils import dependency
 
@@ -184,31 +184,31 @@ def _source_of(package: str, *path: str) -> str:
 
 
 def register_checkpoint_loader() -> None:
-    """Make mmengine read local checkpoints with :func:`.checkpoint_io.load_checkpoint_file`.
+    """Make mmengine read local checkpoints with `load_checkpoint_file`.
 
-    mmengine calls ``torch.load(filename)``, which since torch 2.6 refuses what mmengine saves
-    itself (``HistoryBuffer``, numpy arrays), so resuming fails; before torch 2.6 it runs whatever
+    mmengine calls `torch.load(filename)`, which since torch 2.6 refuses what mmengine saves
+    itself (`HistoryBuffer`, numpy arrays), so resuming fails; before torch 2.6 it runs whatever
     code the file contains. Versions: mmengine up to 0.10.7 (open-mmlab/mmengine#1655, #1650). Can
-    go when mmengine loads its checkpoints with ``weights_only=True``.
+    go when mmengine loads its checkpoints with `weights_only=True`.
     """
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
 
 
 def load_from_local(filename: str, map_location: Any = None) -> Any:
-    """Load a local file for mmengine, which logs the name of this function without ``load_from_``.
+    """Load a local file for mmengine, which logs the name of this function without `load_from_`.
 
-    See :func:`load_checkpoint_file`.
+    See `load_checkpoint_file`.
     """
     return load_checkpoint_file(filename, map_location)
 
 
 def save_checkpoints_atomically() -> None:
-    """Make mmengine write local checkpoints with :func:`.checkpoint_io.save_checkpoint_file`.
+    """Make mmengine write local checkpoints with `save_checkpoint_file`.
 
     mmengine opens the file under its final name and writes into it, so a process that is killed, or
     a full disk, leaves half a checkpoint in place of the whole one of that name, and
-    ``last_checkpoint`` points to it. It also makes a second copy of the checkpoint in memory first.
-    Versions: mmengine up to 0.10.7 (no issue known). Can go when its ``LocalBackend.put`` renames.
+    `last_checkpoint` points to it. It also makes a second copy of the checkpoint in memory first.
+    Versions: mmengine up to 0.10.7 (no issue known). Can go when its `LocalBackend.put` renames.
     """
     original = checkpoint_module.save_checkpoint
     if getattr(original, '_is_atomic', False):
@@ -233,7 +233,7 @@ def save_checkpoints_atomically() -> None:
 def allow_distributed_cpu() -> None:
     """Let mmengine start several processes on a machine without a GPU.
 
-    Its ``init_dist`` calls ``torch.cuda.set_device`` whatever the backend, which fails without a
+    Its `init_dist` calls `torch.cuda.set_device` whatever the backend, which fails without a
     GPU. Versions: mmengine up to 0.10.7 (no issue known). Can go when it asks first.
     """
     original = dist_utils._init_dist_pytorch

@@ -9,7 +9,7 @@ import diffusionret_mm  # noqa: F401
 # isort: split
 import torch
 
-from diffusionret_mm.engine.feature_cache import open_or_build
+from diffusionret_mm.features import open_or_build
 
 root, name = Path(sys.argv[1]), sys.argv[2]
 

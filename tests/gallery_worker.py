@@ -10,11 +10,11 @@ import diffusionret_mm  # noqa: F401
 # isort: split
 import torch
 from mmengine.dist import get_dist_info, init_dist
+from parity.encoders import load_subject, recorded_features
+from parity.golden import GoldenFolder
 
-from diffusionret_mm.engine.scoring import score_all
 from diffusionret_mm.evaluation import query_ranks
-from diffusionret_mm.parity.encoders import load_subject, recorded_features
-from diffusionret_mm.parity.golden import GoldenFolder
+from diffusionret_mm.features.scoring import score_all
 
 folder, target, *chunks = sys.argv[1:]
 init_dist('pytorch', backend='gloo')

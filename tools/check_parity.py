@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
@@ -11,7 +12,9 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 from mmengine.logging import MMLogger
 
 from diffusionret_mm.conversion import ConversionError
-from diffusionret_mm.parity import ParityReport, check_parity
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tests'))
+from parity import ParityReport, check_parity  # noqa: E402
 
 
 def parse_args() -> argparse.Namespace:

@@ -18,7 +18,7 @@ from diffusionret_mm.conversion import (
     read_state_dict,
 )
 from diffusionret_mm.conversion.convert import STAGES
-from diffusionret_mm.files import open_atomically
+from diffusionret_mm.storage.files import open_atomically
 
 
 def parse_args() -> argparse.Namespace:

@@ -12,7 +12,7 @@ from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 
 from diffusionret_mm.apis.banzhaf import train_estimator
-from diffusionret_mm.checkpoint_io import save_checkpoint_file
+from diffusionret_mm.storage.checkpoints import save_checkpoint_file
 
 
 def parse_args() -> argparse.Namespace:

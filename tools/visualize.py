@@ -22,7 +22,7 @@ from diffusionret_mm.apis.command_line import (
     read_config,
 )
 from diffusionret_mm.apis.pictures import build_dataset, evaluate_for_pictures
-from diffusionret_mm.files import open_atomically
+from diffusionret_mm.storage.files import open_atomically
 from diffusionret_mm.visualization import (
     PictureError,
     SplitPictures,

@@ -13,10 +13,10 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 from torch import Tensor
 
-from diffusionret_mm.checkpoint_io import load_checkpoint_file
 from diffusionret_mm.models.hierarchy import BanzhafNetwork, banzhaf_interaction
 from diffusionret_mm.models.retrievers.hbi import word_frame_maps
 from diffusionret_mm.models.retrievers.text_video_retriever import TextVideoRetriever
+from diffusionret_mm.storage.checkpoints import load_checkpoint_file
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 LOG_INTERVAL = 20

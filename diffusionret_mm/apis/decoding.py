@@ -17,10 +17,10 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 
 from diffusionret_mm.datasets.errors import VideoReadError
-from diffusionret_mm.datasets.preparation.parallel import run_in_parallel
 from diffusionret_mm.datasets.text_video import is_read_error
 from diffusionret_mm.datasets.video_files import VIDEO_SUFFIXES
 from diffusionret_mm.search import VideoFile
+from diffusionret_mm.storage.pool import run_in_parallel
 
 SUFFIXES = VIDEO_SUFFIXES - {'.', '.null'}
 Transforms = list[dict[str, Any]]

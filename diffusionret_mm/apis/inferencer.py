@@ -26,8 +26,8 @@ from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.transforms.captions import tokenize
 from diffusionret_mm.datasets.transforms.stored_frames import fingerprint_of, settings_of
 from diffusionret_mm.datasets.video_files import VIDEO_SUFFIXES
-from diffusionret_mm.engine.feature_cache.fingerprint import hash_of_weights
 from diffusionret_mm.export import ExportError, OnnxEncoders
+from diffusionret_mm.features.fingerprint import hash_of_weights
 from diffusionret_mm.search import (
     Gallery,
     SearchResult,

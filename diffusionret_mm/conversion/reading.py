@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffusionret_mm.checkpoint_io import load_checkpoint_file
+from diffusionret_mm.storage.checkpoints import load_checkpoint_file
 
 WRAPPERS = ('state_dict', 'model_state_dict', 'model')
 DISTRIBUTED_PREFIX = 'module.'

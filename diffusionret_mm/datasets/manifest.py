@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusionret_mm.datasets.errors import AnnotationError
-from diffusionret_mm.files import open_atomically
+from diffusionret_mm.storage.files import open_atomically
 
 # To be raised when files of before can no longer be read.
 FORMAT_VERSION = 1

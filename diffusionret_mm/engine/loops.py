@@ -11,12 +11,12 @@ from mmaction.registry import LOOPS
 from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, ValLoop, autocast
 
-from diffusionret_mm.engine.encoding import EncodedSplit, FeatureCollector, ScoredSplit
-from diffusionret_mm.engine.encoding_on_disk import DiskCollector
 from diffusionret_mm.engine.memory import describe_peak_memory
-from diffusionret_mm.engine.query_bank import QueryBank
-from diffusionret_mm.engine.scoring import score_all
 from diffusionret_mm.evaluation import format_table
+from diffusionret_mm.features.encoding import EncodedSplit, FeatureCollector, ScoredSplit
+from diffusionret_mm.features.encoding_on_disk import DiskCollector
+from diffusionret_mm.features.query_bank import QueryBank
+from diffusionret_mm.features.scoring import score_all
 
 FEATURE_DTYPES = ('float32', 'float16')
 

@@ -17,7 +17,7 @@ from mmengine.config import Config
 from torch.utils.data import Dataset
 
 from diffusionret_mm.datasets.manifest import sha256_of
-from diffusionret_mm.files import open_atomically
+from diffusionret_mm.storage.files import open_atomically
 
 PACKAGES = (
     'diffusionret_mm',

@@ -1,7 +1,7 @@
 """From score matrices to numbers: ranks, metrics, and their report.
 
-``post_processing`` changes matrices, ``ranking`` finds ranks in them, ``summary`` makes numbers of
-ranks, ``metrics`` wraps them for mmengine's evaluator and ``report`` prints and saves the result.
+`post_processing` changes matrices, `ranking` finds ranks in them, `summary` makes numbers of
+ranks, `metrics` wraps them for mmengine's evaluator and `report` prints and saves the result.
 """
 
 from diffusionret_mm.evaluation.metrics import DumpScores, TextVideoRetrievalMetric

@@ -10,7 +10,7 @@ to the evaluator as a single data sample::
         banks=(t2v [B, M], v2t [C, N]),     # optional, similarities of other queries
     )
 
-The ranking named ``''`` is the final one, the result of the model; others are intermediate.
+The ranking named `''` is the final one, the result of the model; others are intermediate.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from torch import Tensor
 
 from diffusionret_mm.evaluation.post_processing import BANK_POST_PROCESSING, POST_PROCESSING
 from diffusionret_mm.evaluation.summary import evaluate_ranking
-from diffusionret_mm.files import open_atomically
+from diffusionret_mm.storage.files import open_atomically
 
 
 class _WholeMatrixMetric(BaseMetric):
@@ -38,7 +38,7 @@ class _WholeMatrixMetric(BaseMetric):
     def process(self, data_batch: object, data_samples: Sequence[dict[str, Any]]) -> None:
         """Reduce the data sample to a small result at once.
 
-        The matrices stay out of ``self.results``, because mmengine pickles those across ranks.
+        The matrices stay out of `self.results`, because mmengine pickles those across ranks.
 
         Args:
             data_batch: Not used.
@@ -64,17 +64,17 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
     """Recall and rank metrics of text-video retrieval, in both directions.
 
     Every rank of a distributed run holds the same whole matrices and computes the same numbers;
-    the loop calls ``evaluate(size=1)``, which keeps those of rank 0. See
-    :func:`diffusionret_mm.evaluation.evaluate_ranking` for the definitions.
+    the loop calls `evaluate(size=1)`, which keeps those of rank 0. See
+    `evaluate_ranking` for the definitions.
 
     Args:
-        topk: Cut-offs k of ``R@k``.
+        topk: Cut-offs k of `R@k`.
         ties: Rule for equal scores: 'average', 'optimistic', 'pessimistic' or 'published'.
         grouping: Captions of a video: 'own', or 'published', off by one (MSVD).
-        post_processing: Options by name in ``POST_PROCESSING`` or ``BANK_POST_PROCESSING``, such
-            as ``{'DSL': {}}``: the final ranking is measured after it too, in a row of that name.
-            The latter need banks, which ``query_bank`` of the loop makes.
-        collect_device: Device for collecting results from other ranks, ``'cpu'`` or ``'gpu'``.
+        post_processing: Options by name in `POST_PROCESSING` or `BANK_POST_PROCESSING`, such
+            as `{'DSL': {}}`: the final ranking is measured after it too, in a row of that name.
+            The latter need banks, which `query_bank` of the loop makes.
+        collect_device: Device for collecting results from other ranks, `'cpu'` or `'gpu'`.
         prefix: Put before every name with a slash, to tell several test sets apart.
 
     Examples:
@@ -110,10 +110,10 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         """Hand back the metrics of the one data sample.
 
         Args:
-            results: The metrics as computed in :meth:`process`.
+            results: The metrics as computed in `process`.
 
         Returns:
-            ``t2v/R@1`` to ``v2t/MnR`` of the final ranking, and the same after ``<ranking>/`` for
+            `t2v/R@1` to `v2t/MnR` of the final ranking, and the same after `<ranking>/` for
             the others.
 
         Raises:
@@ -162,18 +162,18 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
 class DumpScores(_WholeMatrixMetric):
     """Save the score matrices for analysis outside of the test run; gives no metric.
 
-    The file holds the arrays ``t2v`` [N, M] and ``v2t`` [M, N] of the final ranking,
-    ``discrimination`` [N, M] (text-to-video scores before re-ranking) if there was one,
-    ``video_of_text`` [N], and ``video_ids`` [M] and ``captions`` [N] as strings if the data sample
-    has them. All load with ``numpy.load`` without pickle. Only rank 0 writes, and the file
+    The file holds the arrays `t2v` [N, M] and `v2t` [M, N] of the final ranking,
+    `discrimination` [N, M] (text-to-video scores before re-ranking) if there was one,
+    `video_of_text` [N], and `video_ids` [M] and `captions` [N] as strings if the data sample
+    has them. All load with `numpy.load` without pickle. Only rank 0 writes, and the file
     appears under its name only when it is complete.
 
     Args:
-        out_file_path: File to write, ending in ``.npz``; missing folders are made.
-        collect_device: Device for collecting results from other ranks, ``'cpu'`` or ``'gpu'``.
+        out_file_path: File to write, ending in `.npz`; missing folders are made.
+        collect_device: Device for collecting results from other ranks, `'cpu'` or `'gpu'`.
 
     Raises:
-        ValueError: If the path does not end in ``.npz``.
+        ValueError: If the path does not end in `.npz`.
     """
 
     def __init__(self, out_file_path: str, collect_device: str = 'cpu') -> None:

@@ -3,9 +3,9 @@
 A query with b strictly better candidates and e other candidates of the same score stands somewhere
 in ranks b + 1 to b + 1 + e. By default ties count as if they were broken at random: R@k is the
 expected share, the rank is the middle of that range; so a constant matrix scores exactly like
-chance. The code published with DiffusionRet (``utils/metrics.py``) lists every tied position as a
+chance. The code published with DiffusionRet (`utils/metrics.py`) lists every tied position as a
 rank of its own and divides by the length of that list, so queries with ties weigh more;
-``ties='published'`` does that. Without ties all rules agree.
+`ties='published'` does that. Without ties all rules agree.
 
 N is the number of texts and M the number of videos throughout. A higher score is better.
 """
@@ -27,8 +27,8 @@ class Ranks:
     """The ranks of N queries, 1 is best.
 
     Args:
-        best: Rank of each query if it wins its ties, ``[N]``, int64.
-        worst: Rank of each query if it loses them, ``[N]``, int64.
+        best: Rank of each query if it wins its ties, `[N]`, int64.
+        worst: Rank of each query if it loses them, `[N]`, int64.
     """
 
     best: Tensor
@@ -36,7 +36,7 @@ class Ranks:
 
     @property
     def average(self) -> Tensor:
-        """Middle of each range, ``[N]``, float64; halves occur where scores are tied."""
+        """Middle of each range, `[N]`, float64; halves occur where scores are tied."""
         return (self.best + self.worst).double() / 2
 
     def recall(self, k: int) -> float:
@@ -48,11 +48,11 @@ class Ranks:
         """Apply a tie rule.
 
         Args:
-            ties: ``'average'`` leaves the ranges; ``'optimistic'`` and ``'pessimistic'`` take one
-                end; ``'published'`` makes an entry of every position of a range.
+            ties: `'average'` leaves the ranges; `'optimistic'` and `'pessimistic'` take one
+                end; `'published'` makes an entry of every position of a range.
 
         Returns:
-            Ranks, with ``'published'`` as many as there are positions.
+            Ranks, with `'published'` as many as there are positions.
 
         Raises:
             ValueError: If there is no such rule.
@@ -75,15 +75,15 @@ def query_ranks(scores: Tensor, target: Tensor) -> Ranks:
     """Rank of the one right candidate of every query.
 
     Args:
-        scores: Score of every candidate for every query, ``[N, M]``, any real dtype, infinities
+        scores: Score of every candidate for every query, `[N, M]`, any real dtype, infinities
             allowed.
-        target: Column of the right candidate of each query, ``[N]``, integer.
+        target: Column of the right candidate of each query, `[N]`, integer.
 
     Returns:
         N ranks from 1 (best) to M.
 
     Raises:
-        ValueError: If the shapes do not fit, ``target`` is not integer or points outside the
+        ValueError: If the shapes do not fit, `target` is not integer or points outside the
             candidates, or a score is NaN.
 
     Examples:
@@ -103,19 +103,19 @@ def grouped_query_ranks(scores: Tensor, video_of_text: Tensor) -> Ranks:
 
     A group scores as its best caption does, and the query video's own group is ranked among the
     M groups. This is the protocol of the published multi-sentence evaluation (CLIP4Clip's
-    ``tensor_video_to_text_sim``), with every caption in the group of its own video. With one
+    `tensor_video_to_text_sim`), with every caption in the group of its own video. With one
     caption a video it is plain video-to-text retrieval.
 
     Args:
-        scores: Score of every text for every video, ``[M, N]``, any real dtype.
-        video_of_text: Row in ``scores`` of the video that each text describes, ``[N]``, integer,
+        scores: Score of every text for every video, `[M, N]`, any real dtype.
+        video_of_text: Row in `scores` of the video that each text describes, `[N]`, integer,
             in any order.
 
     Returns:
         M ranks from 1 (best) to M.
 
     Raises:
-        ValueError: If the shapes do not fit, ``video_of_text`` is not integer or points outside
+        ValueError: If the shapes do not fit, `video_of_text` is not integer or points outside
             the videos, a video has no caption, or a score is NaN.
 
     Examples:
@@ -135,7 +135,7 @@ def grouped_query_ranks(scores: Tensor, video_of_text: Tensor) -> Ranks:
 
 
 def _ranks_of_block(scores: Tensor, target: Tensor) -> Ranks:
-    """Ranks of a few queries, NaN-free ``[n, M]`` scores and ``[n]`` targets."""
+    """Ranks of a few queries, NaN-free `[n, M]` scores and `[n]` targets."""
     own = scores.gather(1, target[:, None])
     better = (scores > own).sum(dim=1)
     return Ranks(best=better + 1, worst=better + (scores == own).sum(dim=1))
@@ -150,7 +150,7 @@ def _join(blocks: Sequence[Ranks], device: torch.device) -> Ranks:
 
 
 def _best_of_group(scores: Tensor, group: Tensor, num_groups: int) -> Tensor:
-    """Largest of the scores ``[m, N]`` within each group of columns, ``[m, num_groups]``."""
+    """Largest of the scores `[m, N]` within each group of columns, `[m, num_groups]`."""
     # The start value never shows: include_self is off and no group is empty.
     best = scores.new_zeros(len(scores), num_groups)
     return best.scatter_reduce_(1, group.expand_as(scores), scores, 'amax', include_self=False)

@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Mapping
 
-from diffusionret_mm.files import open_atomically
+from diffusionret_mm.storage.files import open_atomically
 
 _DIRECTIONS = {'t2v': 'text -> video', 'v2t': 'video -> text'}
 _TITLE = 'Retrieval (R@k in %, Rsum = R@1 + R@5 + R@10, MdR and MnR are ranks, 1 is best)'
@@ -15,13 +15,13 @@ def format_table(metrics: Mapping[str, float]) -> str:
     """Plain-text table of flat retrieval metrics.
 
     Args:
-        metrics: Values under ``<ranking>/<direction>/<name>``, or ``<direction>/<name>`` for the
-            final ranking, with direction ``t2v`` or ``v2t``. Other keys are left out, so an
+        metrics: Values under `<ranking>/<direction>/<name>`, or `<direction>/<name>` for the
+            final ranking, with direction `t2v` or `v2t`. Other keys are left out, so an
             evaluator's whole result can be passed.
 
     Returns:
         A title with units, a header, and one row for each ranking and direction, the final
-        ranking last. Columns come in the order of the keys; a row without a value shows ``-``.
+        ranking last. Columns come in the order of the keys; a row without a value shows `-`.
 
     Raises:
         ValueError: If no key belongs to a retrieval direction.
@@ -66,7 +66,7 @@ def table_rows(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """Arrange flat retrieval metrics.
 
     Args:
-        metrics: As for :func:`format_table`.
+        metrics: As for `format_table`.
 
     Returns:
         Values by row label and column name, the rows of the final ranking last.

@@ -17,13 +17,13 @@ def retrieval_metrics(ranks: Ranks, topk: Sequence[int] = (1, 5, 10, 50)) -> dic
 
     Args:
         ranks: Rank of each query.
-        topk: Cut-offs k of ``R@k``.
+        topk: Cut-offs k of `R@k`.
 
     Returns:
-        In this order: ``R@k`` for each k (percent of the queries with rank <= k, ties as if broken
-        at random), ``Rsum``
-        (R@1 + R@5 + R@10 in percent, 300 at best, whatever ``topk`` is), ``MdR`` (median rank, the
-        mean of the two middle ranks for an even number of queries) and ``MnR`` (mean rank).
+        In this order: `R@k` for each k (percent of the queries with rank <= k, ties as if broken
+        at random), `Rsum`
+        (R@1 + R@5 + R@10 in percent, 300 at best, whatever `topk` is), `MdR` (median rank, the
+        mean of the two middle ranks for an even number of queries) and `MnR` (mean rank).
 
     Raises:
         ValueError: If there are no ranks, or a cut-off is below 1.
@@ -57,23 +57,23 @@ def evaluate_ranking(
     The directions have matrices of their own, because re-ranking makes them differ.
 
     Args:
-        t2v: Score of every video for every text, ``[N, M]``.
-        v2t: Score of every text for every video, ``[M, N]``.
-        video_of_text: Video that each text describes, ``[N]``, integer.
-        topk: Cut-offs k of ``R@k``.
-        ties: Rule for equal scores, see :meth:`Ranks.resolve`. ``'published'`` lists every tied
+        t2v: Score of every video for every text, `[N, M]`.
+        v2t: Score of every text for every video, `[M, N]`.
+        video_of_text: Video that each text describes, `[N]`, integer.
+        topk: Cut-offs k of `R@k`.
+        ties: Rule for equal scores, see `resolve`. `'published'` lists every tied
             position, except in text-to-video with several captions a video, where the published
             code leaves the order of ties to an unstable sort and the middle is taken here.
-        grouping: ``'own'`` puts every caption in the group of its own video; ``'published'`` is
-            off by one caption as the published evaluation of MSVD, see :func:`off_by_one`.
+        grouping: `'own'` puts every caption in the group of its own video; `'published'` is
+            off by one caption as the published evaluation of MSVD, see `off_by_one`.
 
     Returns:
-        The values of :func:`retrieval_metrics` under ``t2v/R@1`` to ``v2t/MnR``.
+        The values of `retrieval_metrics` under `t2v/R@1` to `v2t/MnR`.
 
     Raises:
         ValueError: If the two matrices do not fit together, there is no such rule, and for the
-            reasons given at :func:`query_ranks`, :func:`grouped_query_ranks` and
-            :func:`retrieval_metrics`.
+            reasons given at `query_ranks`, `grouped_query_ranks` and
+            `retrieval_metrics`.
 
     Examples:
         >>> t2v = torch.eye(3)
@@ -109,16 +109,16 @@ def off_by_one(t2v: Tensor, v2t: Tensor, video_of_text: Tensor) -> tuple[Tensor,
 
     Loader and evaluation both subtract 1 from the ends of the groups, so the last caption of each
     video is taken for one of the next video's, and the very last caption is dropped (DiffusionRet,
-    ``eval.py`` 315-374; EMCL-Net, ``main_retrieval.py`` 379-382). For comparison with published
+    `eval.py` 315-374; EMCL-Net, `main_retrieval.py` 379-382). For comparison with published
     tables only.
 
     Args:
-        t2v: Scores ``[N, M]``.
-        v2t: Scores ``[M, N]``.
-        video_of_text: Video of each text, ``[N]``, texts grouped by video in the videos' order.
+        t2v: Scores `[N, M]`.
+        v2t: Scores `[M, N]`.
+        video_of_text: Video of each text, `[N]`, texts grouped by video in the videos' order.
 
     Returns:
-        ``t2v [N - 1, M]``, ``v2t [M, N - 1]`` and the wrong ``video_of_text [N - 1]``.
+        `t2v [N - 1, M]`, `v2t [M, N - 1]` and the wrong `video_of_text [N - 1]`.
 
     Raises:
         ValueError: If the texts are not grouped by video.

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from diffusionret_mm.engine.feature_cache.fingerprint import hash_of_weights
 from diffusionret_mm.export.checking import compare_encoders, random_texts, random_videos
 from diffusionret_mm.export.files import (
     TEXT_FILE,
@@ -21,6 +20,7 @@ from diffusionret_mm.export.files import (
 )
 from diffusionret_mm.export.onnx_encoders import OnnxEncoders
 from diffusionret_mm.extras import import_extra
+from diffusionret_mm.features.fingerprint import hash_of_weights
 
 if TYPE_CHECKING:
     from diffusionret_mm.models.retrievers import TextVideoRetriever

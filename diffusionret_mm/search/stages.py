@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffusionret_mm.engine.scoring import similarity_matrix
+from diffusionret_mm.features.scoring import similarity_matrix
 from diffusionret_mm.search.gallery import Gallery
 from diffusionret_mm.search.pooling import frame_weights, pool_texts, pool_videos
 from diffusionret_mm.structures import TextFeatures, VideoFeatures

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from diffusionret_mm.datasets.preparation.locking import locked
 from diffusionret_mm.search.catalogue import VideoFile
 from diffusionret_mm.search.first_stage import POOLED
 from diffusionret_mm.search.gallery import TABLE, Gallery
 from diffusionret_mm.search.segments import ArrayLayout
+from diffusionret_mm.storage.locks import locked
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Pictures: functions from arrays to figures, a file each, and what makes the arrays.
 
-``pictures`` draws what an evaluation left, ``explain`` asks the model, ``report`` and ``page``
-write web pages. Figures are matplotlib's; ``to_image`` makes of them what mmengine's ``Visualizer``
+`pictures` draws what an evaluation left, `explain` asks the model, `report` and `page`
+write web pages. Figures are matplotlib's; `to_image` makes of them what mmengine's `Visualizer`
 takes.
 """
 

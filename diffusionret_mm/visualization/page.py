@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffusionret_mm.files import open_atomically
+from diffusionret_mm.storage.files import open_atomically
 
 
 @dataclass(frozen=True)

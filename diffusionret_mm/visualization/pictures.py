@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mmengine.runner import Runner
 
-    from diffusionret_mm.engine.encoding import ScoredSplit
+    from diffusionret_mm.features.encoding import ScoredSplit
 
 
 class SplitPictures:

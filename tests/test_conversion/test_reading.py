@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from diffusionret_mm.checkpoint_io import UnsafeCheckpointError
 from diffusionret_mm.conversion import read_state_dict
+from diffusionret_mm.storage.checkpoints import UnsafeCheckpointError
 
 STATE = {'a.weight': torch.arange(6.0).view(2, 3), 'b': torch.tensor(2.5)}
 

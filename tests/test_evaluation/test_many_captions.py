@@ -8,8 +8,8 @@ import statistics
 import pytest
 import torch
 
-from diffusionret_mm.engine.scoring import score_all
 from diffusionret_mm.evaluation import evaluate_ranking
+from diffusionret_mm.features.scoring import score_all
 
 CAPTIONS = (3, 1, 8, 2, 40, 5, 1)
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from diffusionret_mm.parity import check_parity
-from diffusionret_mm.parity.golden import EXACT, GoldenFile, Tolerance
+from parity import check_parity
+from parity.golden import EXACT, GoldenFile, Tolerance
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from mmengine.structures import BaseDataElement
 
-from diffusionret_mm.engine.encoding import EncodedSplit, ScoredSplit
+from diffusionret_mm.features.encoding import EncodedSplit, ScoredSplit
 from diffusionret_mm.visualization import SplitPictures
 
 VIDEOS, CAPTIONS, FRAMES = 5, 2, 4

@@ -26,13 +26,13 @@ from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader
 
 from diffusionret_mm.datasets.samplers import GroupSampler
-from diffusionret_mm.engine.feature_cache import (
+from diffusionret_mm.engine.memory import peak_memory
+from diffusionret_mm.features import (
     WholeVideos,
     cache_features,
     cached_loader,
     open_or_build,
 )
-from diffusionret_mm.engine.memory import peak_memory
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 # Config, videos and batch size; ViT-B/32 is cut to what two cores encode in a minute.

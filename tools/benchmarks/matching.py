@@ -21,7 +21,7 @@ from published_matching import published_matching
 from torch import Tensor
 
 from diffusionret_mm.engine.memory import peak_memory
-from diffusionret_mm.engine.scoring import similarity_matrix
+from diffusionret_mm.features.scoring import similarity_matrix
 from diffusionret_mm.models.generators import DIRECTIONS
 from diffusionret_mm.models.retrievers import DiffusionRet
 from diffusionret_mm.structures import TextFeatures, VideoFeatures

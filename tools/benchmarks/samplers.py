@@ -20,9 +20,9 @@ from torch import Tensor
 
 from diffusionret_mm.apis.command_line import add_run_options, load_config
 from diffusionret_mm.apis.run import build_runner
-from diffusionret_mm.engine.encoding import EncodedSplit
-from diffusionret_mm.engine.scoring import similarity_matrix
 from diffusionret_mm.evaluation import Ranks, grouped_query_ranks, query_ranks
+from diffusionret_mm.features.encoding import EncodedSplit
+from diffusionret_mm.features.scoring import similarity_matrix
 from diffusionret_mm.models.retrievers import DiffusionRet
 
 REFERENCE = 'DDIMScheduler'

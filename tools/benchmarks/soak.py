@@ -28,7 +28,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 import numpy as np
 import torch
 
-from diffusionret_mm.checkpoint_io import load_checkpoint_file
+from diffusionret_mm.storage.checkpoints import load_checkpoint_file
 
 ROOT = Path(__file__).parents[2]
 NAME = 'diffusionret_shapes'

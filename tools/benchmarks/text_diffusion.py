@@ -19,7 +19,7 @@ import torch
 from mmaction.registry import MODELS
 
 from diffusionret_mm.engine.memory import peak_memory
-from diffusionret_mm.engine.scoring import score_all
+from diffusionret_mm.features.scoring import score_all
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 

@@ -1,4 +1,4 @@
-"""Render the data set "shapes": ``python tools/data/shapes.py --data-root data/shapes``."""
+"""Render the data set "shapes": `python tools/data/shapes.py --data-root data/shapes`."""
 
 from __future__ import annotations
 

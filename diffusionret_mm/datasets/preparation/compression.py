@@ -13,10 +13,10 @@ import numpy as np
 
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.manifest import Manifest
-from diffusionret_mm.datasets.preparation.locking import locked
-from diffusionret_mm.datasets.preparation.parallel import run_in_parallel
 from diffusionret_mm.datasets.preparation.report import format_table
 from diffusionret_mm.datasets.video_files import strip_suffixes
+from diffusionret_mm.storage.locks import locked
+from diffusionret_mm.storage.pool import run_in_parallel
 
 FOLDER = 'videos_224_3fps'
 SHORT_SIDE = 224

@@ -17,8 +17,6 @@ from mmengine.dataset import Compose
 
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.preparation.check import Preparation
-from diffusionret_mm.datasets.preparation.locking import locked
-from diffusionret_mm.datasets.preparation.parallel import run_in_parallel
 from diffusionret_mm.datasets.transforms.stored_frames import (
     FORMAT_VERSION,
     FRAMES_FILE,
@@ -28,7 +26,9 @@ from diffusionret_mm.datasets.transforms.stored_frames import (
     settings_of,
     version_of,
 )
-from diffusionret_mm.files import open_atomically
+from diffusionret_mm.storage.files import open_atomically
+from diffusionret_mm.storage.locks import locked
+from diffusionret_mm.storage.pool import run_in_parallel
 
 JOURNAL = '.journal'
 PARTIAL_FILE = f'.{FRAMES_FILE}.partial'

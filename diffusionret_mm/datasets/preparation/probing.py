@@ -10,8 +10,8 @@ from typing import TextIO
 
 from diffusionret_mm.datasets.errors import AnnotationError
 from diffusionret_mm.datasets.manifest import Manifest, VideoRecord
-from diffusionret_mm.datasets.preparation.parallel import run_in_parallel
 from diffusionret_mm.datasets.video_probe import probe_video
+from diffusionret_mm.storage.pool import run_in_parallel
 
 FileKey = tuple[str, int, int]
 

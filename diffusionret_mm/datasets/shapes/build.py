@@ -36,8 +36,8 @@ class Clip:
     """One video of the data set.
 
     Attributes:
-        video_id: Its name, for instance ``'test_0003_reversed'``.
-        group: The name it shares with its two twins, ``'test_0003'``.
+        video_id: Its name, for instance `'test_0003_reversed'`.
+        group: The name it shares with its two twins, `'test_0003'`.
         scene: What it shows.
         captions: What it is described with.
     """
@@ -63,15 +63,15 @@ def render_shapes(
 ) -> None:
     """Render the data set "shapes", unless it is there already.
 
-    Writes ``videos/{split}_{scene:04d}_{original|reversed|changed}.mp4``, one annotation file
-    ``{split}.json`` per split, and ``meta.json``. The folder appears only when it is complete;
+    Writes `videos/{split}_{scene:04d}_{original|reversed|changed}.mp4`, one annotation file
+    `{split}.json` per split, and `meta.json`. The folder appears only when it is complete;
     processes that start at the same time wait for the first one. The same settings give the same
     files, with any number of workers.
 
     Args:
         data_root: The folder; it must be absent, empty, or hold this data set.
         seed: Seed of all random draws, at least 0.
-        num_scenes: Number of scenes of the splits ``'train'``, ``'val'`` and ``'test'``; each
+        num_scenes: Number of scenes of the splits `'train'`, `'val'` and `'test'`; each
             scene makes three clips.
         captions_per_video: Captions of each clip, 1 to 8.
         workers: Number of threads. Default: number of CPU cores.
@@ -184,7 +184,7 @@ def _locked(root: Path) -> Iterator[None]:
 
 
 def _render_all(scratch: Path, root: Path, settings: dict[str, Any], workers: int) -> None:
-    """Render videos and annotations into ``scratch``; ``root`` is only named in messages."""
+    """Render videos and annotations into `scratch`; `root` is only named in messages."""
     start = time.perf_counter()
     arguments = (settings['seed'], settings['num_scenes'], settings['captions_per_video'])
     clips = draw_clips(*arguments)

@@ -58,7 +58,7 @@ def describe_scene(scene: Scene, count: int, rng: np.random.Generator) -> list[s
         rng: Source of randomness.
 
     Returns:
-        ``count`` different sentences in lower case without a full stop, of 22 words at most.
+        `count` different sentences in lower case without a full stop, of 22 words at most.
 
     Raises:
         ValueError: If more captions are asked for than there are sentence patterns.

@@ -18,14 +18,14 @@ class ShapesDataset(TextVideoDataset):
 
     Every scene has three clips that belong together: the original, the same played backwards, and
     one with another colour or shape. Finding a clip takes reading colours, shapes, directions and
-    order in time. See ``render_shapes`` for the files.
+    order in time. See `render_shapes` for the files.
 
     Args:
         data_root: Folder of the data set. It is rendered there if it is absent.
-        split: ``'train'``, ``'val'`` or ``'test'``.
-        render_seed: Seed with which the data set is rendered; ``seed`` is that of reading it.
+        split: `'train'`, `'val'` or `'test'`.
+        render_seed: Seed with which the data set is rendered; `seed` is that of reading it.
         num_scenes: Number of scenes per split. Default: 700, 40 and 100.
-        **kwargs: Further arguments of ``TextVideoDataset``.
+        **kwargs: Further arguments of `TextVideoDataset`.
 
     Raises:
         ValueError: If the split does not exist, or the folder holds the data set with other

@@ -38,7 +38,7 @@ def change_scene(scene: Scene, rng: np.random.Generator) -> Scene:
         rng: Source of randomness.
 
     Returns:
-        A scene that differs from ``scene`` in exactly one colour or one shape.
+        A scene that differs from `scene` in exactly one colour or one shape.
     """
     index = int(rng.integers(len(scene.figures)))
     options = {'colour': _replacements(scene, index, 'colour', COLOURS)}
@@ -95,7 +95,7 @@ def draw_twins(rng: np.random.Generator, used: set[str]) -> dict[str, Scene]:
         used: Keys of scenes that must not be drawn; the three new ones are added to it.
 
     Returns:
-        The scenes ``'original'``, ``'reversed'`` and ``'changed'``.
+        The scenes `'original'`, `'reversed'` and `'changed'`.
     """
     while True:
         scene = draw_scene(rng)

@@ -87,7 +87,7 @@ def render_frames(scene: Scene) -> np.ndarray:
         scene: A scene.
 
     Returns:
-        RGB frames, uint8 ``[num_frames, height, width, 3]``. The frames of ``reverse_scene(scene)``
+        RGB frames, uint8 `[num_frames, height, width, 3]`. The frames of `reverse_scene(scene)`
         are the same in reverse order, to the bit.
     """
     background = _draw_background(scene)
@@ -107,7 +107,7 @@ def write_video(path: Path, frames: np.ndarray, frame_rate: float) -> None:
 
     Args:
         path: The file; an existing one is overwritten.
-        frames: RGB frames, uint8 ``[num_frames, height, width, 3]``.
+        frames: RGB frames, uint8 `[num_frames, height, width, 3]`.
         frame_rate: Frames per second.
 
     Raises:
@@ -159,7 +159,7 @@ def _moved_figures(event: Event, count: int) -> list[int]:
 def _advance(
     state: FigureState, event: Event, distance: float, scene: Scene, index: int
 ) -> FigureState:
-    """Move a figure away from its middle state; ``distance`` goes from 0 to 1."""
+    """Move a figure away from its middle state; `distance` goes from 0 to 1."""
     staging, action = scene.staging, event.action
     rest = (1 - staging.pace) / 2
     progress = _ramp(distance, rest, 1 - rest)
@@ -187,7 +187,7 @@ def _advance(
 
 
 def _ramp(value: float, start: float, end: float) -> float:
-    """Rise from 0 at ``start`` to 1 at ``end``."""
+    """Rise from 0 at `start` to 1 at `end`."""
     return min(max((value - start) / (end - start), 0.0), 1.0)
 
 
@@ -197,7 +197,7 @@ def _tinted(scene: Scene, index: int, colour: str) -> tuple[float, float, float]
 
 
 def _draw_background(scene: Scene) -> np.ndarray:
-    """Draw the gradient, uint8 ``[height, width, 3]``."""
+    """Draw the gradient, uint8 `[height, width, 3]`."""
     width, height = scene.staging.frame_size
     x, y = np.linspace(-1, 1, width)[None, :], np.linspace(-1, 1, height)[:, None]
     ramp = x * np.cos(scene.staging.slope) + y * np.sin(scene.staging.slope)
@@ -207,7 +207,7 @@ def _draw_background(scene: Scene) -> np.ndarray:
 
 
 def _draw_figure(frame: np.ndarray, state: FigureState, scene: Scene, index: int) -> None:
-    """Draw one figure into an RGB frame, uint8 ``[height, width, 3]``, in place."""
+    """Draw one figure into an RGB frame, uint8 `[height, width, 3]`, in place."""
     if state.opacity == 0:
         return
     height, width = frame.shape[:2]

@@ -58,7 +58,7 @@ class Action(Enum):
 
     @property
     def kind(self) -> str:
-        """The property of a figure that the action changes, for instance ``'x'`` or ``'size'``."""
+        """The property of a figure that the action changes, for instance `'x'` or `'size'`."""
         return _KINDS[self]
 
 
@@ -87,8 +87,8 @@ class Figure:
     """A coloured figure.
 
     Attributes:
-        colour: A key of ``COLOURS``; the colour at the beginning of the clip.
-        shape: One of ``SHAPES``.
+        colour: A key of `COLOURS`; the colour at the beginning of the clip.
+        shape: One of `SHAPES`.
     """
 
     colour: str
@@ -100,9 +100,9 @@ class Event:
     """What one figure does in one half of the clip.
 
     Attributes:
-        actor: Index of the figure that acts. With ``Action.SWAP`` the other figure takes part.
+        actor: Index of the figure that acts. With `Action.SWAP` the other figure takes part.
         action: What it does.
-        colour: The colour it has afterwards, with ``Action.RECOLOUR`` only.
+        colour: The colour it has afterwards, with `Action.RECOLOUR` only.
     """
 
     actor: int
@@ -157,7 +157,7 @@ class Scene:
     staging: Staging
 
     def __post_init__(self) -> None:
-        """Check the content; see ``content_flaw`` for the rules."""
+        """Check the content; see `content_flaw` for the rules."""
         flaw = content_flaw(self.figures, self.first, self.second)
         if flaw is not None:
             raise ValueError(f'Not a valid scene: {flaw}. {self}')
@@ -227,7 +227,7 @@ def reverse_scene(scene: Scene) -> Scene:
         scene: A scene.
 
     Returns:
-        The scene whose clip has the frames of ``scene`` in reverse order.
+        The scene whose clip has the frames of `scene` in reverse order.
     """
     figures = list(scene.figures)
     events = []

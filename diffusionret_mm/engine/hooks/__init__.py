@@ -4,7 +4,6 @@ from diffusionret_mm.engine.hooks.checkpoint import DurableCheckpointHook
 from diffusionret_mm.engine.hooks.ema import EMABesideHook
 from diffusionret_mm.engine.hooks.feature_cache import FeatureCacheHook
 from diffusionret_mm.engine.hooks.non_finite import NonFiniteLossHook
-from diffusionret_mm.engine.hooks.report import ReportHook
 from diffusionret_mm.engine.hooks.resume import ResumeHook
 from diffusionret_mm.engine.hooks.run_cost import RunCostHook
 from diffusionret_mm.engine.hooks.run_record import RunRecordHook
@@ -16,7 +15,6 @@ __all__ = [
     'EMABesideHook',
     'FeatureCacheHook',
     'NonFiniteLossHook',
-    'ReportHook',
     'ResumeHook',
     'RunCostHook',
     'RunRecordHook',

@@ -10,7 +10,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from diffusionret_mm.files import open_atomically, remove_leftovers
+from diffusionret_mm.storage.files import open_atomically, remove_leftovers
 
 POINTER = 'last_checkpoint'
 

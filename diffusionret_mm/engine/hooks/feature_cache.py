@@ -13,7 +13,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from diffusionret_mm.engine.feature_cache import (
+from diffusionret_mm.engine.hooks.stage_switch import bare_model
+from diffusionret_mm.features import (
     FeatureStore,
     WholeVideos,
     cache_features,
@@ -21,7 +22,6 @@ from diffusionret_mm.engine.feature_cache import (
     fingerprint,
     open_or_build,
 )
-from diffusionret_mm.engine.hooks.stage_switch import bare_model
 
 EXTRACTOR = ('backbone', 'temporal', 'similarity', 'data_preprocessor')
 

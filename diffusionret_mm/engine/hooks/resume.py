@@ -10,10 +10,10 @@ from mmengine.dist import broadcast_object_list, get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from diffusionret_mm.checkpoint_io import is_complete
 from diffusionret_mm.engine.config_differences import config_differences
 from diffusionret_mm.engine.hooks.checkpoint import POINTER
 from diffusionret_mm.models.checkpoint_check import CheckpointError
+from diffusionret_mm.storage.checkpoints import is_complete
 
 RULES = ('refuse', 'warn')
 AUTO = 'auto'

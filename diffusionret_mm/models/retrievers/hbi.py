@@ -12,11 +12,11 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffusionret_mm.checkpoint_io import load_checkpoint_file
 from diffusionret_mm.models.checkpoint_check import check_state_dict
 from diffusionret_mm.models.hierarchy import BanzhafNetwork, TokenMerging
 from diffusionret_mm.models.losses.interaction import interaction_loss, self_distillation_loss
 from diffusionret_mm.models.retrievers.text_video_retriever import TextVideoRetriever
+from diffusionret_mm.storage.checkpoints import load_checkpoint_file
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 LEVELS = ('entity', 'action', 'event')

@@ -13,9 +13,9 @@ from mmengine.logging import print_log
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffusionret_mm.checkpoint_io import load_checkpoint_file
 from diffusionret_mm.models.gather import gather_batch
 from diffusionret_mm.models.retrievers.text_video_retriever import Batch, TextVideoRetriever
+from diffusionret_mm.storage.checkpoints import load_checkpoint_file
 
 
 @MODELS.register_module()

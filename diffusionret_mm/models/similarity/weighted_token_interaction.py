@@ -78,7 +78,7 @@ class WeightedTokenInteraction(BaseModule):
 
         Returns:
             Scores in [-1, 1], shape [N, M]. Memory is that of [N, M, L, F]: give it blocks
-            (`diffusionret_mm.engine.scoring.similarity_matrix` does).
+            (`diffusionret_mm.features.scoring.similarity_matrix` does).
         """
         words = F.normalize(texts.words, dim=-1)
         frames = F.normalize(videos.frames, dim=-1)

@@ -19,7 +19,7 @@ def scenes():
 
 
 def acting(scenes, action):
-    """A scene whose second event is ``action``, and the index of its actor."""
+    """A scene whose second event is `action`, and the index of its actor."""
     scene = next(s for s in scenes if s.second.action is action)
     return scene, scene.second.actor
 

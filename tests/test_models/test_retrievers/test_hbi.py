@@ -4,7 +4,6 @@ import pytest
 import torch
 from mmaction.registry import MODELS
 
-from diffusionret_mm.checkpoint_io import save_checkpoint_file
 from diffusionret_mm.models.hierarchy import BanzhafNetwork
 from diffusionret_mm.models.losses.interaction import (
     interaction_loss,
@@ -12,6 +11,7 @@ from diffusionret_mm.models.losses.interaction import (
     self_distillation_loss,
 )
 from diffusionret_mm.models.retrievers.hbi import word_frame_maps
+from diffusionret_mm.storage.checkpoints import save_checkpoint_file
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
 
-from diffusionret_mm.checkpoint_io import save_checkpoint_file
 from diffusionret_mm.models.checkpoint_check import CheckpointError
+from diffusionret_mm.storage.checkpoints import save_checkpoint_file
 
 
 @pytest.fixture

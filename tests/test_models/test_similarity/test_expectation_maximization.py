@@ -5,7 +5,7 @@ import torch
 from mmaction.registry import MODELS
 from torch.nn import functional as F
 
-from diffusionret_mm.engine import scoring
+from diffusionret_mm.features import scoring
 
 
 @pytest.fixture

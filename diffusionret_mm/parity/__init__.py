@@ -1,5 +1,0 @@
-"""Comparison with recorded outputs of the published implementation, quantity by quantity."""
-
-from diffusionret_mm.parity.run import ParityReport, check_parity
-
-__all__ = ['ParityReport', 'check_parity']

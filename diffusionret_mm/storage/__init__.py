@@ -1,0 +1,1 @@
+"""What touches disks and processes: files, locks, fingerprints, progress, process pools."""
