@@ -13,7 +13,7 @@ import torch
 from diffusionret_mm.features import open_or_build
 from diffusionret_mm.features.store import FeatureWriter
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 ARRAYS = dict(
     words=torch.zeros(6, 8),
     text_mask=torch.ones(3, 2, dtype=torch.bool),
