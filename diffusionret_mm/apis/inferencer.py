@@ -178,7 +178,7 @@ class TextVideoInferencer:
         Args:
             source: folder of the videos, searched with its sub-folders, or a list of files.
             folder: folder of the gallery; it is made if there is none.
-            qdrant: where a new gallery keeps its pooled vectors (`QdrantFirstStage`); None: here.
+            qdrant: where a new gallery keeps its pooled vectors (`QdrantFirstStep`); None: here.
 
         Returns:
             The gallery.

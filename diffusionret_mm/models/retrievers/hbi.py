@@ -103,7 +103,7 @@ class HBI(TextVideoRetriever):
                 'or load a checkpoint of a training of HBI.'
             )
         options = self.backbone.logit_scale, video_of_text, video_index
-        heads = [self.similarity_head, *self.coarse_heads]
+        heads = [self.similarity, *self.coarse_heads]
         losses, scores = {}, []
         for name, head, student, (level_texts, level_videos) in zip(
             LEVELS, heads, self.students, self._levels(texts, videos), strict=True

@@ -27,7 +27,7 @@ def test_the_base_class_is_a_retriever_of_its_own(tiny_model_cfg, batch):
 
 def test_a_stage_decides_what_is_trained(tiny_model, batch):
     tiny_model.set_stage('discrimination')
-    assert trainable(tiny_model) == {'backbone', 'temporal', 'similarity_head'}
+    assert trainable(tiny_model) == {'backbone', 'temporal', 'similarity'}
     assert set(tiny_model(batch(), mode='loss')) == {'loss_t2v', 'loss_v2t'}
     tiny_model.set_stage('generation')
     assert trainable(tiny_model) == {'generators'}
@@ -138,13 +138,13 @@ class TestCheckpoints:
     def test_wrong_keys_are_named_and_nothing_is_loaded(self, tiny_model):
         state = {key: value + 1 for key, value in tiny_model.state_dict().items()}
         before = tiny_model.temporal.position_embedding.clone()
-        state['similarity_head.renamed'] = state.pop('similarity_head.word_weight.0.bias')
+        state['similarity.renamed'] = state.pop('similarity.word_weight.0.bias')
         state['temporal.position_embedding'] = torch.zeros(3, 3)
         with pytest.raises(CheckpointError) as error:
             tiny_model.load_state_dict(state, strict=False)
         text = str(error.value)
-        assert '1 missing: similarity_head.word_weight.0.bias' in text
-        assert '1 unknown: similarity_head.renamed' in text
+        assert '1 missing: similarity.word_weight.0.bias' in text
+        assert '1 unknown: similarity.renamed' in text
         assert 'temporal.position_embedding (checkpoint [3, 3], model [77, 64])' in text
         torch.testing.assert_close(tiny_model.temporal.position_embedding, before)
 

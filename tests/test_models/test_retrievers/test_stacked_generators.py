@@ -36,14 +36,14 @@ def test_a_step_of_each_stage(stacked, features):
     rows = torch.arange(5)
     batch = dict(texts=texts, videos=videos, video_of_text=rows, video_index=rows)
     stacked.train()
-    buffers = {name: value.clone() for name, value in stacked.similarity_head.named_buffers()}
+    buffers = {name: value.clone() for name, value in stacked.similarity.named_buffers()}
     losses = stacked(batch, mode='loss')
     assert set(losses) == {'loss_generation_t2v', 'loss_generation_v2t'}
-    for name, value in stacked.similarity_head.named_buffers():
+    for name, value in stacked.similarity.named_buffers():
         assert torch.equal(value, buffers[name])  # the frozen stage keeps EMCL's bases
     stacked.set_stage('discrimination')
     losses = stacked(batch, mode='loss')
-    scores = stacked.similarity_head.eval()(texts, videos)
+    scores = stacked.similarity.eval()(texts, videos)
     if not buffers:
         expected = F.cross_entropy(scores * stacked.backbone.logit_scale, rows) / 2
         torch.testing.assert_close(losses['loss_t2v'], expected)

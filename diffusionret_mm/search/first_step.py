@@ -24,7 +24,7 @@ TRAINING_VECTORS_PER_LIST = 50
 PROBED_SHARE = 32
 
 
-class FirstStage(Protocol):
+class FirstStep(Protocol):
     """What finds candidates by inner products of pooled vectors."""
 
     def add(self, rows: np.ndarray, vectors: np.ndarray) -> None:
@@ -54,7 +54,7 @@ class FirstStage(Protocol):
         """
 
 
-class FaissFirstStage:
+class FaissFirstStep:
     """Vectors of this machine, by FAISS: exact for a small gallery, inverted lists for a large one.
 
     The vectors are the array `pooled` of the gallery. The index is derived from it: a file of
@@ -93,7 +93,7 @@ class FaissFirstStage:
             self._make_index(state, removed)
 
     def search(self, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """See `FirstStage.search`."""
+        """See `FirstStep.search`."""
         while True:
             state = self.catalogue.state()
             removed = self._removed_rows(state.version)
