@@ -13,6 +13,8 @@ import torch
 from diffusionret_mm.datasets.transforms.stored_frames import fingerprint_of, version_of
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 
+# Parts of a model config that features depend on.
+EXTRACTOR = ('backbone', 'temporal', 'similarity', 'data_preprocessor')
 # To be raised when the same settings would give other files than before.
 FORMAT_VERSION = 1
 

@@ -21,13 +21,13 @@ from diffusionret_mm.features import (
     open_or_build,
 )
 from diffusionret_mm.features.encoding import EncodedSplit
+from diffusionret_mm.features.fingerprint import EXTRACTOR
 from diffusionret_mm.features.scoring import over_ranks, similarity_matrix
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 CAPTIONS = ('all', 'first')
 # Queries of a bank whose features are read at a time, a multiple of the blocks of EMCL.
 SLICE = 1024
-EXTRACTOR = ('backbone', 'temporal', 'similarity', 'data_preprocessor')
 
 
 class QueryBank:

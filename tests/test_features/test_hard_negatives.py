@@ -82,7 +82,9 @@ def test_the_loss_is_that_of_the_rows_and_trains_the_generators(gallery_batch):
 
 def test_without_a_cache_there_are_none(make_model, batch):
     model = make_model(negatives='training_set')
-    with pytest.raises(ValueError, match="add dict.type='FeatureCacheHook'"):
+    with pytest.raises(ValueError, match="feature_cache=dict.type='FeatureCacheHook'"):
         model(batch(), mode='loss')
     with pytest.raises(ValueError, match='negatives must be one of'):
         make_model(negatives='world')
+    with pytest.raises(ValueError, match="now called negatives='training_set'"):
+        make_model(negatives='gallery')

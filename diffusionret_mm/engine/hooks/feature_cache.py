@@ -21,9 +21,8 @@ from diffusionret_mm.features import (
     fingerprint,
     open_or_build,
 )
+from diffusionret_mm.features.fingerprint import EXTRACTOR
 from diffusionret_mm.models.retrievers import TextVideoRetriever
-
-EXTRACTOR = ('backbone', 'temporal', 'similarity', 'data_preprocessor')
 
 
 @HOOKS.register_module()

@@ -172,3 +172,17 @@ def test_encoding_in_chunks_keeps_losses_and_gradients(tiny_model_cfg, batch):
     torch.testing.assert_close(chunked_grads, grads)
     with pytest.raises(ValueError, match='encode_chunk counts videos'):
         MODELS.build(dict(tiny_model_cfg, encode_chunk=0))
+
+
+@pytest.mark.parametrize('prefix', ['', 'module.'])
+def test_checkpoints_of_earlier_versions_call_the_similarity_otherwise(tiny_model_cfg, prefix):
+    model, other = (MODELS.build(tiny_model_cfg) for _ in range(2))
+    old = {
+        prefix + name.replace('similarity.', 'similarity_head.'): value
+        for name, value in model.state_dict().items()
+    }
+    assert sum('similarity_head' in name for name in old) == 8
+    loading = torch.nn.DataParallel(other) if prefix else other
+    loading.load_state_dict(old)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[name], value, rtol=0, atol=0)
