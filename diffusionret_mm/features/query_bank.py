@@ -101,7 +101,7 @@ class QueryBank:
             model: the retriever, in evaluation mode.
             store: features of the bank, B texts (of the captions chosen) and C videos.
             split: the N texts and M videos that are evaluated.
-            chunk_size: texts and videos a block of the similarity.
+            chunk_size: texts and videos per block of the similarity.
 
         Returns:
             On every process: texts of the bank against videos, [B, M], and its videos against

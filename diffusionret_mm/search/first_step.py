@@ -1,4 +1,4 @@
-"""The first stage of a search: the nearest pooled vectors of the whole gallery."""
+"""The first step of a search: the nearest pooled vectors of the whole gallery."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class FirstStep(Protocol):
 
         Args:
             queries: shape [q, D], float32.
-            count: rows wanted a query.
+            count: rows wanted per query.
 
         Returns:
             Rows [q, count] int64, `NO_ROW` where there are no more, and inner products [q, count]

@@ -143,7 +143,7 @@ class Gallery:
 
         Args:
             queries: shape [q, D], float32.
-            count: videos wanted a query, at most.
+            count: videos wanted per query, at most.
 
         Returns:
             Of each query the rows [n] int64 and paths of the videos, in the order of their paths,

@@ -1,4 +1,4 @@
-"""The first stage on a vector database, for galleries beyond one machine."""
+"""The first step of a search on a vector database, for galleries beyond one machine."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ class _Clock:
 
 @torch.no_grad()
 def search(args: argparse.Namespace) -> dict[str, Any]:
-    """Time the stages of single queries, from a cold disk and then from memory."""
+    """Time the steps of single queries, from a cold disk and then from memory."""
     model, features = build_model(args.width), Features(args)
     texts, targets = features.queries()
     _forget_pages(args.folder)
@@ -186,7 +186,7 @@ def recall(
     targets: list[int],
     args: argparse.Namespace,
 ) -> dict[str, float]:
-    """Shares in percent of the best by exact WTI that the first stage hands on."""
+    """Shares in percent of the best by exact WTI that the first step hands on."""
     texts = texts[: args.recall_queries]
     pooled = pool_texts(model, texts).numpy()
     found, _ = gallery.first_step.search(pooled, NUM_CANDIDATES)

@@ -169,7 +169,7 @@ class DiffusionRet(GeneratedReRanking):
         video_of_text: Tensor,
         video_index: Tensor,
     ) -> dict[str, Tensor]:
-        """One row a text in both directions; every process computes an equal share of the rows."""
+        """One row per text in both directions; each process computes its share of the rows."""
         with torch.no_grad():
             scores = self.similarity(texts, videos)
             chosen = self.training_candidates(scores, video_of_text, video_index)

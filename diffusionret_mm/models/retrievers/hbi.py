@@ -39,7 +39,7 @@ class HBI(TextVideoRetriever):
     Args:
         estimator: file of `tools/train_banzhaf_estimator.py`, which `init_weights` loads. The
             checkpoints of a training hold the estimator, so a test needs no such file.
-        rates: merged tokens a token of the level below, for 'action' and 'event'.
+        rates: merged tokens per token of the level below, for 'action' and 'event'.
         interaction_weight: w_i (published: 1).
         distillation_weight: w_s (published: 2).
         **kwargs: of `TextVideoRetriever`; `similarity` is a `WeightedTokenInteraction`.

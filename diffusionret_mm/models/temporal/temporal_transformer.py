@@ -108,7 +108,7 @@ class TemporalTransformer(TemporalModule):
         num_tokens = tokens.shape[1]
         if num_tokens > len(self.position_embedding):
             raise ValueError(
-                f'{num_tokens} frames a video, but the temporal transformer has '
+                f'{num_tokens} frames per video, but the temporal transformer has '
                 f'{len(self.position_embedding)} positions; raise max_frames.'
             )
         return tokens + self.position_embedding[:num_tokens]
