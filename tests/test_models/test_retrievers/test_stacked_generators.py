@@ -43,6 +43,8 @@ def test_a_step_of_each_stage(stacked, features):
         assert torch.equal(value, buffers[name])  # the frozen stage keeps EMCL's bases
     stacked.set_stage('discrimination')
     losses = stacked(batch, mode='loss')
+    for name, value in stacked.similarity_head.named_buffers():
+        assert not torch.equal(value, buffers[name])  # which its own stage moves
     scores = stacked.similarity_head.eval()(texts, videos)
     if not buffers:
         expected = F.cross_entropy(scores * stacked.backbone.logit_scale, rows) / 2
