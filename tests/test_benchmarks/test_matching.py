@@ -24,7 +24,7 @@ def test_both_sides_agree(tmp_path):
     assert figures['ratio'] == figures['published_s'] / figures['ours_s'] > 1
     assert figures['peak_rss_mb'] > 0
     assert figures['sizes']['texts'] == 70
-    assert 'published s' in table
+    assert 'published, s' in table
 
 
 def test_full_length_and_ours_alone(tmp_path):

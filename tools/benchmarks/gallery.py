@@ -26,6 +26,7 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from torch import Tensor
 
+from diffusionret_mm.evaluation.tables import format_figures
 from diffusionret_mm.models.retrievers import DiffusionRet
 from diffusionret_mm.search import Gallery, VideoFile, search_texts, writing_gallery
 from diffusionret_mm.search.pooling import frame_weights, pool_texts, pool_videos
@@ -246,8 +247,7 @@ def main() -> None:
                 figures |= pool.apply(part, (args,))
     finally:
         shutil.rmtree(args.folder, ignore_errors=True)
-    for name, value in figures.items():
-        print(f'{name:<36}{value:>12,.1f}')
+    print(format_figures(figures))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2))
 
