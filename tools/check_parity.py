@@ -27,7 +27,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def format_report(report: ParityReport) -> str:
+def format_parity(report: ParityReport) -> str:
     """Every quantity in a line of a table, then what is wrong."""
     columns = map(label, ('file', 'quantity', 'shape', 'max abs', 'max rel', 'tolerance', ''))
     rows = []
@@ -60,7 +60,7 @@ def main() -> None:
         report = check_parity(args.golden)
     except (FileNotFoundError, ConversionError) as error:
         raise SystemExit(str(error)) from error
-    print(format_report(report))
+    print(format_parity(report))
     sys.exit(0 if report.passed else 1)
 
 

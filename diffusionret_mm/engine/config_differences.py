@@ -57,7 +57,7 @@ def config_differences(then: tuple[str, int], now: tuple[str, int]) -> tuple[lis
     return changing, harmless
 
 
-def read_config(text: str) -> dict[str, Any]:
+def parse_config_text(text: str) -> dict[str, Any]:
     """Read a config that `Config.pretty_text` wrote, without running it as Python code.
 
     Values that are no plain data are kept as the text that they are.
@@ -68,7 +68,7 @@ def read_config(text: str) -> dict[str, Any]:
 
 def _settings(text: str, processes: int) -> dict[str, Any]:
     """The settings under dotted keys; the batch of a process becomes the global batch."""
-    settings = dict(_flat('', read_config(text)))
+    settings = dict(_flat('', parse_config_text(text)))
     if 'train_dataloader.batch_size' in settings:
         batch = settings.pop('train_dataloader.batch_size')
         settings['train_dataloader.batch_size x processes'] = batch * processes

@@ -36,7 +36,7 @@ from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/models/diffusionret_vit-b32.py'
 BLOCK = 4096
-STAGES = ('pooled', 'similarity', 'generator')
+STEPS = ('pooled', 'similarity', 'generator')
 
 
 def parse_args() -> argparse.Namespace:
@@ -157,7 +157,7 @@ class _Clock:
 
 @torch.no_grad()
 def search(args: argparse.Namespace) -> dict[str, Any]:
-    """Time the stages of single queries, from a cold disk and then from memory."""
+    """Time the steps of single queries, from a cold disk and then from memory."""
     model, features = build_model(args.width), Features(args)
     texts, targets = features.queries()
     _forget_pages(args.folder)
@@ -169,11 +169,11 @@ def search(args: argparse.Namespace) -> dict[str, Any]:
             search_texts(model, [''], texts[row : row + 1], gallery, 10)[0]
             for row in range(args.queries)
         ]
-        for stage in STAGES:
-            milliseconds = [1000 * result.seconds[stage] for result in results]
+        for step in STEPS:
+            milliseconds = [1000 * result.seconds[step] for result in results]
             for quantile in (50, 95):
                 value = float(np.percentile(milliseconds, quantile))
-                figures[f'{state}_{stage}_ms_p{quantile}'] = value
+                figures[f'{state}_{step}_ms_p{quantile}'] = value
         totals = [1000 * sum(result.seconds.values()) for result in results]
         figures |= {f'{state}_ms_p{q}': float(np.percentile(totals, q)) for q in (50, 95)}
     figures['search_private_mb'] = _memory('RssAnon')
@@ -187,7 +187,7 @@ def recall(
     targets: list[int],
     args: argparse.Namespace,
 ) -> dict[str, float]:
-    """Shares in percent of the best by exact WTI that the first stage hands on."""
+    """Shares in percent of the best by exact WTI that the first step hands on."""
     texts = texts[: args.recall_queries]
     pooled = pool_texts(model, texts).numpy()
     found, _ = gallery.first_stage.search(pooled, NUM_CANDIDATES)

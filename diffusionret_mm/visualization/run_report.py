@@ -62,7 +62,7 @@ class Report:
             title: of the page.
             source: a sentence that says what was tested.
         """
-        sections = [self._results(source), *self._training(), self._gallery()]
+        sections = [self._results(source), *self._training(), self._ranking()]
         sections += [self._query(query) for query in self.queries]
         write_page(path, title, [*sections, self._failures(), self._samples()])
 
@@ -84,7 +84,7 @@ class Report:
         text = 'Losses, R@1 of the validations, learning rate'
         yield Section('Training', [self._draw('curves', text, partial(draw_curves, scalars))])
 
-    def _gallery(self) -> Section:
+    def _ranking(self) -> Section:
         recall = self._draw('recall', 'Recall over the cut-off k', self.pictures.recall)
         text = 'Similarity before re-ranking; the scores of right and of the best wrong pairs'
         return Section(

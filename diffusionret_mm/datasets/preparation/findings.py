@@ -9,12 +9,12 @@ from diffusionret_mm.datasets.preparation.check import Preparation
 from diffusionret_mm.datasets.preparation.contents import Contents, shared_videos
 from diffusionret_mm.evaluation.tables import Column, format_table, label
 
-COLUMNS = ('listed', 'no caption', 'videos', 'published', 'captions', 'distinct')
+COLUMNS = ('listed', 'no caption', 'videos', 'expected', 'captions', 'distinct')
 VIDEO_COLUMNS = ('found', 'missing', 'unreadable', 'broken tail')
 NUM_EXAMPLES = 3
 
 
-def format_report(preparation: Preparation) -> str:
+def format_findings(preparation: Preparation) -> str:
     """Return a table of the splits and what is odd about them.
 
     Args:
@@ -98,14 +98,14 @@ def _count_remarks(content: Contents) -> Iterator[str]:
     split, found = content.split, len(content.needed)
     if found and split.videos not in (None, found):
         why = split.explanations.get(found, 'Are the files complete, and those of this split?')
-        yield f'{found:,} videos, where {split.videos:,} are published. {why}'
+        yield f'{found:,} videos, where {split.videos:,} are expected. {why}'
     if content.entries:
         captions = content.captions
         if split.captions not in (None, len(captions)):
-            yield f'{len(captions):,} captions, where {split.captions:,} are published.'
+            yield f'{len(captions):,} captions, where {split.captions:,} are expected.'
         if split.distinct not in (None, len(set(captions))):
             yield (
-                f'{len(set(captions)):,} distinct captions, where {split.distinct:,} are published.'
+                f'{len(set(captions)):,} distinct captions, where {split.distinct:,} are expected.'
             )
 
 
