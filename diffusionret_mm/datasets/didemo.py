@@ -86,5 +86,10 @@ class DiDeMoDataset(PublicDataset):
 
 
 def video_id_of(name: str) -> str:
-    r"""Return the id in a file name or path: `/videos/1@N02_3_a4.avi.mp4` is `1@N02_3_a4`."""
+    """Return the id in a file name or path, of Windows too.
+
+    Examples:
+        >>> video_id_of('/videos/1@N02_3_a4.avi.mp4')
+        '1@N02_3_a4'
+    """
     return PureWindowsPath(name.strip()).name.split('.')[0]

@@ -61,6 +61,10 @@ def parse_config_text(text: str) -> dict[str, Any]:
     """Read a config that `Config.pretty_text` wrote, without running it as Python code.
 
     Values that are no plain data are kept as the text that they are.
+
+    Examples:
+        >>> parse_config_text('model = dict(width=8, size=torch.Size(2))')
+        {'model': {'width': 8, 'size': 'torch.Size(2)'}}
     """
     assignments = [node for node in ast.parse(text).body if isinstance(node, ast.Assign)]
     return {node.targets[0].id: _value(node.value) for node in assignments}

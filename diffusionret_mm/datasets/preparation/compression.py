@@ -124,6 +124,10 @@ def target_size(width: int, height: int) -> tuple[int, int]:
 
     Returns:
         Even numbers, as the encoder wants.
+
+    Examples:
+        >>> target_size(1280, 720)
+        (398, 224)
     """
     scale = min(1, SHORT_SIDE / min(width, height))
     even_width, even_height = (max(2, 2 * round(side * scale / 2)) for side in (width, height))

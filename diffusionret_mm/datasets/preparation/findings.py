@@ -36,6 +36,10 @@ def shorten(names: Sequence[str]) -> str:
 
     Args:
         names: names.
+
+    Examples:
+        >>> shorten(['a', 'b', 'c', 'd', 'e'])
+        'a, b, c and 2 more'
     """
     more = len(names) - NUM_EXAMPLES
     return ', '.join(names[:NUM_EXAMPLES]) + (f' and {more:,} more' if more > 0 else '')
