@@ -17,7 +17,7 @@ from mmengine.runner import load_checkpoint
 
 from diffusionret_mm.apis.decoding import (
     decode_in_parallel,
-    find_videos,
+    list_videos,
     max_words_of,
     video_transforms,
 )
@@ -136,7 +136,7 @@ class TextVideoInferencer:
         """
         single = isinstance(videos, str | os.PathLike)
         paths = [os.path.abspath(path) for path in ([videos] if single else videos)]
-        found = find_videos(paths)
+        found = list_videos(paths)
         show, features, items = self.show_progress and not single, {}, {}
         for path, item, error in decode_in_parallel(self.transforms, found, self.num_workers, show):
             if item is None:

@@ -10,11 +10,11 @@ from mmaction.registry import DATASETS
 
 from diffusionret_mm.datasets.annotation_files import read_json, read_list
 from diffusionret_mm.datasets.errors import AnnotationError
-from diffusionret_mm.datasets.published import PublishedDataset
+from diffusionret_mm.datasets.public_dataset import PublicDataset
 
 
 @DATASETS.register_module()
-class ActivityNetCaptionsDataset(PublishedDataset):
+class ActivityNetCaptionsDataset(PublicDataset):
     """ActivityNet Captions: all sentences of a video are one paragraph, its only caption.
 
     Videos may be called `v_ID.mp4` or `ID.mp4`. The part that counts ends at the annotated
@@ -24,7 +24,7 @@ class ActivityNetCaptionsDataset(PublishedDataset):
         data_root: folder that the other paths start from.
         ann_file: the list of ids: `train_ids.json` or `val_ids.json`.
         captions: the sentences: `train.json` or `val_1.json`.
-        **kwargs: of `PublishedDataset`.
+        **kwargs: of `PublicDataset`.
     """
 
     def __init__(self, data_root: str, ann_file: str, captions: str, **kwargs: Any) -> None:

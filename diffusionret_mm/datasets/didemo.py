@@ -9,14 +9,14 @@ from mmaction.registry import DATASETS
 
 from diffusionret_mm.datasets.annotation_files import read_csv, read_lines, read_list
 from diffusionret_mm.datasets.errors import AnnotationError
-from diffusionret_mm.datasets.published import PublishedDataset
+from diffusionret_mm.datasets.public_dataset import PublicDataset
 
 SPLITS = ('train', 'val', 'test')
 CLIP_SECONDS = 31.0
 
 
 @DATASETS.register_module()
-class DiDeMoDataset(PublishedDataset):
+class DiDeMoDataset(PublicDataset):
     """DiDeMo: all descriptions of a video are one paragraph, its only caption.
 
     It reads the form that is there: `{split}_data.json`, of which `{split}_list.txt` chooses the
@@ -26,7 +26,7 @@ class DiDeMoDataset(PublishedDataset):
     Args:
         data_root: folder that the other paths start from.
         split: 'train', 'val' or 'test'.
-        **kwargs: of `PublishedDataset`.
+        **kwargs: of `PublicDataset`.
 
     Raises:
         ValueError: if the split does not exist.
@@ -86,5 +86,10 @@ class DiDeMoDataset(PublishedDataset):
 
 
 def video_id_of(name: str) -> str:
-    r"""Return the id in a file name or path: `/videos/1@N02_3_a4.avi.mp4` is `1@N02_3_a4`."""
+    """Return the id in a file name or path, of Windows too.
+
+    Examples:
+        >>> video_id_of('/videos/1@N02_3_a4.avi.mp4')
+        '1@N02_3_a4'
+    """
     return PureWindowsPath(name.strip()).name.split('.')[0]

@@ -10,7 +10,7 @@ from mmaction.registry import DATASETS
 
 from diffusionret_mm.datasets.annotation_files import read_fields
 from diffusionret_mm.datasets.errors import AnnotationError
-from diffusionret_mm.datasets.published import PublishedDataset
+from diffusionret_mm.datasets.public_dataset import PublicDataset
 
 COLUMNS = ('clip id', 'start aligned', 'end aligned', 'start', 'end', 'sentence')
 
@@ -28,7 +28,7 @@ BROKEN_CLIPS = frozenset(
 
 
 @DATASETS.register_module()
-class LSMDCDataset(PublishedDataset):
+class LSMDCDataset(PublicDataset):
     """LSMDC: a clip and its sentence a line, in six columns that tabs separate.
 
     A clip that has several lines is one video with several captions. The clips of `BROKEN_CLIPS`
@@ -38,7 +38,7 @@ class LSMDCDataset(PublishedDataset):
         data_root: folder that the other paths start from.
         ann_file: `LSMDC16_annos_training.csv`, `LSMDC16_annos_val.csv` or
             `LSMDC16_challenge_1000_publictect.csv`.
-        **kwargs: of `PublishedDataset`.
+        **kwargs: of `PublicDataset`.
     """
 
     def read_annotation(self) -> list[dict[str, Any]]:

@@ -9,11 +9,11 @@ from mmaction.registry import DATASETS
 
 from diffusionret_mm.datasets.annotation_files import read_csv, read_json
 from diffusionret_mm.datasets.errors import AnnotationError
-from diffusionret_mm.datasets.published import PublishedDataset
+from diffusionret_mm.datasets.public_dataset import PublicDataset
 
 
 @DATASETS.register_module()
-class MSRVTTDataset(PublishedDataset):
+class MSRVTTDataset(PublicDataset):
     """MSR-VTT: ids or captions from a csv file, training captions from `MSRVTT_data.json`.
 
     A csv file with a column `sentence` holds the captions itself (`MSRVTT_JSFUSION_test.csv`, the
@@ -26,7 +26,7 @@ class MSRVTTDataset(PublishedDataset):
         captions: `MSRVTT_data.json`, or the official `train_val_videodatainfo.json` or
             `test_videodatainfo.json`, which have the same form; unused if the csv file has
             captions.
-        **kwargs: of `PublishedDataset`.
+        **kwargs: of `PublicDataset`.
     """
 
     def __init__(

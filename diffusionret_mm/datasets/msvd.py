@@ -11,19 +11,19 @@ from mmaction.registry import DATASETS
 
 from diffusionret_mm.datasets.annotation_files import check_exists, read_lines
 from diffusionret_mm.datasets.errors import AnnotationError
-from diffusionret_mm.datasets.published import PublishedDataset
+from diffusionret_mm.datasets.public_dataset import PublicDataset
 from diffusionret_mm.datasets.video_files import strip_suffixes
 
 
 @DATASETS.register_module()
-class MSVDDataset(PublishedDataset):
+class MSVDDataset(PublicDataset):
     """MSVD: ids from a list, about 40 captions a video from `raw-captions.pkl`.
 
     Args:
         data_root: folder that the other paths start from.
         ann_file: `train_list.txt`, `val_list.txt` or `test_list.txt`, an id a line.
         captions: the pickled captions: a dict from ids to lists of sentences or lists of words.
-        **kwargs: of `PublishedDataset`.
+        **kwargs: of `PublicDataset`.
     """
 
     def __init__(

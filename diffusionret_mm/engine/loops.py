@@ -11,7 +11,7 @@ from mmaction.registry import LOOPS
 from mmengine.runner import TestLoop, ValLoop, autocast
 
 from diffusionret_mm.engine.memory import describe_peak_memory
-from diffusionret_mm.evaluation import format_table
+from diffusionret_mm.evaluation import format_metrics
 from diffusionret_mm.features.encoding import EncodedSplit, FeatureCollector, ScoredSplit
 from diffusionret_mm.features.encoding_on_disk import DiskCollector
 from diffusionret_mm.features.query_bank import QueryBank
@@ -71,7 +71,7 @@ class _RetrievalRun:
         runner.logger.info(
             f'{len(split.captions):,} texts, {len(split.video_ids):,} videos; their features take '
             f'{split.num_bytes / 1e6:,.0f} MB {place}, the process took {describe_peak_memory()} '
-            f'at most.\n{format_table(plain)}'
+            f'at most.\n{format_metrics(plain)}'
         )
         return metrics
 

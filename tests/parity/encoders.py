@@ -53,7 +53,7 @@ def load_subject(golden: GoldenFolder) -> Subject:
     return Subject(model.eval(), conversion)
 
 
-def check_state_dict(golden: GoldenFolder, subject: Subject) -> None:
+def check_converted_weights(golden: GoldenFolder, subject: Subject) -> None:
     """Every tensor of the checkpoint is in the model, unchanged; tables can be computed."""
     file = golden.file('state_dict.npz')
     own = subject.model.state_dict()

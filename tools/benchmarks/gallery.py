@@ -26,6 +26,7 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from torch import Tensor
 
+from diffusionret_mm.evaluation.tables import format_figures
 from diffusionret_mm.models.retrievers import DiffusionRet
 from diffusionret_mm.search import Gallery, VideoFile, search_texts, writing_gallery
 from diffusionret_mm.search.pooling import frame_weights, pool_texts, pool_videos
@@ -35,7 +36,7 @@ from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/models/diffusionret_vit-b32.py'
 BLOCK = 4096
-STAGES = ('pooled', 'similarity', 'generator')
+STEPS = ('pooled', 'similarity', 'generator')
 
 
 def parse_args() -> argparse.Namespace:
@@ -168,11 +169,11 @@ def search(args: argparse.Namespace) -> dict[str, Any]:
             search_texts(model, [''], texts[row : row + 1], gallery, 10)[0]
             for row in range(args.queries)
         ]
-        for stage in STAGES:
-            milliseconds = [1000 * result.seconds[stage] for result in results]
+        for step in STEPS:
+            milliseconds = [1000 * result.seconds[step] for result in results]
             for quantile in (50, 95):
                 value = float(np.percentile(milliseconds, quantile))
-                figures[f'{state}_{stage}_ms_p{quantile}'] = value
+                figures[f'{state}_{step}_ms_p{quantile}'] = value
         totals = [1000 * sum(result.seconds.values()) for result in results]
         figures |= {f'{state}_ms_p{q}': float(np.percentile(totals, q)) for q in (50, 95)}
     figures['search_private_mb'] = _memory('RssAnon')
@@ -246,8 +247,7 @@ def main() -> None:
                 figures |= pool.apply(part, (args,))
     finally:
         shutil.rmtree(args.folder, ignore_errors=True)
-    for name, value in figures.items():
-        print(f'{name:<36}{value:>12,.1f}')
+    print(format_figures(figures))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2))
 

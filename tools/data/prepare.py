@@ -20,7 +20,7 @@ from diffusionret_mm.datasets.preparation import (
     frame_transforms,
     store_frames,
 )
-from diffusionret_mm.datasets.preparation.report import format_report, shorten
+from diffusionret_mm.datasets.preparation.findings import format_findings, shorten
 
 MANIFEST = 'manifest.json'
 
@@ -69,7 +69,7 @@ def main() -> int:
         preparation = check_dataset(
             args.dataset, args.annotations, args.videos, out / MANIFEST, args.workers
         )
-        print(format_report(preparation))
+        print(format_findings(preparation))
         if preparation.manifest is not None:
             print(f'{preparation.num_probed:,} videos were opened; {out / MANIFEST} is written.')
         if args.compress:

@@ -1,4 +1,4 @@
-"""Check a data set: are its files there, readable and as many as published?"""
+"""Check a data set: are its files there, readable and as many as the literature has?"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diffusionret_mm.datasets.manifest import Manifest, VideoRecord, sha256_of
-from diffusionret_mm.datasets.preparation.contents import Contents, find_videos, read_contents
+from diffusionret_mm.datasets.preparation.contents import Contents, read_contents, videos_of_splits
 from diffusionret_mm.datasets.preparation.probing import journal_of, probe_videos
 from diffusionret_mm.datasets.preparation.splits import SPLITS
 from diffusionret_mm.datasets.video_files import VideoFiles
@@ -76,7 +76,7 @@ def check_dataset(
     if videos is None:
         return Preparation(dataset, contents)
     folder = videos.absolute()
-    files = find_videos(contents, folder)
+    files = videos_of_splits(contents, folder)
     with locked(manifest):
         records, num_probed = probe_videos(files, folder, manifest, workers)
         paths = dict.fromkeys(path for content in contents for path in content.files)

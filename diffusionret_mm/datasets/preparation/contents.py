@@ -9,7 +9,7 @@ from typing import Any
 
 from diffusionret_mm.datasets.errors import AnnotationError
 from diffusionret_mm.datasets.preparation.splits import Split
-from diffusionret_mm.datasets.published import PublishedDataset
+from diffusionret_mm.datasets.public_dataset import PublicDataset
 from diffusionret_mm.datasets.text_video import TextVideoDataset
 from diffusionret_mm.datasets.video_files import VideoFiles
 
@@ -63,7 +63,7 @@ def read_contents(split: Split, annotations: Path) -> Contents:
     file = Path(reader.ann_file)
     if not file.is_file():
         return Contents(split, reader, missing_file=file.name)
-    if not isinstance(reader, PublishedDataset):
+    if not isinstance(reader, PublicDataset):
         entries = _read_own(reader)
         ids = [entry['video_id'] for entry in entries]
         return Contents(split, reader, ids, entries, files=[file])
@@ -79,7 +79,7 @@ def read_contents(split: Split, annotations: Path) -> Contents:
     return Contents(split, reader, ids, entries, notes, files=reader.annotation_files)
 
 
-def find_videos(contents: list[Contents], folder: Path) -> dict[str, Path | None]:
+def videos_of_splits(contents: list[Contents], folder: Path) -> dict[str, Path | None]:
     """Find the videos of all splits.
 
     Args:
@@ -95,7 +95,7 @@ def find_videos(contents: list[Contents], folder: Path) -> dict[str, Path | None
     files = VideoFiles(folder)
     found: dict[str, Path | None] = {}
     for content in contents:
-        if isinstance(content.reader, PublishedDataset):
+        if isinstance(content.reader, PublicDataset):
             names = content.reader.video_names
             found |= {key: files.find(*names(key)) for key in content.ids}
         else:

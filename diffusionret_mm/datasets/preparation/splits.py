@@ -25,10 +25,10 @@ class Split:
         name: what reports call it.
         reader: class that reads it.
         options: arguments of the reader, but for data_root.
-        is_test: whether results are published on it.
-        videos: published number of videos with a caption; None if there is none.
-        captions: published number of captions.
-        distinct: published number of distinct captions.
+        is_test: whether papers report results on it.
+        videos: number of videos with a caption in the literature; None if it has none.
+        captions: number of captions in the literature.
+        distinct: number of distinct captions in the literature.
         explanations: why other numbers of videos are right, too.
         families: splits that share one must have no video in common.
         list_ids: reads the ids from the annotation file alone, if it holds no captions.
@@ -54,7 +54,7 @@ def _line_ids(path: Path) -> list[str]:
     return [strip_suffixes(line) for line in read_lines(path)]
 
 
-def _msrvtt(name: str, file: str, *families: str, **published: int) -> Split:
+def _msrvtt(name: str, file: str, *families: str, **expected: int) -> Split:
     return Split(
         name=name,
         reader=MSRVTTDataset,
@@ -62,7 +62,7 @@ def _msrvtt(name: str, file: str, *families: str, **published: int) -> Split:
         is_test=name.startswith('test'),
         families=families,
         list_ids=_csv_ids,
-        **published,
+        **expected,
     )
 
 

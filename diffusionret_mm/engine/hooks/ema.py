@@ -9,7 +9,7 @@ from mmaction.registry import HOOKS
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
-from diffusionret_mm.evaluation import format_table
+from diffusionret_mm.evaluation import format_metrics
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 PREFIX = 'ema/'
@@ -85,4 +85,4 @@ class EMABesideHook(EMAHook):
         for name, value in averaged.items():
             metrics[f'{PREFIX}{name}'] = value
             runner.message_hub.update_scalar(f'{loop.mode}/{PREFIX}{name}', value)
-        runner.logger.info(f'Averaged weights (EMA):\n{format_table(averaged)}')
+        runner.logger.info(f'Averaged weights (EMA):\n{format_metrics(averaged)}')

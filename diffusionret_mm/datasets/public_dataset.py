@@ -15,7 +15,7 @@ from diffusionret_mm.datasets.text_video import TextVideoDataset
 from diffusionret_mm.datasets.video_files import VideoFiles
 
 
-class PublishedDataset(TextVideoDataset):
+class PublicDataset(TextVideoDataset):
     """A data set whose videos are found by their ids; a reader overrides `read_annotation`.
 
     What the files have too much or too little is counted, logged and kept in `notes`, a dict from
