@@ -2,21 +2,15 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+from processes import run_script
 
 ROOT = Path(__file__).parents[2]
 
 
 def compare(folder, *options, fails=False):
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
-    command = [sys.executable, ROOT / 'tools/compare.py', *options]
-    done = subprocess.run(
-        list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True,
-        timeout=280,
-    )  # fmt: skip
+    done = run_script(ROOT / 'tools/compare.py', *options, cwd=folder, fresh=True)
     output = done.stdout + done.stderr
     assert (done.returncode == 1) == fails, output[-3000:]
     return output

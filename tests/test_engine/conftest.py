@@ -1,9 +1,12 @@
 """Whole runs of seconds."""
 
+from pathlib import Path
+
 import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+ROOT = Path(__file__).parents[2]
 SCENES = dict(train=6, val=2, test=2)
 EPOCHS = dict(stage_one=2, total=4)
 
@@ -18,7 +21,7 @@ def make_cfg(tmp_path, data_root, tiny_model_cfg):
     """A function that makes a config of a run of seconds from the top-level config."""
 
     def make(name='run', **options):
-        cfg = Config.fromfile('configs/diffusionret_shapes.py')
+        cfg = Config.fromfile(ROOT / 'configs/diffusionret_shapes.py')
         cfg.model = tiny_model_cfg | dict(stage='generation')
         cfg.work_dir = str(tmp_path / name)
         transforms = cfg.load_frames.transforms

@@ -1,13 +1,11 @@
 """A run does not depend on the number of processes that share its global batch."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from processes import run_ranks
 
 ROOT = Path(__file__).parents[2]
 GLOBAL_BATCH = 32
@@ -48,17 +46,12 @@ default_hooks = dict(logger=dict(interval=1), report=dict(draw=False))
 def train(folder, processes, *options):
     """Train by `processes`; return the losses of each iteration, the weights and the metrics."""
     (folder / 'config.py').write_text(CONFIG)
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
     work_dir = folder / f'by_{processes}'
     command = [
-        *(sys.executable, '-m', 'torch.distributed.run', f'--nproc_per_node={processes}'),
-        *('--master_port=29531', str(ROOT / 'tools/train.py'), 'config.py'),
-        *('--launcher', 'pytorch', '--work-dir', str(work_dir)),
+        *(ROOT / 'tools/train.py', 'config.py', '--launcher', 'pytorch', '--work-dir', work_dir),
         *(['--cfg-options', *options] if options else []),
     ]
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280
-    )
+    done = run_ranks(processes, *command, cwd=folder)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     scalars = next(work_dir.glob('*/vis_data/scalars.json')).read_text().splitlines()
     rows = [row for row in map(json.loads, scalars) if 'loss' in row]
