@@ -4,6 +4,7 @@ import re
 import time
 from pathlib import Path
 
+import pytest
 from processes import run_command, run_script
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +32,7 @@ default_hooks = dict(fault=dict(type='FaultHook', rank=1, nan_at=2, die_at=4))
 """
 
 
+@pytest.mark.slow
 def test_nan_on_one_process_is_skipped_by_all_and_its_death_ends_them(tmp_path):
     (tmp_path / 'faulty.py').write_text(
         CONFIG.format(base=str(ROOT / 'configs/diffusionret_shapes.py'))

@@ -55,6 +55,7 @@ def two_processes(tmp_path_factory):
     return folder, checked(done)
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_one_gets_the_same_test(two_processes):
     folder, output = two_processes
     work_dir = folder / 'work_dirs/diffusionret_shapes'

@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from processes import run_script
 
@@ -19,6 +20,7 @@ def load_tool():
     return module
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_a_checkpoint_and_in_the_cache_ends_like_one_never_killed(tmp_path):
     kills = tmp_path / 'kills.json'
     done = run_script(TOOL, '--kills', 2, '--folder', tmp_path / 'runs', '--json', kills)

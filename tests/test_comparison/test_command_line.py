@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import pytest
 from processes import run_script
 
 ROOT = Path(__file__).parents[2]
@@ -16,6 +17,7 @@ def compare(folder, *options, fails=False):
     return output
 
 
+@pytest.mark.slow
 def test_a_failure_stops_no_other_run(tmp_path, write_config):
     good, bad = write_config('good'), write_config('bad', model=dict(type='None'))
     options = ['--work-dir', 'runs', '--out', 'tables/one']

@@ -6,12 +6,14 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from diffusionret_mm.apis import train_retriever
+
 ROOT = Path(__file__).parents[2]
 SCENES = dict(train=6, val=2, test=2)
 EPOCHS = dict(stage_one=2, total=4)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def data_root(tmp_path_factory):
     return tmp_path_factory.mktemp('data') / 'shapes'
 
@@ -42,3 +44,20 @@ def make_cfg(tmp_path, data_root, tiny_model_cfg):
 
     with DefaultScope.overwrite_default_scope('mmaction'):
         yield make
+
+
+@pytest.fixture(scope='session')
+def whole_runs(tmp_path_factory):
+    """Folder and metrics of the run that `whole` makes, once it did."""
+    return dict(folder=tmp_path_factory.mktemp('whole') / 'run')
+
+
+@pytest.fixture
+def whole(make_cfg, whole_runs):
+    """Folder and metrics of one run of both stages, trained and tested; tests only read them."""
+    folder = whole_runs['folder']
+    if 'metrics' not in whole_runs:
+        cfg = make_cfg()
+        cfg.work_dir = str(folder)
+        whole_runs['metrics'] = train_retriever(cfg)
+    return folder, whole_runs['metrics']

@@ -1,6 +1,7 @@
 """A run does not depend on the number of processes that share its global batch."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -59,20 +60,32 @@ def train(folder, processes, *options):
     return rows, state, json.loads((work_dir / 'metrics.json').read_text())
 
 
+@pytest.fixture(scope='module')
+def alone(tmp_path_factory):
+    """A function that returns the run of one process with some negatives, trained once."""
+
+    @cache
+    def run(negatives):
+        return train(tmp_path_factory.mktemp('one'), 1, f'model.negatives={negatives}')
+
+    return run
+
+
 @pytest.mark.parametrize('negatives', ['batch', 'training_set'])
-def test_two_processes_train_as_one(tmp_path, negatives):
+@pytest.mark.slow
+def test_two_processes_train_as_one(tmp_path, alone, negatives):
     """Twenty iterations over both stages and the switch: losses, weights and metrics."""
-    option = f'model.negatives={negatives}'
-    assert_same(train(tmp_path, 1, option), train(tmp_path, 2, option))
+    assert_same(alone(negatives), train(tmp_path, 2, f'model.negatives={negatives}'))
 
 
-def test_a_sharded_optimizer_trains_as_a_whole_one(tmp_path):
+@pytest.mark.slow
+def test_a_sharded_optimizer_trains_as_a_whole_one(tmp_path, alone):
     """ZeRO: each process holds the state of its share of the parameters."""
     sharded = [
         f'{place}.optimizer.type=ShardedAdamW'
         for place in ('optim_wrapper', 'custom_hooks.0.optim_wrapper')
     ]
-    assert_same(train(tmp_path, 1), train(tmp_path, 2, *sharded))
+    assert_same(alone('batch'), train(tmp_path, 2, 'model.negatives=batch', *sharded))
 
 
 def assert_same(run, other):
