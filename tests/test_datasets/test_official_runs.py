@@ -31,7 +31,7 @@ TINY_MODEL = {
 SHORT_RUN = {
     'train_cfg.max_epochs': 2,
     'train_cfg.val_interval': 1,
-    'custom_hooks.0.begin': 1,
+    'default_hooks.stage_switch.begin': 1,
     'train_dataloader.batch_size': 4,
     'auto_scale_lr.base_batch_size': 4,
     'train_dataloader.pin_memory': False,
@@ -146,7 +146,11 @@ def test_a_shapes_checkpoint_on_another_data_set_by_a_config_of_one_s_own(offici
     cfg = Config.fromfile('configs/diffusionret_shapes.py')
     options = {f'{split}_dataloader.dataset.num_scenes': scenes for split in scenes}
     options |= {f'{split}_dataloader.dataset.data_root': str(tmp_path / 's') for split in scenes}
-    options |= {'train_cfg.max_epochs': 2, 'custom_hooks.0.begin': 1, 'train_cfg.val_interval': 1}
+    options |= {
+        'train_cfg.max_epochs': 2,
+        'default_hooks.stage_switch.begin': 1,
+        'train_cfg.val_interval': 1,
+    }
     options |= {'train_dataloader.batch_size': 6, 'auto_scale_lr.base_batch_size': 6}
     options |= {'model.generator.num_sample_steps': 5}
     cfg.merge_from_dict(options)

@@ -33,7 +33,7 @@ from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
-CONFIG = Path(__file__).parents[2] / 'configs/_base_/models/diffusionret_vit-b32.py'
+CONFIG = Path(__file__).parents[2] / 'configs/diffusionret_msrvtt.py'
 CONTEXT = 77
 # Name of a variant: changes of the backbone, words a text, dtype of autocast.
 VARIANTS = {

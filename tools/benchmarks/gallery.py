@@ -34,7 +34,7 @@ from diffusionret_mm.search.segments import layout_of
 from diffusionret_mm.search.steps import NUM_CANDIDATES
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
-CONFIG = Path(__file__).parents[2] / 'configs/_base_/models/diffusionret_vit-b32.py'
+CONFIG = Path(__file__).parents[2] / 'configs/diffusionret_msrvtt.py'
 BLOCK = 4096
 STEPS = ('pooled', 'similarity', 'generator')
 

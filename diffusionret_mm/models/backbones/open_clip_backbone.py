@@ -184,7 +184,8 @@ def _build_clip(arch: str | Mapping[str, Any]) -> nn.Module:
     if arch not in known:
         near = difflib.get_close_matches(arch, known, n=5, cutoff=0.3)
         raise ValueError(f'open_clip knows no architecture {arch!r}. Similar names: {near}.')
-    return open_clip.create_model(arch, pretrained=None)
+    # Where other modules are made, too: `with torch.device('meta')` takes no memory.
+    return open_clip.create_model(arch, pretrained=None, device=torch.empty(0).device)
 
 
 def _find_weights(arch: str | Mapping[str, Any], pretrained: str, cache_dir: str | None) -> str:

@@ -70,7 +70,7 @@ class TextDiff(TextVideoRetriever):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.diffusion = MODELS.build(diffusion)
+        self.diffusion = self.build_part(diffusion)
         self.teacher_student = MODELS.build(teacher_student or dict(type='TeacherStudentLoss'))
         self.candidates_per_query = num_candidates
         self.weight = weight

@@ -35,7 +35,8 @@ class TextVideoRetriever(InStages, ReRanking, BaseModel):
 
     Args:
         backbone: encoder of words and frames.
-        similarity: scores every text against every video.
+        similarity: scores every text against every video. In its config, and in those of other
+            parts, a `width` of None is that of the backbone.
         loss: loss of a batch of scores.
         temporal: module that puts frames into context; None leaves them as they are.
         data_preprocessor: config of the data preprocessor.
@@ -73,11 +74,15 @@ class TextVideoRetriever(InStages, ReRanking, BaseModel):
         preprocessor = MODELS.build(data_preprocessor or dict(type='RetrievalDataPreprocessor'))
         super().__init__(data_preprocessor=preprocessor)
         self.backbone = MODELS.build(backbone)
-        self.temporal = MODELS.build(temporal) if temporal else None
-        self.similarity: Similarity = MODELS.build(similarity)
+        self.temporal = self.build_part(temporal) if temporal else None
+        self.similarity: Similarity = self.build_part(similarity)
         self.loss_head = MODELS.build(loss)
         self.gather = gather
         self.encode_chunk = encode_chunk
+
+    def build_part(self, config: Mapping[str, Any]) -> Any:
+        """Build a module of the model; every `width=None` in its config is the backbone's width."""
+        return MODELS.build(fill_width(config, self.backbone.embed_dim))
 
     def init_weights(self) -> None:
         """Load the backbone's pre-trained weights, then start other transformers from them."""
@@ -216,3 +221,14 @@ def rename_similarity(state_dict: dict, prefix: str = '') -> None:
     old = prefix + OLD_SIMILARITY
     for key in [key for key in state_dict if key.startswith(old)]:
         state_dict[f'{prefix}similarity.{key.removeprefix(old)}'] = state_dict.pop(key)
+
+
+def fill_width(config: Mapping[str, Any], width: int) -> dict[str, Any]:
+    """Copy a config with `width` in place of every `width=None`, in nested configs too."""
+    filled = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            filled[key] = fill_width(value, width)
+        else:
+            filled[key] = width if key == 'width' and value is None else value
+    return filled
