@@ -45,6 +45,7 @@ MODULES = {
     ),
     'evaluation/metrics.py': (
         f'{EVALUATION}/test_metrics.py',
+        f'{EVALUATION}/test_post_processing.py',
         f'{EVALUATION}/test_query_bank_post_processing.py',
     ),
     'models/losses/contrastive.py': LOSSES,
@@ -57,8 +58,29 @@ MODULES = {
     ),
 }
 
+BLOCK = 'the size of a block of rows shows in memory and time alone'
+EMPTY = 'without a query the table has no row to give, whatever its length'
+LONGER = 'a table with more rows has the same first ones'
 # Mutants that compute the same, by file and changed line, with the reason.
-EQUIVALENT: dict[tuple[str, str], str] = {}
+EQUIVALENT = {
+    ('evaluation/ranking.py', '_BLOCK_ELEMENTS = 2 << 22'): BLOCK,
+    ('evaluation/ranking.py', '_BLOCK_ELEMENTS = 0 << 22'): BLOCK,
+    ('evaluation/ranking.py', '_BLOCK_ELEMENTS = 1 << 23'): BLOCK,
+    ('evaluation/metrics.py', 'pass  # raise NotImplementedError'): (
+        'both metrics have a _reduce of their own'
+    ),
+    (
+        'evaluation/metrics.py',
+        "banks = (bank.to(matrices[1]) for bank in data_sample['banks'])",
+    ): 'both matrices have one device and dtype',
+    (
+        'models/losses/generation_kl.py',
+        'log_probability = F.log_softmax(self.scale * prediction, dim=(1))',
+    ): 'the last dimension of a matrix is 1',
+    ('models/generators/noise.py', 'table_rows = max(rows, default=(1)) + 1'): EMPTY,
+    ('models/generators/noise.py', 'table_rows = max(rows, default=-0) + 1'): EMPTY,
+    ('models/generators/noise.py', 'table_rows = max(rows, default=-1) + 2'): LONGER,
+}
 
 OPERATORS = {
     ast.Add: (ast.Sub,),
