@@ -82,41 +82,22 @@ EQUIVALENT = {
     ('models/generators/noise.py', 'table_rows = max(rows, default=-1) + 2'): LONGER,
 }
 
+# An operator, and those that are tried in its place.
+_OPERATORS = """
+Add Sub, Sub Add, Mult Div, Div Mult, FloorDiv Mult, Pow Mult, BitOr BitAnd, BitAnd BitOr, And Or,
+Or And, Lt LtE Gt, LtE Lt GtE, Gt GtE Lt, GtE Gt LtE, Eq NotEq, NotEq Eq, Is IsNot, IsNot Is,
+In NotIn, NotIn In
+"""
 OPERATORS = {
-    ast.Add: (ast.Sub,),
-    ast.Sub: (ast.Add,),
-    ast.Mult: (ast.Div,),
-    ast.Div: (ast.Mult,),
-    ast.FloorDiv: (ast.Mult,),
-    ast.Pow: (ast.Mult,),
-    ast.BitOr: (ast.BitAnd,),
-    ast.BitAnd: (ast.BitOr,),
-    ast.And: (ast.Or,),
-    ast.Or: (ast.And,),
-    ast.Lt: (ast.LtE, ast.Gt),
-    ast.LtE: (ast.Lt, ast.GtE),
-    ast.Gt: (ast.GtE, ast.Lt),
-    ast.GtE: (ast.Gt, ast.LtE),
-    ast.Eq: (ast.NotEq,),
-    ast.NotEq: (ast.Eq,),
-    ast.Is: (ast.IsNot,),
-    ast.IsNot: (ast.Is,),
-    ast.In: (ast.NotIn,),
-    ast.NotIn: (ast.In,),
+    getattr(ast, name): [getattr(ast, other) for other in others]
+    for name, *others in map(str.split, _OPERATORS.split(','))
 }
-_PAIRS = (
-    ('min', 'max'),
-    ('minimum', 'maximum'),
-    ('argmin', 'argmax'),
-    ('amin', 'amax'),
-    ('any', 'all'),
-    ('cos', 'sin'),
-    ('zeros', 'ones'),
-    ('zeros_like', 'ones_like'),
-    ('best', 'worst'),
-    ('optimistic', 'pessimistic'),
-    ('t2v', 'v2t'),
-)
+# Names and words, and that which is tried in their place.
+_NAMES = """
+min max, minimum maximum, argmin argmax, amin amax, any all, cos sin, zeros ones,
+zeros_like ones_like, best worst, optimistic pessimistic, t2v v2t
+"""
+_PAIRS = [tuple(pair.split()) for pair in _NAMES.split(',')]
 NAMES = dict(_PAIRS) | {other: name for name, other in _PAIRS}
 
 
