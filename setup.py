@@ -57,6 +57,7 @@ INSTALL_REQUIRES = [
     'av>=14',
     'decord>=0.6.0',  # asked for by mmaction2 too
     'tqdm',
+    'rich>=12.3',
     # For pictures and reports; what stands above asks for them too.
     'matplotlib',
     'pillow',

@@ -98,7 +98,7 @@ def test_constant_features_give_chance_recall(tiny_model):
     texts, videos = noise(1, 1)
     texts, videos = texts[[0] * 40], videos[[0] * 40]
     tiny_model.set_stage('generation')
-    tiny_model.num_candidates = dict(t2v=40, v2t=40)
+    tiny_model.candidates_per_query = dict(t2v=40, v2t=40)
     scores = tiny_model.similarity(texts, videos)
     assert torch.equal(scores, scores[:1, :1].expand_as(scores))
     metrics = evaluate_ranking(*tiny_model.rerank(scores, texts, videos), torch.arange(40))
@@ -126,7 +126,7 @@ def test_reranked_noise_gives_chance_recall(tiny_model):
     """300 x 300: expected R@10 is 3.3 %, with a standard deviation of 1.0 points."""
     texts, videos = noise(300, 300)
     tiny_model.set_stage('generation')
-    tiny_model.num_candidates = dict(t2v=32, v2t=32)
+    tiny_model.candidates_per_query = dict(t2v=32, v2t=32)
     scores = tiny_model.similarity(texts, videos)
     t2v, v2t = tiny_model.rerank(scores, texts, videos)
     metrics = evaluate_ranking(t2v, v2t, torch.arange(300))
@@ -216,7 +216,7 @@ def test_diffused_scores_of_a_text_do_not_change_with_other_captions(text_diff):
     texts, videos = noise(9, 9)
     others, _ = noise(9, 9, seed=1)
     mixed = TextFeatures.cat([texts[:3], others[3:]])
-    text_diff.num_candidates = 9
+    text_diff.candidates_per_query = 9
     (t2v, v2t), (mixed_t2v, mixed_v2t) = (
         text_diff.rerank(text_diff.similarity(some, videos), some, videos)
         for some in (texts, mixed)

@@ -28,7 +28,7 @@ def test_both_sides_agree(tmp_path):
     assert figures['ratio'] == figures['published_s'] / figures['ours_s']
     assert figures['peak_rss_mb'] > 100  # torch alone takes more
     assert figures['sizes']['texts'] == 70
-    assert 'published s' in table
+    assert 'published, s' in table
 
 
 def test_ours_needs_fewer_operations(monkeypatch):

@@ -111,7 +111,7 @@ def test_a_model_without_stages(make_cfg, tiny_model_cfg):
     cfg = make_cfg()
     parts = {key: tiny_model_cfg[key] for key in ('backbone', 'similarity', 'temporal')}
     cfg.model = dict(parts, type='TextVideoRetriever', loss=dict(type='ContrastiveLoss'))
-    with pytest.raises(TypeError, match='TextVideoRetriever has none'):
+    with pytest.raises(TypeError, match='TextVideoRetriever has the stages'):
         build_runner(cfg).train()
 
 

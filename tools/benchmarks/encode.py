@@ -29,6 +29,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from diffusionret_mm.engine.memory import peak_memory
+from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
@@ -249,9 +250,8 @@ def main() -> None:
         f'same ranks: {encoding["same_ranks"]}; peak memory {encoding["peak_rss_mb"]:.0f} MB\n'
     )
     table = time_steps(args)
-    print(f'{"":<30}' + ''.join(f'{column:>16}' for column in COLUMNS))
-    for name, row in table.items():
-        print(f'{name:<30}' + ''.join(f'{value:>16.3f}' for value in row.values()))
+    columns = [label('step'), *(Column(name, number='.3f') for name in COLUMNS)]
+    print(format_table(columns, [[name, *row.values()] for name, row in table.items()]))
     print(f'median of {args.repeats}; matrix rate: a 4096^3 product in the same dtype')
     if args.json:
         args.json.write_text(json.dumps(encoding | dict(steps=table), indent=2) + '\n')

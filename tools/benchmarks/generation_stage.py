@@ -28,6 +28,7 @@ from torch.utils.data import DataLoader
 
 from diffusionret_mm.datasets.samplers import GroupSampler
 from diffusionret_mm.engine.memory import peak_memory
+from diffusionret_mm.evaluation.tables import format_figures
 from diffusionret_mm.features import (
     WholeVideos,
     cache_features,
@@ -190,8 +191,7 @@ def main() -> None:
     args = parse_args()
     with DefaultScope.overwrite_default_scope('mmaction'), tempfile.TemporaryDirectory() as folder:
         figures = measure(args, Path(folder))
-    for name, value in figures.items():
-        print(f'{name:14s} {f"{value:.3g}" if isinstance(value, float) else value}')
+    print(format_figures(figures))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + '\n', encoding='utf-8')
 

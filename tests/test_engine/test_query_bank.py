@@ -34,7 +34,7 @@ def test_rows_beside_the_plain_ones_and_a_bank_that_is_kept(bank_runner):
     made, first = manifest.stat().st_mtime_ns, manifest.read_text()
     assert runner.test() == metrics
     assert manifest.stat().st_mtime_ns == made
-    for parameter in runner.model.similarity_head.parameters():
+    for parameter in runner.model.similarity.parameters():
         parameter.data += 0.1
     runner.test()
     assert manifest.read_text() != first  # of other weights
