@@ -54,6 +54,19 @@ def tool(tmp_path, monkeypatch):
     return module
 
 
+def test_modules_and_tests_are_where_the_tool_looks(tool):
+    for module, tests in tool.MODULES.items():
+        for path in (f'diffusionret_mm/{module}', *tests):
+            assert (ROOT / path).is_file(), path
+        assert tests
+
+
+def test_an_equivalent_mutant_is_one_that_is_made(tool, monkeypatch):
+    monkeypatch.setattr(tool, 'ROOT', ROOT)
+    made = {(m.module, m.after) for module in tool.MODULES for m in tool.mutants_of(module)}
+    assert set(tool.EQUIVALENT) <= made
+
+
 def test_every_part_that_runs_is_changed_once(tool):
     found = {}
     for mutant in tool.mutants_of('small.py'):

@@ -54,7 +54,7 @@ MODULES = {
     'models/generators/sampling.py': SAMPLING,
     'models/generators/diffusion_generator.py': (
         *SAMPLING,
-        'tests/test_models/test_retrievers/test_gallery_sampler.py',
+        'tests/test_models/test_retrievers/test_candidate_sampler.py',
     ),
 }
 
