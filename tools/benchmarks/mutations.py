@@ -77,9 +77,11 @@ EQUIVALENT = {
         'models/losses/generation_kl.py',
         'log_probability = F.log_softmax(self.scale * prediction, dim=(1))',
     ): 'the last dimension of a matrix is 1',
-    ('models/generators/noise.py', 'table_rows = max(rows, default=(1)) + 1'): EMPTY,
-    ('models/generators/noise.py', 'table_rows = max(rows, default=-0) + 1'): EMPTY,
-    ('models/generators/noise.py', 'table_rows = max(rows, default=-1) + 2'): LONGER,
+    ('models/generators/noise.py', 'num_rows = 2 << max(rows, default=0).bit_length()'): LONGER,
+    ('models/generators/noise.py', 'num_rows = 1 << max(rows, default=1).bit_length()'): EMPTY,
+    ('models/generators/noise.py', '@lru_cache(maxsize=5)'): (
+        'the number of tables that are kept shows in memory and time alone'
+    ),
 }
 
 # An operator, and those that are tried in its place.
