@@ -57,6 +57,8 @@ INSTALL_REQUIRES = [
     'av>=14',
     'decord>=0.6.0',  # asked for by mmaction2 too
     'tqdm',
+    'filelock>=3.12',
+    'pebble>=5.0',
     # For pictures and reports; what stands above asks for them too.
     'matplotlib',
     'pillow',

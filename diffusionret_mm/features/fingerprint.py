@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from diffusionret_mm.datasets.transforms.stored_frames import fingerprint_of, version_of
+from diffusionret_mm.datasets.transforms.stored_frames import version_of
+from diffusionret_mm.storage.fingerprint import fingerprint_of
 
 # To be raised when the same settings would give other files than before.
 FORMAT_VERSION = 1
