@@ -221,6 +221,7 @@ def test_two_processes_do_not_write_one_manifest(official):
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+    holder.stderr.read(1)
     with pytest.raises(RuntimeError, match='Another process is preparing'):
         check('msvd', root)
     holder.communicate(b'\n')
