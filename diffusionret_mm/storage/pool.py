@@ -93,8 +93,10 @@ class _Job(Generic[Task]):
     def _run_alone(self, task: Task) -> Outcome:
         """Run a task that was in a broken pool, which says not who is to blame."""
         with _pool(1) as pool:
+            future = self._schedule(pool, task)
+            _finished(pool, {future: task})
             try:
-                return self._outcome(self._schedule(pool, task))
+                return self._outcome(future)
             except BrokenProcessPool:
                 return None, CRASHED
 
@@ -118,12 +120,11 @@ class _Job(Generic[Task]):
 
 def _finished(pool: ProcessPool, running: dict[Future, Task]) -> set[Future]:
     """Wait for some tasks; of a pool that has broken, give back all."""
-    done: set[Future] = set()
-    while not done:
+    while pool.active:
         done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
-        if not done and not pool.active:
-            done = set(running)
-    return done
+        if done:
+            return done
+    return set(running)
 
 
 @contextmanager

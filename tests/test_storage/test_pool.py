@@ -46,6 +46,24 @@ def test_every_task_may_crash():
     ]
 
 
+class Unreadable:
+    """Its pickle cannot be read, which breaks the whole pool."""
+
+    def __reduce__(self):
+        return int, ('too', 'many', 'arguments')
+
+
+def give_unreadable(number):
+    return Unreadable() if number == 2 else number
+
+
+def test_a_pool_that_breaks_loses_no_other_task():
+    results = run_in_parallel(give_unreadable, range(9), 2, None, BrokenTaskError)
+    outcomes = {task: (result, error) for task, result, error in results}
+    assert outcomes.pop(2) == (None, 'the process that read it crashed')
+    assert outcomes == {number: (number, '') for number in (0, 1, 3, 4, 5, 6, 7, 8)}
+
+
 def hang(number):
     if number == 1:
         time.sleep(600)
