@@ -31,6 +31,7 @@ from diffusionret_mm.storage.locks import locked
 from diffusionret_mm.storage.pool import run_in_parallel
 
 JOURNAL = '.journal'
+# Kept by a killed run, for the next one to go on with.
 PARTIAL_FILE = f'.{FRAMES_FILE}.partial'
 Transforms = Sequence[Mapping[str, Any]]
 
