@@ -60,6 +60,7 @@ INSTALL_REQUIRES = [
     'tqdm',
     'filelock>=3.12',  # asked for by torch too
     'pebble>=5.0',
+    'rich>=12.3',
     # For pictures and reports; what stands above asks for them too.
     'matplotlib',
     'pillow',

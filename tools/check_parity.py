@@ -12,6 +12,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 from mmengine.logging import MMLogger
 
 from diffusionret_mm.conversion import ConversionError
+from diffusionret_mm.evaluation.tables import format_table, label
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tests'))
 from parity import ParityReport, check_parity  # noqa: E402
@@ -26,19 +27,16 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def format_report(report: ParityReport) -> str:
+def format_parity(report: ParityReport) -> str:
     """Every quantity in a line of a table, then what is wrong."""
-    rows = [('file', 'quantity', 'shape', 'max abs', 'max rel', 'tolerance', '')]
+    columns = map(label, ('file', 'quantity', 'shape', 'max abs', 'max rel', 'tolerance', ''))
+    rows = []
     for check in report.checks:
         shape = 'x'.join(map(str, check.shape)) or 'scalar'
         numbers = (f'{check.max_abs:.1e}', f'{check.max_rel:.1e}', check.tolerance)
         verdict = 'pass' if check.passed else 'FAIL'
         rows.append((check.file, check.quantity, shape, *numbers, verdict))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        '  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    lines = [format_table([*columns], rows)]
     failed = [f'{check.file}: {check.quantity}' for check in report.checks if not check.passed]
     lines.append(
         f'{len(report.checks)} quantities compared, {len(failed)} failed '
@@ -62,7 +60,7 @@ def main() -> None:
         report = check_parity(args.golden)
     except (FileNotFoundError, ConversionError) as error:
         raise SystemExit(str(error)) from error
-    print(format_report(report))
+    print(format_parity(report))
     sys.exit(0 if report.passed else 1)
 
 

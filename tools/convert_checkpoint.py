@@ -18,6 +18,7 @@ from diffusionret_mm.conversion import (
     read_state_dict,
 )
 from diffusionret_mm.conversion.convert import STAGES
+from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.storage.files import open_atomically
 
 
@@ -44,31 +45,26 @@ def report(conversion: Conversion, source: dict[str, torch.Tensor], list_keys: b
         groups.setdefault((_module(key), _module(name)), []).append(key)
     for key, why in conversion.dropped.items():
         groups.setdefault((_module(key), f'dropped: {why}'), []).append(key)
-    rows = [('published', 'here', 'tensors', 'parameters', 'precision')]
+    columns = [label('published'), label('here')]
+    columns += map(Column, ('tensors', 'parameters', 'precision'))
+    rows = []
     for (published, own), keys in groups.items():
         count = sum(source[key].numel() for key in keys)
-        rows.append((published, own, str(len(keys)), f'{count:,}', _precision(keys, source)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    aligned = [
-        '  '.join(
-            cell.ljust(width) if place < 2 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+        rows.append((published, own, len(keys), count, _precision(keys, source)))
+    lines = [format_table(columns, rows)]
     left = len(source) - len(conversion.renamed) - len(conversion.dropped)
-    aligned.append(
+    lines.append(
         f'{len(source)} keys: {len(conversion.renamed)} converted, {len(conversion.dropped)} '
         f'dropped, {left} of the generators left out'
     )
-    aligned += [
+    lines += [
         f'{name} keeps its start value: {why}'
         for name, why in LAYOUTS[conversion.method].not_saved.items()
     ]
     if list_keys:
-        aligned += [f'{key} -> {name}' for key, name in conversion.renamed.items()]
-        aligned += [f'{key} dropped: {why}' for key, why in conversion.dropped.items()]
-    return '\n'.join(aligned)
+        lines += [f'{key} -> {name}' for key, name in conversion.renamed.items()]
+        lines += [f'{key} dropped: {why}' for key, why in conversion.dropped.items()]
+    return '\n'.join(lines)
 
 
 def _module(key: str) -> str:

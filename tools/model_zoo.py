@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from diffusionret_mm.evaluation.tables import Column, format_markdown_table
+
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / 'docs/model_zoo.md'
 METRICS = ('R@1', 'R@5', 'R@10', 'MdR', 'MnR')
@@ -47,7 +49,7 @@ def load_collections(root: Path) -> list[tuple[dict[str, Any], list[dict[str, An
     return loaded
 
 
-def table_rows(model: dict[str, Any]) -> list[list[str]]:
+def model_rows(model: dict[str, Any]) -> list[list[str]]:
     """Rows of a model: each published result, then ours in both directions."""
     (result,) = model['Results']
     config = f'[config](../{model["Config"]})' if model['Config'] else 'none'
@@ -75,9 +77,9 @@ def write_document(root: Path = ROOT) -> str:
         )
         if 'Note' in collection:
             parts.append(f'{collection["Note"]}\n')
-        head = ['data set', 'config', 'direction', *METRICS, 'source']
-        lines = [head, ['---'] * len(head), *(row for model in models for row in table_rows(model))]
-        parts.append('\n' + '\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n')
+        columns = map(Column, ('data set', 'config', 'direction', *METRICS, 'source'))
+        rows = [row for model in models for row in model_rows(model)]
+        parts.append('\n' + format_markdown_table([*columns], rows))
     return ''.join(parts)
 
 

@@ -11,14 +11,12 @@ from pathlib import Path
 import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
 # isort: split
-from rich.console import Console
-from rich.table import Table
-
 from diffusionret_mm.apis.command_line import (
     add_inferencer_options,
     build_inferencer,
     stop_with_message,
 )
+from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.search import SearchResult
 
 
@@ -45,20 +43,20 @@ def main() -> None:
     if args.json:
         print(json.dumps(asdict(result), indent=1))
     else:
-        Console().print(_table(result))
+        print(_table(result))
 
 
-def _table(result: SearchResult) -> Table:
+def _table(result: SearchResult) -> str:
+    columns = [Column('rank')]
+    columns += [Column(name, number='.4f') for name in ('similarity', 'generator', 'score')]
+    rows = [
+        (hit.rank, hit.similarity, hit.generator, hit.score, os.path.relpath(hit.item))
+        for hit in result.hits
+    ]
     milliseconds = [f'{name} {1000 * value:.0f} ms' for name, value in result.seconds.items()]
-    table = Table(title=result.query, caption=', '.join(milliseconds))
-    for name in ('rank', 'similarity', 'generator', 'score'):
-        table.add_column(name, justify='right')
-    table.add_column('video', overflow='fold')
-    for hit in result.hits:
-        generator = '' if hit.generator is None else f'{hit.generator:.4f}'
-        numbers = f'{hit.rank}', f'{hit.similarity:.4f}', generator, f'{hit.score:.4f}'
-        table.add_row(*numbers, os.path.relpath(hit.item))
-    return table
+    return f'{format_table([*columns, label("video")], rows, result.query)}\n' + ', '.join(
+        milliseconds
+    )
 
 
 if __name__ == '__main__':

@@ -48,7 +48,7 @@ def video_transforms(cfg: Config) -> Transforms:
     return list(chain.from_iterable(inside))
 
 
-def find_videos(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
+def list_videos(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
     """List the videos of a folder and its sub-folders, or check a list of files.
 
     Args:

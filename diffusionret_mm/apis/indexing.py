@@ -12,7 +12,7 @@ import numpy as np
 from mmengine.logging import print_log
 from torch import Tensor
 
-from diffusionret_mm.apis.decoding import decode_in_parallel, file_of, find_videos
+from diffusionret_mm.apis.decoding import decode_in_parallel, file_of, list_videos
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.search import (
     Gallery,
@@ -38,7 +38,7 @@ def index_videos(
     qdrant: str | None,
 ) -> Gallery:
     """Index videos; see `TextVideoInferencer.index`."""
-    files = {path: file_of(path) for path in find_videos(source)}
+    files = {path: file_of(path) for path in list_videos(source)}
     start = time.perf_counter()
     with writing_gallery(folder) as writer:
         known: Mapping[str, VideoFile] = {}

@@ -17,7 +17,7 @@ from mmengine.runner import load_checkpoint
 
 from diffusionret_mm.apis.decoding import (
     decode_in_parallel,
-    find_videos,
+    list_videos,
     max_words_of,
     video_transforms,
 )
@@ -27,7 +27,7 @@ from diffusionret_mm.datasets.transforms.captions import tokenize
 from diffusionret_mm.datasets.transforms.stored_frames import settings_of
 from diffusionret_mm.datasets.video_files import VIDEO_SUFFIXES
 from diffusionret_mm.export import ExportError, OnnxEncoders
-from diffusionret_mm.features.fingerprint import hash_of_weights
+from diffusionret_mm.features.fingerprint import EXTRACTOR, hash_of_weights
 from diffusionret_mm.search import (
     Gallery,
     SearchResult,
@@ -40,7 +40,6 @@ from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 # What features depend on beside weights and transforms; where the backbone's weights came from is
 # not part of it.
-EXTRACTOR = ('backbone', 'temporal', 'similarity', 'data_preprocessor')
 
 PathLike = str | os.PathLike[str]
 
@@ -138,7 +137,7 @@ class TextVideoInferencer:
         """
         single = isinstance(videos, str | os.PathLike)
         paths = [os.path.abspath(path) for path in ([videos] if single else videos)]
-        found = find_videos(paths)
+        found = list_videos(paths)
         show, features, items = self.show_progress and not single, {}, {}
         for path, item, error in decode_in_parallel(self.transforms, found, self.num_workers, show):
             if item is None:
@@ -179,7 +178,7 @@ class TextVideoInferencer:
         Args:
             source: folder of the videos, searched with its sub-folders, or a list of files.
             folder: folder of the gallery; it is made if there is none.
-            qdrant: where a new gallery keeps its pooled vectors (`QdrantFirstStage`); None: here.
+            qdrant: where a new gallery keeps its pooled vectors (`QdrantFirstStep`); None: here.
 
         Returns:
             The gallery.

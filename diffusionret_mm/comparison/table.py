@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from diffusionret_mm.evaluation.tables import Column, format_markdown_table
+
 METRICS = tuple(
     f'{direction}/{name}' for direction in ('t2v', 'v2t') for name in ('R@1', 'R@5', 'MnR')
 )
@@ -74,15 +76,8 @@ def write_markdown(path: Path, rows: Sequence[Row], note: str = '') -> str:
         What was written.
     """
     memory = _memory_key(rows)
-    head = ['method', 'seeds', *METRICS, 'parameters, M', *COSTS.values(), _MEMORY[memory]]
-    lines = [head, ['---'] * len(head)]
-    for row in rows:
-        costs = [f'{row.mean("parameters") / 1e6:.2f}']
-        costs += [f'{row.mean(key):.1f}' for key in COSTS]
-        costs.append(f'{max(row.values[memory]):.0f}')
-        seeds = ' '.join(map(str, row.seeds))
-        lines.append([row.name, seeds, *(_mean_and_spread(row, key) for key in METRICS), *costs])
-    text = '\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n'
+    names = ['method', 'seeds', *METRICS, 'parameters, M', *COSTS.values(), _MEMORY[memory]]
+    text = format_markdown_table([*map(Column, names)], [_cells(row, memory) for row in rows])
     text += (
         '\nR@k in %, MnR a rank; mean ± standard deviation over the seeds (n - 1). Training '
         'without its validations; the memory is the largest of the runs, training and test.\n'
@@ -146,6 +141,13 @@ def _memory_key(rows: Sequence[Row]) -> str:
     """Memory of the GPU where every run had one."""
     on_gpu = all('gpu_memory_mb' in row.values for row in rows)
     return 'gpu_memory_mb' if on_gpu else 'memory_mb'
+
+
+def _cells(row: Row, memory: str) -> list[str]:
+    costs = [f'{row.mean("parameters") / 1e6:.2f}', *(f'{row.mean(key):.1f}' for key in COSTS)]
+    seeds = ' '.join(map(str, row.seeds))
+    metrics = (_mean_and_spread(row, key) for key in METRICS)
+    return [row.name, seeds, *metrics, *costs, f'{max(row.values[memory]):.0f}']
 
 
 def _mean_and_spread(row: Row, key: str) -> str:

@@ -64,7 +64,12 @@ def openai_clip(
 
 
 def huggingface_name(key: str) -> str:
-    """Return what transformers calls a tensor of OpenAI's CLIP, or the three parts of one."""
+    """Return what transformers calls a tensor of OpenAI's CLIP, or the three parts of one.
+
+    Examples:
+        >>> huggingface_name('transformer.resblocks.0.attn.in_proj_bias')
+        'text_model.encoder.layers.0.self_attn.{q,k,v}_proj.bias'
+    """
     whole = {own: name for name, own in WHOLE.items()}
     if key in whole:
         return whole[key]

@@ -62,7 +62,12 @@ def clip_arch(state: Mapping[str, Tensor], prefix: str = '') -> dict[str, Any]:
 
 
 def num_blocks(keys: Iterable[str], prefix: str) -> int:
-    """Count the residual blocks under a prefix."""
+    """Count the residual blocks under a prefix.
+
+    Examples:
+        >>> num_blocks(['resblocks.0.ln_1.bias', 'resblocks.1.ln_1.bias', 'ln_final.bias'], '')
+        2
+    """
     found = (re.match(rf'{re.escape(prefix)}resblocks\.(\d+)\.', key) for key in keys)
     return 1 + max((int(match[1]) for match in found if match), default=-1)
 

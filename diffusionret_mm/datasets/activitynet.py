@@ -10,11 +10,12 @@ from mmaction.registry import DATASETS
 
 from diffusionret_mm.datasets.annotation_files import read_json, read_list
 from diffusionret_mm.datasets.errors import AnnotationError
-from diffusionret_mm.datasets.published import PublishedDataset
+from diffusionret_mm.datasets.public_dataset import PublicDataset
+from diffusionret_mm.datasets.splits import Split
 
 
 @DATASETS.register_module()
-class ActivityNetCaptionsDataset(PublishedDataset):
+class ActivityNetCaptionsDataset(PublicDataset):
     """ActivityNet Captions: all sentences of a video are one paragraph, its only caption.
 
     Videos may be called `v_ID.mp4` or `ID.mp4`. The part that counts ends at the annotated
@@ -24,8 +25,24 @@ class ActivityNetCaptionsDataset(PublishedDataset):
         data_root: folder that the other paths start from.
         ann_file: the list of ids: `train_ids.json` or `val_ids.json`.
         captions: the sentences: `train.json` or `val_1.json`.
-        **kwargs: of `PublishedDataset`.
+        **kwargs: of `PublicDataset`.
     """
+
+    public_name = 'activitynet'
+    # Counts of Krishna et al., ICCV 2017.
+    splits = tuple(
+        Split(
+            name=name,
+            options=dict(ann_file=ids, captions=captions),
+            is_test=ids == 'val_ids.json',
+            videos=videos,
+            list_ids=read_list,
+        )
+        for name, ids, captions, videos in (
+            ('train', 'train_ids.json', 'train.json', 10_009),
+            ('val_1 (test)', 'val_ids.json', 'val_1.json', 4917),
+        )
+    )
 
     def __init__(self, data_root: str, ann_file: str, captions: str, **kwargs: Any) -> None:
         super().__init__(data_root=data_root, ann_file=ann_file, companion=captions, **kwargs)

@@ -9,14 +9,24 @@ from mmaction.registry import DATASETS
 
 from diffusionret_mm.datasets.annotation_files import read_csv, read_lines, read_list
 from diffusionret_mm.datasets.errors import AnnotationError
-from diffusionret_mm.datasets.published import PublishedDataset
+from diffusionret_mm.datasets.public_dataset import PublicDataset
+from diffusionret_mm.datasets.splits import Split
 
 SPLITS = ('train', 'val', 'test')
 CLIP_SECONDS = 31.0
 
 
+def _split(name: str, videos: int, in_labels: int) -> Split:
+    text = (
+        f'didemo_{name}_label.csv has {in_labels:,} rows, "success" is True in each of them: the '
+        f'{videos - in_labels} others are presumably those that its maker could not process.'
+    )
+    explanations = {in_labels: text} if in_labels != videos else {}
+    return Split(name, dict(split=name), name == 'test', videos, explanations=explanations)
+
+
 @DATASETS.register_module()
-class DiDeMoDataset(PublishedDataset):
+class DiDeMoDataset(PublicDataset):
     """DiDeMo: all descriptions of a video are one paragraph, its only caption.
 
     It reads the form that is there: `{split}_data.json`, of which `{split}_list.txt` chooses the
@@ -26,11 +36,15 @@ class DiDeMoDataset(PublishedDataset):
     Args:
         data_root: folder that the other paths start from.
         split: 'train', 'val' or 'test'.
-        **kwargs: of `PublishedDataset`.
+        **kwargs: of `PublicDataset`.
 
     Raises:
         ValueError: if the split does not exist.
     """
+
+    public_name = 'didemo'
+    # Counts of the lists of Collaborative Experts.
+    splits = (_split('train', 8392, 8362), _split('val', 1065, 1062), _split('test', 1004, 1004))
 
     def __init__(self, data_root: str, split: str, **kwargs: Any) -> None:
         if split not in SPLITS:
@@ -86,5 +100,10 @@ class DiDeMoDataset(PublishedDataset):
 
 
 def video_id_of(name: str) -> str:
-    r"""Return the id in a file name or path: `/videos/1@N02_3_a4.avi.mp4` is `1@N02_3_a4`."""
+    """Return the id in a file name or path, of Windows too.
+
+    Examples:
+        >>> video_id_of('/videos/1@N02_3_a4.avi.mp4')
+        '1@N02_3_a4'
+    """
     return PureWindowsPath(name.strip()).name.split('.')[0]

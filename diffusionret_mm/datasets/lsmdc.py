@@ -10,7 +10,8 @@ from mmaction.registry import DATASETS
 
 from diffusionret_mm.datasets.annotation_files import read_fields
 from diffusionret_mm.datasets.errors import AnnotationError
-from diffusionret_mm.datasets.published import PublishedDataset
+from diffusionret_mm.datasets.public_dataset import PublicDataset
+from diffusionret_mm.datasets.splits import Split
 
 COLUMNS = ('clip id', 'start aligned', 'end aligned', 'start', 'end', 'sentence')
 
@@ -28,7 +29,7 @@ BROKEN_CLIPS = frozenset(
 
 
 @DATASETS.register_module()
-class LSMDCDataset(PublishedDataset):
+class LSMDCDataset(PublicDataset):
     """LSMDC: a clip and its sentence a line, in six columns that tabs separate.
 
     A clip that has several lines is one video with several captions. The clips of `BROKEN_CLIPS`
@@ -38,8 +39,19 @@ class LSMDCDataset(PublishedDataset):
         data_root: folder that the other paths start from.
         ann_file: `LSMDC16_annos_training.csv`, `LSMDC16_annos_val.csv` or
             `LSMDC16_challenge_1000_publictect.csv`.
-        **kwargs: of `PublishedDataset`.
+        **kwargs: of `PublicDataset`.
     """
+
+    public_name = 'lsmdc'
+    # The counts are those of the lists of Collaborative Experts; that of val is CLIP4Clip's.
+    splits = tuple(
+        Split(name, dict(ann_file=file), is_test=name == 'test', videos=videos)
+        for name, file, videos in (
+            ('train', 'LSMDC16_annos_training.csv', 101_079),
+            ('val', 'LSMDC16_annos_val.csv', 7408),
+            ('test', 'LSMDC16_challenge_1000_publictect.csv', 1000),
+        )
+    )
 
     def read_annotation(self) -> list[dict[str, Any]]:
         """Read the lines; quotes in them are quotes of the sentence."""

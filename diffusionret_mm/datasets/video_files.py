@@ -109,7 +109,12 @@ class VideoFiles:
 
 
 def strip_suffixes(name: str) -> str:
-    """Return a file name without its video extensions: `a.avi.mp4` is `a`, `00.28.8` stays."""
+    """Return a file name without its video extensions.
+
+    Examples:
+        >>> [strip_suffixes(name) for name in ('a.avi.mp4', '00.28.8')]
+        ['a', '00.28.8']
+    """
     stem, suffix = os.path.splitext(name)
     while suffix and suffix.lower() in VIDEO_SUFFIXES:
         name = stem

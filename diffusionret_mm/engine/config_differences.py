@@ -57,10 +57,14 @@ def config_differences(then: tuple[str, int], now: tuple[str, int]) -> tuple[lis
     return changing, harmless
 
 
-def read_config(text: str) -> dict[str, Any]:
+def parse_config_text(text: str) -> dict[str, Any]:
     """Read a config that `Config.pretty_text` wrote, without running it as Python code.
 
     Values that are no plain data are kept as the text that they are.
+
+    Examples:
+        >>> parse_config_text('model = dict(width=8, size=torch.Size(2))')
+        {'model': {'width': 8, 'size': 'torch.Size(2)'}}
     """
     assignments = [node for node in ast.parse(text).body if isinstance(node, ast.Assign)]
     return {node.targets[0].id: _value(node.value) for node in assignments}
@@ -68,7 +72,7 @@ def read_config(text: str) -> dict[str, Any]:
 
 def _settings(text: str, processes: int) -> dict[str, Any]:
     """The settings under dotted keys; the batch of a process becomes the global batch."""
-    settings = dict(_flat('', read_config(text)))
+    settings = dict(_flat('', parse_config_text(text)))
     if 'train_dataloader.batch_size' in settings:
         batch = settings.pop('train_dataloader.batch_size')
         settings['train_dataloader.batch_size x processes'] = batch * processes

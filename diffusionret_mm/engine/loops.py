@@ -8,15 +8,15 @@ from typing import Any
 
 import torch
 from mmaction.registry import LOOPS
-from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, ValLoop, autocast
 
 from diffusionret_mm.engine.memory import describe_peak_memory
-from diffusionret_mm.evaluation import format_table
+from diffusionret_mm.evaluation import format_metrics
 from diffusionret_mm.features.encoding import EncodedSplit, FeatureCollector, ScoredSplit
 from diffusionret_mm.features.encoding_on_disk import DiskCollector
 from diffusionret_mm.features.query_bank import QueryBank
 from diffusionret_mm.features.scoring import score_all
+from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 FEATURE_DTYPES = ('float32', 'float16')
 
@@ -60,7 +60,7 @@ class _RetrievalRun:
         runner = self.runner
         runner.call_hook(f'before_{self.mode}')
         runner.call_hook(f'before_{self.mode}_epoch')
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = TextVideoRetriever.of(runner.model)
         model.eval()
         metrics, self.scored = self.measure(model)
         plain, split = dict(metrics), self.scored.split
@@ -71,7 +71,7 @@ class _RetrievalRun:
         runner.logger.info(
             f'{len(split.captions):,} texts, {len(split.video_ids):,} videos; their features take '
             f'{split.num_bytes / 1e6:,.0f} MB {place}, the process took {describe_peak_memory()} '
-            f'at most.\n{format_table(plain)}'
+            f'at most.\n{format_metrics(plain)}'
         )
         return metrics
 

@@ -1,7 +1,8 @@
-"""From score matrices to numbers: ranks, metrics, and their report.
+"""From score matrices to numbers: ranks, metrics, and what is printed and saved of them.
 
 `post_processing` changes matrices, `ranking` finds ranks in them, `summary` makes numbers of
-ranks, `metrics` wraps them for mmengine's evaluator and `report` prints and saves the result.
+ranks, `metrics` wraps them for mmengine's evaluator, `results` prints and saves them, and
+`tables` draws every table of the project.
 """
 
 from diffusionret_mm.evaluation.metrics import DumpScores, TextVideoRetrievalMetric
@@ -13,10 +14,11 @@ from diffusionret_mm.evaluation.post_processing import (
     querybank_normalisation,
 )
 from diffusionret_mm.evaluation.ranking import Ranks, grouped_query_ranks, query_ranks
-from diffusionret_mm.evaluation.report import format_table, write_metrics
+from diffusionret_mm.evaluation.results import METRICS_FILE, format_metrics, write_metrics
 from diffusionret_mm.evaluation.summary import evaluate_ranking, off_by_one, retrieval_metrics
 
 __all__ = [
+    'METRICS_FILE',
     'BANK_POST_PROCESSING',
     'POST_PROCESSING',
     'DumpScores',
@@ -24,7 +26,7 @@ __all__ = [
     'TextVideoRetrievalMetric',
     'dual_softmax',
     'evaluate_ranking',
-    'format_table',
+    'format_metrics',
     'grouped_query_ranks',
     'inverted_softmax',
     'off_by_one',

@@ -42,6 +42,12 @@ def dual_softmax(t2v: Tensor, v2t: Tensor, temperature: float = 0.01) -> tuple[T
 
     Raises:
         ValueError: If the temperature is not positive.
+
+    Examples:
+        >>> t2v = torch.tensor([[0.5, 0.4], [0.5, 0.1]])  # both texts suit the first video
+        >>> dual_softmax(t2v, t2v.T)[0].round(decimals=2)
+        tensor([[0.2500, 0.4000],
+                [0.2500, 0.0000]])
     """
     if temperature <= 0:
         raise ValueError(f'temperature must be positive; got {temperature}')

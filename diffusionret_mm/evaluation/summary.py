@@ -122,6 +122,11 @@ def off_by_one(t2v: Tensor, v2t: Tensor, video_of_text: Tensor) -> tuple[Tensor,
 
     Raises:
         ValueError: If the texts are not grouped by video.
+
+    Examples:
+        >>> scores, video_of_text = torch.zeros(4, 2), torch.tensor([0, 0, 1, 1])
+        >>> off_by_one(scores, scores.T, video_of_text)[2]
+        tensor([0, 1, 1])
     """
     if (video_of_text.diff() < 0).any():
         raise ValueError("grouping='published' needs the texts grouped by video, in their order")

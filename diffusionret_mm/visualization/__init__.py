@@ -1,6 +1,6 @@
 """Pictures: functions from arrays to figures, a file each, and what makes the arrays.
 
-`pictures` draws what an evaluation left, `explain` asks the model, `report` and `page`
+`pictures` draws what an evaluation left, `explain` asks the model, `run_report` and `page`
 write web pages. Figures are matplotlib's; `to_image` makes of them what mmengine's `Visualizer`
 takes.
 """
@@ -18,8 +18,8 @@ from diffusionret_mm.visualization.explain import (
 from diffusionret_mm.visualization.page import Picture, Section, Table, write_page
 from diffusionret_mm.visualization.pictures import SplitPictures, read_sample
 from diffusionret_mm.visualization.recall import draw_recall
-from diffusionret_mm.visualization.report import Report
 from diffusionret_mm.visualization.retrieval import RankedVideo, draw_retrieval
+from diffusionret_mm.visualization.run_report import Report
 from diffusionret_mm.visualization.samples import Sample, draw_samples, write_samples_page
 from diffusionret_mm.visualization.scalars import TrainingScalars, read_scalars
 from diffusionret_mm.visualization.similarity import draw_similarity

@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
 from diffusionret_mm.visualization.pictures import SplitPictures
-from diffusionret_mm.visualization.report import Report
+from diffusionret_mm.visualization.run_report import Report
 
 FILE = 'report.html'
 

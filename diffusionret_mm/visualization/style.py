@@ -96,7 +96,12 @@ def write_text(axes: Axes, x: float, y: float, text: str, **options: Any) -> Non
 
 
 def wrapped(text: str, width: int, max_lines: int = 2) -> str:
-    """Break a text into lines of `width` characters; what is left over ends in an ellipsis."""
+    """Break a text into lines of `width` characters; what is left over ends in an ellipsis.
+
+    Examples:
+        >>> wrapped('a red square moves to the left', 14).splitlines()
+        ['a red square', 'moves to the …']
+    """
     return '\n'.join(textwrap.wrap(text, width, max_lines=max_lines, placeholder=' …'))
 
 
@@ -126,5 +131,10 @@ def hide_box(axes: Axes) -> None:
 
 
 def evenly(count: int, wanted: int) -> list[int]:
-    """Choose `wanted` of `count` indices, evenly spread; all if there are no more."""
+    """Choose `wanted` of `count` indices, evenly spread; all if there are no more.
+
+    Examples:
+        >>> evenly(9, 3)
+        [0, 4, 8]
+    """
     return np.linspace(0, count - 1, min(count, wanted)).round().astype(int).tolist()

@@ -20,7 +20,7 @@ from parity.golden import Check, GoldenFolder
 
 # Which files a comparison needs; it is made if they are all there.
 COMPARISONS: tuple[tuple[tuple[str, ...], Callable[[GoldenFolder, Subject], None]], ...] = (
-    (('state_dict.npz',), encoders.check_state_dict),
+    (('state_dict.npz',), encoders.check_converted_weights),
     ((), encoders.check_key_lists),
     (('encode.npz',), encoders.check_encoders),
     (('wti.npz',), encoders.check_similarity),

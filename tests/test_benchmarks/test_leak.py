@@ -11,7 +11,7 @@ def test_the_published_scoring_is_far_above_chance():
     command = [sys.executable, str(TOOL), '--pairs', '300']
     done = subprocess.run(command, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr
-    _, published, ours, chance = done.stdout.splitlines()
+    _, _, published, ours, chance = done.stdout.splitlines()
     assert float(published.split()[2]) > 10  # R@1 of texts
     assert float(ours.split()[1]) < 2
     assert chance == 'R@k in %; chance: R@1 0.3, R@5 1.7'

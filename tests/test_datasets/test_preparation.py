@@ -15,10 +15,10 @@ from mmengine.registry import DefaultScope
 from diffusionret_mm.datasets import MSRVTTDataset
 from diffusionret_mm.datasets.errors import AnnotationError
 from diffusionret_mm.datasets.manifest import Manifest
-from diffusionret_mm.datasets.preparation import SPLITS, check_dataset, frame_transforms
+from diffusionret_mm.datasets.preparation import check_dataset, data_sets, frame_transforms
 from diffusionret_mm.datasets.preparation import probing as probing_module
+from diffusionret_mm.datasets.preparation.findings import format_findings
 from diffusionret_mm.datasets.preparation.probing import journal_of
-from diffusionret_mm.datasets.preparation.report import format_report
 
 TOOL = Path(__file__).parents[2] / 'tools/data/prepare.py'
 NAMES = ('msrvtt', 'msvd', 'lsmdc', 'activitynet', 'didemo')
@@ -59,7 +59,7 @@ def row(report, split):
 def test_official_files_give_a_manifest_that_readers_take(name, official):
     root = official(name)
     preparation = check(name, root)
-    report = format_report(preparation)
+    report = format_findings(preparation)
     assert preparation.bad_test_videos == []
     records = preparation.manifest.videos.values()
     assert preparation.num_probed == sum(record.status == 'ok' for record in records) >= 9
@@ -101,7 +101,7 @@ def test_unchanged_videos_are_known(official):
     assert third.num_probed == 1
     assert third.bad_test_videos == ['t1_0_3']
     assert third.manifest.videos['t1_0_3'].reason.startswith('decord: ')
-    assert row(format_report(third), 'test')[-4:] == ['3', '0', '1', '0']
+    assert row(format_findings(third), 'test')[-4:] == ['3', '0', '1', '0']
 
 
 def test_a_killed_run_continues(official, monkeypatch):
@@ -189,7 +189,7 @@ def test_captions_that_are_not_there(official):
     root = official('msrvtt')
     (root / 'MSRVTT_data.json').unlink()
     preparation = check_dataset('msrvtt', root)
-    report = format_report(preparation)
+    report = format_findings(preparation)
     assert row(report, 'train 9k') == ['7', '?', '7', '9,000', '?', '?']
     assert row(report, 'train 7k')[:2] == ['no', 'file']
     assert 'train 9k: MSRVTT_data.json is not there, so its captions are unknown.' in report
@@ -204,7 +204,7 @@ def test_duplicates_across_splits(tmp_path, write_clip):
     test = [dict(video_id='b', video='b.mp4', captions=['same', 'same'])]
     (tmp_path / 'train.json').write_text(json.dumps(train))
     (tmp_path / 'test.json').write_text(json.dumps(test))
-    report = format_report(check_dataset('json', tmp_path))
+    report = format_findings(check_dataset('json', tmp_path))
     assert '1 videos are in train and in test: b' in report
     assert "1 captions are in train and in test, word for word: 'same'" in report
     assert row(report, 'test') == ['1', '0', '1', '-', '2', '1']
@@ -238,8 +238,8 @@ def test_a_wrong_list_of_one_s_own(tmp_path):
             check_dataset('json', tmp_path)
 
 
-def test_published_numbers_are_met_by_the_lists_they_come_from():
-    splits = {name: [split.videos for split in SPLITS[name]] for name in NAMES}
+def test_expected_numbers_are_met_by_the_lists_they_come_from():
+    splits = {name: [split.videos for split in data_sets()[name].splits] for name in NAMES}
     assert splits == {
         'msrvtt': [9000, 7010, 1000, 6513, 497, 2990],
         'msvd': [1200, 100, 670],
@@ -258,7 +258,7 @@ def test_compressed_videos_are_read_like_others(name, official, run_tool):
     assert preparation.bad_test_videos == []
     content = preparation.contents[-1]
     with DefaultScope.overwrite_default_scope('mmaction'):
-        dataset = content.split.reader(
+        dataset = type(content.reader)(
             data_root=str(root),
             manifest='videos_224_3fps/manifest.json',
             pipeline=frame_transforms(4, 32),

@@ -2,7 +2,7 @@
 
 from mmengine.config import Config
 
-from diffusionret_mm.engine.config_differences import config_differences, read_config
+from diffusionret_mm.engine.config_differences import config_differences, parse_config_text
 
 SETTINGS = dict(
     model=dict(type='DiffusionRet', layers=[2, 3]),
@@ -27,7 +27,7 @@ def compare(changes, processes=(1, 1)):
 
 def test_the_same():
     assert compare({}) == ([], [])
-    assert read_config(text()) == read_config(
+    assert parse_config_text(text()) == parse_config_text(
         text(**{'optim_wrapper.optimizer.betas': [0.9, 0.98]})
     )
 

@@ -5,7 +5,7 @@ from diffusionret_mm.evaluation import (
     TextVideoRetrievalMetric,
     dual_softmax,
     evaluate_ranking,
-    format_table,
+    format_metrics,
 )
 
 SCORES = torch.tensor(
@@ -55,7 +55,7 @@ def test_a_row_of_its_own_beside_the_plain_result():
     assert not any(name.startswith('DSL') for name in plain)
     assert plain.items() < both.items()
     assert both['DSL/t2v/R@1'] == 50
-    assert 'DSL    text -> video' in format_table(both)
+    assert 'DSL    text -> video' in format_metrics(both)
 
 
 def test_errors():

@@ -26,16 +26,17 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from torch import Tensor
 
+from diffusionret_mm.evaluation.tables import format_figures
 from diffusionret_mm.models.retrievers import DiffusionRet
 from diffusionret_mm.search import Gallery, VideoFile, search_texts, writing_gallery
 from diffusionret_mm.search.pooling import frame_weights, pool_texts, pool_videos
 from diffusionret_mm.search.segments import layout_of
-from diffusionret_mm.search.stages import NUM_CANDIDATES
+from diffusionret_mm.search.steps import NUM_CANDIDATES
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/models/diffusionret_vit-b32.py'
 BLOCK = 4096
-STAGES = ('pooled', 'similarity', 'generator')
+STEPS = ('pooled', 'similarity', 'generator')
 
 
 def parse_args() -> argparse.Namespace:
@@ -156,7 +157,7 @@ class _Clock:
 
 @torch.no_grad()
 def search(args: argparse.Namespace) -> dict[str, Any]:
-    """Time the stages of single queries, from a cold disk and then from memory."""
+    """Time the steps of single queries, from a cold disk and then from memory."""
     model, features = build_model(args.width), Features(args)
     texts, targets = features.queries()
     _forget_pages(args.folder)
@@ -168,11 +169,11 @@ def search(args: argparse.Namespace) -> dict[str, Any]:
             search_texts(model, [''], texts[row : row + 1], gallery, 10)[0]
             for row in range(args.queries)
         ]
-        for stage in STAGES:
-            milliseconds = [1000 * result.seconds[stage] for result in results]
+        for step in STEPS:
+            milliseconds = [1000 * result.seconds[step] for result in results]
             for quantile in (50, 95):
                 value = float(np.percentile(milliseconds, quantile))
-                figures[f'{state}_{stage}_ms_p{quantile}'] = value
+                figures[f'{state}_{step}_ms_p{quantile}'] = value
         totals = [1000 * sum(result.seconds.values()) for result in results]
         figures |= {f'{state}_ms_p{q}': float(np.percentile(totals, q)) for q in (50, 95)}
     figures['search_private_mb'] = _memory('RssAnon')
@@ -186,10 +187,10 @@ def recall(
     targets: list[int],
     args: argparse.Namespace,
 ) -> dict[str, float]:
-    """Shares in percent of the best by exact WTI that the first stage hands on."""
+    """Shares in percent of the best by exact WTI that the first step hands on."""
     texts = texts[: args.recall_queries]
     pooled = pool_texts(model, texts).numpy()
-    found, _ = gallery.first_stage.search(pooled, NUM_CANDIDATES)
+    found, _ = gallery.first_step.search(pooled, NUM_CANDIDATES)
     best = torch.cat(list(_exact_scores(model, gallery, texts, args)), dim=1)
     figures = {}
     for count in (1, 10, 32):
@@ -212,7 +213,7 @@ def _exact_scores(
             torch.from_numpy(gallery.arrays.read(name, rows))
             for name in ('frames', 'frame_mask', 'frame_weights')
         )
-        yield model.similarity_head.score_gallery(texts, VideoFeatures(frames, mask), weights)
+        yield model.similarity.score_gallery(texts, VideoFeatures(frames, mask), weights)
 
 
 def _generator(*seed: int) -> torch.Generator:
@@ -246,8 +247,7 @@ def main() -> None:
                 figures |= pool.apply(part, (args,))
     finally:
         shutil.rmtree(args.folder, ignore_errors=True)
-    for name, value in figures.items():
-        print(f'{name:<36}{value:>12,.1f}')
+    print(format_figures(figures))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2))
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diffusionret_mm.evaluation import evaluate_ranking
+from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.models.similarity import XPool
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
@@ -58,10 +59,12 @@ def main() -> None:
     xpool = MODELS.build(dict(type='XPool', width=args.width)).eval()
     noise = draw_noise(args)
     results = {'as published': published_scores(xpool, *noise), 'XPool': xpool(*noise)}
-    print(f'{"":<14}' + ''.join(f'{name:>10}' for name in SHOWN))
+    rows = []
     for name, scores in results.items():
         metrics = evaluate_ranking(scores, scores.t(), torch.arange(args.pairs))
-        print(f'{name:<14}' + ''.join(f'{metrics[key]:>10.1f}' for key in SHOWN))
+        rows.append([name, *(metrics[key] for key in SHOWN)])
+    columns = [label('scoring'), *(Column(key, number='.1f') for key in SHOWN)]
+    print(format_table(columns, rows))
     print(f'R@k in %; chance: R@1 {100 / args.pairs:.1f}, R@5 {500 / args.pairs:.1f}')
 
 

@@ -22,8 +22,8 @@ from torch.utils.data import DataLoader
 
 import diffusionret_mm  # noqa: F401  registers the data set and its transforms
 from diffusionret_mm.datasets.preparation import check_dataset, frame_transforms, store_frames
-from diffusionret_mm.datasets.preparation.report import format_table
 from diffusionret_mm.datasets.text_video import TextVideoDataset
+from diffusionret_mm.evaluation.tables import Column, format_table, label
 
 FRAME_RATE = 25
 CAPTIONS_PER_VIDEO = 5
@@ -59,13 +59,13 @@ def main() -> None:
     else:
         with tempfile.TemporaryDirectory() as folder:
             figures = measure(args, Path(folder))
-    rows = [('loading', 'median s', 'min s', 'max s', 'videos/s')]
+    rows = []
     for kind in ('decoding', 'stored'):
         times = figures[f'{kind}_all_s']
-        values = (statistics.median(times), min(times), max(times))
-        speed = figures['num_videos'] / values[0]
-        rows.append((kind, *(f'{value:.3f}' for value in values), f'{speed:.1f}'))
-    print('\n'.join(format_table(rows)))
+        median = statistics.median(times)
+        rows.append((kind, median, min(times), max(times), figures['num_videos'] / median))
+    columns = [Column(f'{name} s', number='.3f') for name in ('median', 'min', 'max')]
+    print(format_table([label('loading'), *columns, Column('videos/s', number='.1f')], rows))
     print(f'stored frames are {figures["ratio"]:.1f} times as fast; all tensors are equal')
     print(f'{figures["videos_mb"]:.1f} MB of videos, {figures["frames_mb"]:.1f} MB of frames')
     print(

@@ -21,6 +21,7 @@ from published_matching import published_matching
 from torch import Tensor
 
 from diffusionret_mm.engine.memory import peak_memory
+from diffusionret_mm.evaluation.tables import Column, format_table
 from diffusionret_mm.features.scoring import similarity_matrix
 from diffusionret_mm.models.generators import DIRECTIONS
 from diffusionret_mm.models.retrievers import DiffusionRet
@@ -140,7 +141,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Run both alternately and compare what they give."""
     model = build_model(args)
     texts, videos = draw_features(args)
-    count = model.num_candidates['t2v']
+    count = model.num_candidates('t2v')
     noise = {
         direction: torch.randn(1, length, count).to(args.device)
         for direction, length in zip(DIRECTIONS, (len(texts), len(videos)), strict=True)
@@ -197,28 +198,39 @@ GROWTH = (
 )
 
 
+SIZES = ('texts', 'videos', 'words', 'frames', 'candidates', 'steps')
+COLUMNS = (
+    *(Column('K' if name == 'candidates' else name, number='') for name in SIZES),
+    Column('published', 's', number='.2f'),
+    Column('ours', 's', number='.2f'),
+    Column('ratio', number='.1f'),
+    Column('similarity', 's', number='.2f'),
+    Column('of sgemm rate', number='.0%'),
+    Column('max diff', number='.1e'),
+    Column('same ranks'),
+    Column('memory', 'MB', number='.0f'),
+)
+
+
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """One row a measurement."""
-    head = ('texts', 'videos', 'words', 'frames', 'K', 'steps', 'published s', 'ours s', 'ratio',
-            'similarity s', 'of sgemm rate', 'max diff', 'same ranks', 'memory MB')  # fmt: skip
-    table = [head]
-    for row in rows:
-        sizes = row['sizes']
-        names = ('texts', 'videos', 'words', 'frames', 'candidates', 'steps')
-        more = (
-            (f'{row["published_s"]:.2f}', f'{row["ratio"]:.1f}', f'{row["max_abs_diff"]:.1e}',
-             str(row['same_ranks'])) if 'ratio' in row else ('-', '-', '-', '-')
-        )  # fmt: skip
-        memory = row['peak_rss_mb'] - row['rss_before_mb']
-        table.append(
-            (*(str(sizes[name]) for name in names), more[0], f'{row["ours_s"]:.2f}', more[1],
-             f'{row["similarity_s"]:.2f}', f'{row["similarity_share_of_rate"]:.0%}', *more[2:],
-             f'{memory:.0f}')
-        )  # fmt: skip
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for line in table:
-        print('  '.join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+    """Print one row per measurement."""
+    print(format_table(COLUMNS, [table_row(row) for row in rows]))
     print('seconds: medians; memory: growth of the peak beyond model and features')
+
+
+def table_row(row: dict[str, Any]) -> list[Any]:
+    """The cells of a measurement; what was measured of ours alone has dashes."""
+    return [
+        *(row['sizes'][name] for name in SIZES),
+        row.get('published_s'),
+        row['ours_s'],
+        row.get('ratio'),
+        row['similarity_s'],
+        row['similarity_share_of_rate'],
+        row.get('max_abs_diff'),
+        str(row.get('same_ranks', '-')),
+        row['peak_rss_mb'] - row['rss_before_mb'],
+    ]
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 import torch
 
 from diffusionret_mm.evaluation import dual_softmax, inverted_softmax, querybank_normalisation
+from diffusionret_mm.evaluation.tables import Column, format_table, label
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,7 +29,7 @@ def main() -> None:
     scores = 0.1 * torch.randn(args.queries, args.queries)
     banks = [0.1 * torch.randn(args.bank, args.queries) for _ in range(2)]
     matrices = scores, scores.t().contiguous()
-    print(f'{args.queries:,} x {args.queries:,}, banks of {args.bank:,}, both directions')
+    rows = []
     for name, function, inputs in (
         ('DSL', dual_softmax, matrices),
         ('IS', inverted_softmax, (*matrices, *banks)),
@@ -36,8 +37,10 @@ def main() -> None:
     ):
         start = time.perf_counter(), time.process_time()
         function(*inputs)
-        took = time.perf_counter() - start[0], time.process_time() - start[1]
-        print(f'{name:8} {took[0]:6.2f} s, {took[1]:6.2f} s of the processor')
+        rows.append((name, time.perf_counter() - start[0], time.process_time() - start[1]))
+    columns = [Column(name, 's', number='.2f') for name in ('time', 'processor')]
+    title = f'{args.queries:,} x {args.queries:,}, banks of {args.bank:,}, both directions'
+    print(format_table([label('method'), *columns], rows, title))
 
 
 if __name__ == '__main__':

@@ -21,6 +21,7 @@ from torch import Tensor
 from diffusionret_mm.apis.command_line import add_run_options, load_config
 from diffusionret_mm.apis.run import build_runner
 from diffusionret_mm.evaluation import Ranks, grouped_query_ranks, query_ranks
+from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.features.encoding import EncodedSplit
 from diffusionret_mm.features.scoring import similarity_matrix
 from diffusionret_mm.models.retrievers import DiffusionRet
@@ -107,9 +108,9 @@ def encode(args: argparse.Namespace) -> tuple[DiffusionRet, EncodedSplit, Tensor
 
 def print_table(table: dict[str, dict[str, Any]]) -> None:
     """Print a line a sampler."""
-    print(f'{"":<44}' + ''.join(f'{column:>10}' for column in COLUMNS))
-    for name, row in table.items():
-        print(f'{name:<44}' + ''.join(f'{row[column]:>10.2f}' for column in COLUMNS))
+    columns = [label('sampler'), *(Column(name, number='.2f') for name in COLUMNS)]
+    rows = [[name, *(row[column] for column in COLUMNS)] for name, row in table.items()]
+    print(format_table(columns, rows))
 
 
 def main() -> None:

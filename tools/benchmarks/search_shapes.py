@@ -27,6 +27,7 @@ from diffusionret_mm.apis.command_line import (
     stop_with_message,
 )
 from diffusionret_mm.datasets.shapes.build import DEFAULT_NUM_SCENES, draw_clips, render_shapes
+from diffusionret_mm.evaluation.tables import format_figures
 from diffusionret_mm.search import Gallery
 from diffusionret_mm.search.pooling import pool_texts
 
@@ -109,8 +110,7 @@ def main() -> None:
             figures = measure(args, folder)
     finally:
         shutil.rmtree(folder)
-    for name, value in figures.items():
-        print(f'{name:<28}{value:>10.1f}')
+    print(format_figures(figures))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2))
 

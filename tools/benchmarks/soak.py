@@ -263,13 +263,13 @@ def main() -> None:
     folder = (args.folder or Path(tempfile.mkdtemp(prefix='soak-'))).resolve()
     start = time.perf_counter()
     print(f'Undisturbed: {undisturbed(folder / "whole"):.1f} s, {TOTAL} iterations', flush=True)
-    print(
-        f'{"kill":>4}  {"in":<10}  {"after":>6}  {"iteration":>9}  continued from, unfinished files'
-    )
     kills = plan(args.kills, args.seed)
     for number, kill in enumerate(disturbed(folder / 'killed', kills), start=1):
-        row = f'{number:4}  {kill.phase:<10}  {kill.seconds:4.1f} s  {kill.reached:9}  {kill.state}'
-        print(row, flush=True)
+        print(
+            f'Kill {number} in {kill.phase}, after {kill.seconds:.1f} s at iteration '
+            f'{kill.reached}; left: {kill.state}',
+            flush=True,
+        )
     wrong = differences(folder / 'whole', folder / 'killed')
     if args.json:
         args.json.write_text(json.dumps([vars(kill) for kill in kills], indent=1) + '\n')

@@ -19,6 +19,7 @@ import torch
 from mmaction.registry import MODELS
 
 from diffusionret_mm.engine.memory import peak_memory
+from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.features.scoring import score_all
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
@@ -99,18 +100,23 @@ def measure(method: str, args: argparse.Namespace) -> dict[str, Any]:
     return dict(method=method, **times, before_mb=before, growth_mb=peak - before)
 
 
+FIGURES = ('method', 'seconds', 'cpu_s', 'growth_mb', 'before_mb')
+COLUMNS = (
+    label('method'),
+    Column('time', 's', number='.1f'),
+    Column('CPU', 's', number='.1f'),
+    Column('memory', 'MiB', number='.0f'),
+    Column('before', 'MiB', number='.0f'),
+)
+
+
 def print_table(args: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
     """One row a method."""
-    print(
+    title = (
         f'{args.texts} texts x {args.videos} videos of {args.frames} frames, width {args.width}, '
         f'{args.device}, {torch.get_num_threads()} threads'
     )
-    print(f'{"method":<10}{"time, s":>10}{"CPU, s":>10}{"memory, MiB":>14}{"before, MiB":>14}')
-    for row in rows:
-        print(
-            f'{row["method"]:<10}{row["seconds"]:>10.1f}{row["cpu_s"]:>10.1f}'
-            f'{row["growth_mb"]:>14.0f}{row["before_mb"]:>14.0f}'
-        )
+    print(format_table(COLUMNS, [[row[name] for name in FIGURES] for row in rows], title))
     print(f'T-MASS: {args.samples} samples; TextDiff: {args.steps} steps, {args.candidates} '
           'candidates a query, both directions')  # fmt: skip
     print('memory: growth of the peak beyond model and features, which are under "before"')

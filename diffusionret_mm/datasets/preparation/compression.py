@@ -13,8 +13,8 @@ import numpy as np
 
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.manifest import Manifest
-from diffusionret_mm.datasets.preparation.report import format_table
 from diffusionret_mm.datasets.video_files import strip_suffixes
+from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.storage.files import remove_leftovers, written_beside
 from diffusionret_mm.storage.fingerprint import version_of_file
 from diffusionret_mm.storage.locks import locked
@@ -62,12 +62,11 @@ def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -
             after += target.stat().st_size
             done += is_new
             known += not is_new
-    rows = [
-        ('compressed', 'videos', 'done now', 'failed', 'MB before', 'MB after'),
-        (FOLDER, done + known, done, len(failures), f'{before / 1e6:,.2f}', f'{after / 1e6:,.2f}'),
-    ]
+    columns = [label('compressed'), Column('videos'), Column('done now'), Column('failed')]
+    columns += [Column(name, number=',.2f') for name in ('MB before', 'MB after')]
+    row = (FOLDER, done + known, done, len(failures), before / 1e6, after / 1e6)
     hint = f'To use them, prepare the data set with --videos {folder} --out {folder}.'
-    return '\n'.join([*format_table(rows), *failures, hint])
+    return '\n'.join([format_table(columns, [row]), *failures, hint])
 
 
 def _compress_one(folder: Path, out: Path, path: str) -> tuple[Path, bool]:
@@ -122,6 +121,10 @@ def target_size(width: int, height: int) -> tuple[int, int]:
 
     Returns:
         Even numbers, as the encoder wants.
+
+    Examples:
+        >>> target_size(1280, 720)
+        (398, 224)
     """
     scale = min(1, SHORT_SIDE / min(width, height))
     even_width, even_height = (max(2, 2 * round(side * scale / 2)) for side in (width, height))

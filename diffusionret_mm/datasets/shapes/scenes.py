@@ -1,4 +1,4 @@
-"""Scenes of the data set "shapes": what happens in a clip, and how it is staged.
+"""Scenes of the data set "shapes": what happens in a clip, and how it is laid out.
 
 A scene has one or two coloured figures and two events, one in each half of the clip. Its *content*
 (figures and events) is what a caption tells; its *staging* (positions, speed, background, frame

@@ -35,6 +35,11 @@ def tokenize(captions: list[str], max_words: int) -> tuple[Tensor, Tensor]:
 
     Raises:
         ValueError: if a caption is empty, naming its number.
+
+    Examples:
+        >>> tokenize(['a red square'], max_words=6)
+        (tensor([[49406,   320,   736,  3999, 49407,     0]]),
+         tensor([[ True,  True,  True,  True,  True, False]]))
     """
     for number, caption in enumerate(captions):
         if not caption.strip():

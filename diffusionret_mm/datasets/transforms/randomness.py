@@ -9,7 +9,12 @@ RANDOM_TRANSFORMS = ('ShuffleFrames',)
 
 
 def draws_at_random(transform: Mapping[str, Any]) -> bool:
-    """Tell whether the config of a transform, or of one inside it, draws frames at random."""
+    """Tell whether the config of a transform, or of one inside it, draws frames at random.
+
+    Examples:
+        >>> draws_at_random(dict(type='Wrapper', transforms=[dict(type='ShuffleFrames')]))
+        True
+    """
     nested = [value for value in transform.values() if isinstance(value, Mapping)]
     lists = [value for value in transform.values() if isinstance(value, list | tuple)]
     nested += [item for items in lists for item in items if isinstance(item, Mapping)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from diffusionret_mm.evaluation.report import table_rows
+from diffusionret_mm.evaluation.results import metric_rows
 from diffusionret_mm.visualization.curves import draw_curves
 from diffusionret_mm.visualization.explain import PictureError
 from diffusionret_mm.visualization.page import Picture, Section, Table, write_page
@@ -62,18 +62,18 @@ class Report:
             title: of the page.
             source: a sentence that says what was tested.
         """
-        sections = [self._results(source), *self._training(), self._gallery()]
+        sections = [self._results(source), *self._training(), self._ranking()]
         sections += [self._query(query) for query in self.queries]
         write_page(path, title, [*sections, self._failures(), self._samples()])
 
     def _results(self, source: str) -> Section:
         split = self.pictures.split
-        rows = table_rows(self.metrics)
+        rows = metric_rows(self.metrics)
         names = list(dict.fromkeys(name for row in rows.values() for name in row))
-        cells = [[label, *(row.get(name, '-') for name in names)] for label, row in rows.items()]
+        cells = [[*labels, *(row.get(name, '-') for name in names)] for labels, row in rows.items()]
         size = f'{len(split.captions):,} texts, {len(split.video_ids):,} videos.'
         units = 'R@k in %, Rsum = R@1 + R@5 + R@10, MdR and MnR are ranks, 1 is best.'
-        return Section('Results', [f'{source} {size}', Table(['', *names], cells), units])
+        return Section('Results', [f'{source} {size}', Table(['', '', *names], cells), units])
 
     def _training(self) -> Iterator[Section]:
         """The curves, if the directory is that of a training."""
@@ -84,7 +84,7 @@ class Report:
         text = 'Losses, R@1 of the validations, learning rate'
         yield Section('Training', [self._draw('curves', text, partial(draw_curves, scalars))])
 
-    def _gallery(self) -> Section:
+    def _ranking(self) -> Section:
         recall = self._draw('recall', 'Recall over the cut-off k', self.pictures.recall)
         text = 'Similarity before re-ranking; the scores of right and of the best wrong pairs'
         return Section(

@@ -7,42 +7,28 @@ from collections.abc import Iterator, Sequence
 
 from diffusionret_mm.datasets.preparation.check import Preparation
 from diffusionret_mm.datasets.preparation.contents import Contents, shared_videos
+from diffusionret_mm.evaluation.tables import Column, format_table, label
 
+COLUMNS = ('listed', 'no caption', 'videos', 'expected', 'captions', 'distinct')
 VIDEO_COLUMNS = ('found', 'missing', 'unreadable', 'broken tail')
 NUM_EXAMPLES = 3
 
 
-def format_report(preparation: Preparation) -> str:
+def format_findings(preparation: Preparation) -> str:
     """Return a table of the splits and what is odd about them.
 
     Args:
         preparation: what a check found.
     """
-    columns = ['split', 'listed', 'no caption', 'videos', 'published', 'captions', 'distinct']
-    if preparation.manifest is not None:
-        columns += VIDEO_COLUMNS
-    rows = [columns, *(_row(preparation, content) for content in preparation.contents)]
-    lines = [f'{preparation.dataset}: what the annotation files list', *format_table(rows), '']
+    titles = COLUMNS if preparation.manifest is None else COLUMNS + VIDEO_COLUMNS
+    columns = [label('split'), *map(Column, titles)]
+    rows = [_row(preparation, content) for content in preparation.contents]
+    title = f'{preparation.dataset}: what the annotation files list'
+    lines = [format_table(columns, rows, title), '']
     lines += _file_remarks(preparation)
     for content in preparation.contents:
         lines += [f'{content.split.name}: {remark}' for remark in _remarks(preparation, content)]
     return '\n'.join([*lines, *_duplicate_remarks(preparation)])
-
-
-def format_table(rows: Sequence[Sequence[str | int]]) -> list[str]:
-    """Return the lines of a table, the first column to the left and the others to the right.
-
-    Args:
-        rows: the header and the other rows.
-    """
-    texts = [[f'{cell:,}' if isinstance(cell, int) else cell for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    lines = []
-    for row in texts:
-        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
-        lines.append('  '.join([row[0].ljust(widths[0]), *cells[1:]]))
-    lines.insert(1, '-' * len(lines[0]))
-    return lines
 
 
 def shorten(names: Sequence[str]) -> str:
@@ -50,24 +36,27 @@ def shorten(names: Sequence[str]) -> str:
 
     Args:
         names: names.
+
+    Examples:
+        >>> shorten(['a', 'b', 'c', 'd', 'e'])
+        'a, b, c and 2 more'
     """
     more = len(names) - NUM_EXAMPLES
     return ', '.join(names[:NUM_EXAMPLES]) + (f' and {more:,} more' if more > 0 else '')
 
 
-def _row(preparation: Preparation, content: Contents) -> list[str | int]:
+def _row(preparation: Preparation, content: Contents) -> list[str | int | None]:
     split = content.split
-    published = '-' if split.videos is None else split.videos
     if not content.ids:
         blanks = 2 + (len(VIDEO_COLUMNS) if preparation.manifest else 0)
-        return [split.name, 'no file', '-', '-', published, *['-'] * blanks]
-    row: list[str | int] = [split.name, len(content.ids)]
+        return [split.name, 'no file', None, None, split.videos, *[None] * blanks]
+    row: list[str | int | None] = [split.name, len(content.ids)]
     if content.entries:
         captions = content.captions
-        row += [len(content.ids) - len(content.entries), len(content.entries), published]
+        row += [len(content.ids) - len(content.entries), len(content.entries), split.videos]
         row += [len(captions), len(set(captions))]
     else:
-        row += ['?', len(content.ids), published, '?', '?']
+        row += ['?', len(content.ids), split.videos, '?', '?']
     if preparation.manifest is not None:
         records = preparation.records(content)
         status = Counter(record.status for record in records)
@@ -113,14 +102,14 @@ def _count_remarks(content: Contents) -> Iterator[str]:
     split, found = content.split, len(content.needed)
     if found and split.videos not in (None, found):
         why = split.explanations.get(found, 'Are the files complete, and those of this split?')
-        yield f'{found:,} videos, where {split.videos:,} are published. {why}'
+        yield f'{found:,} videos, where {split.videos:,} are expected. {why}'
     if content.entries:
         captions = content.captions
         if split.captions not in (None, len(captions)):
-            yield f'{len(captions):,} captions, where {split.captions:,} are published.'
+            yield f'{len(captions):,} captions, where {split.captions:,} are expected.'
         if split.distinct not in (None, len(set(captions))):
             yield (
-                f'{len(set(captions)):,} distinct captions, where {split.distinct:,} are published.'
+                f'{len(set(captions)):,} distinct captions, where {split.distinct:,} are expected.'
             )
 
 

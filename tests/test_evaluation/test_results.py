@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffusionret_mm.evaluation import evaluate_ranking, format_table, write_metrics
+from diffusionret_mm.evaluation import evaluate_ranking, format_metrics, write_metrics
 
 NAMES = ['R@1', 'R@5', 'R@10', 'R@50', 'Rsum', 'MdR', 'MnR']
 
@@ -26,7 +26,7 @@ def table_rows(table):
 
 class TestFormatTable:
     def test_final_ranking_only(self, final):
-        title, header, body = table_rows(format_table(final))
+        title, header, body = table_rows(format_metrics(final))
         assert 'R@k in %' in title
         assert '1 is best' in title
         assert header.split() == NAMES
@@ -37,7 +37,7 @@ class TestFormatTable:
 
     def test_final_ranking_comes_last(self, final):
         both = final | {f'discrimination/{name}': value for name, value in final.items()}
-        _, _, body = table_rows(format_table(both))
+        _, _, body = table_rows(format_metrics(both))
         assert [row.split()[:4] for row in body] == [
             ['discrimination', 'text', '->', 'video'],
             ['discrimination', 'video', '->', 'text'],
@@ -47,27 +47,27 @@ class TestFormatTable:
 
     def test_columns_line_up_in_plain_ascii(self, final):
         both = final | {f'discrimination/{name}': value for name, value in final.items()}
-        table = format_table(both)
+        table = format_metrics(both)
         assert table.isascii()
         assert '\x1b' not in table
         assert len({len(line) for line in table.splitlines()[1:]}) == 1
 
     def test_other_keys_are_left_out(self, final):
-        assert format_table(final | {'time': 1.0, 'loss/total': 2.0}) == format_table(final)
+        assert format_metrics(final | {'time': 1.0, 'loss/total': 2.0}) == format_metrics(final)
 
     def test_missing_value(self):
-        _, _, body = table_rows(format_table({'t2v/R@1': 1.0, 'v2t/R@5': 2.0}))
+        _, _, body = table_rows(format_metrics({'t2v/R@1': 1.0, 'v2t/R@5': 2.0}))
         assert body[0].split()[-2:] == ['1.00', '-']
         assert body[1].split()[-2:] == ['-', '2.00']
 
     def test_widest_values_keep_their_gap(self):
-        _, _, body = table_rows(format_table({'t2v/R@1': 100.0, 't2v/MnR': 26999.5}))
+        _, _, body = table_rows(format_metrics({'t2v/R@1': 100.0, 't2v/MnR': 26999.5}))
         assert body[0].split()[-2:] == ['100.00', '26999.50']
 
     @pytest.mark.parametrize('metrics', [{}, {'loss': 1.0}])
     def test_refuses_when_nothing_to_show(self, metrics):
         with pytest.raises(ValueError, match='no retrieval metrics'):
-            format_table(metrics)
+            format_metrics(metrics)
 
 
 class TestWriteMetrics:

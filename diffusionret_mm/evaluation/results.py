@@ -1,17 +1,17 @@
 """Results for the reader: a table for the terminal and a JSON file for scripts."""
 
-import json
 import math
 import os
 from collections.abc import Mapping
 
-from diffusionret_mm.storage.files import open_atomically
+from diffusionret_mm.evaluation.tables import Column, format_table, label
+from diffusionret_mm.storage.files import write_json
 
 _DIRECTIONS = {'t2v': 'text -> video', 'v2t': 'video -> text'}
 _TITLE = 'Retrieval (R@k in %, Rsum = R@1 + R@5 + R@10, MdR and MnR are ranks, 1 is best)'
 
 
-def format_table(metrics: Mapping[str, float]) -> str:
+def format_metrics(metrics: Mapping[str, float]) -> str:
     """Plain-text table of flat retrieval metrics.
 
     Args:
@@ -27,21 +27,20 @@ def format_table(metrics: Mapping[str, float]) -> str:
         ValueError: If no key belongs to a retrieval direction.
 
     Examples:
-        >>> print(format_table({'t2v/R@1': 48.5, 't2v/MdR': 2.0}))
+        >>> print(format_metrics({'t2v/R@1': 48.5, 't2v/MdR': 2.0}))
         Retrieval (R@k in %, Rsum = R@1 + R@5 + R@10, MdR and MnR are ranks, 1 is best)
-        --------------------------------------
-                                  R@1      MdR
-        --------------------------------------
-        final  text -> video    48.50     2.00
-        --------------------------------------
+                                R@1   MdR
+        ---------------------------------
+        final  text -> video  48.50  2.00
     """
-    rows = table_rows(metrics)
-    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
-    width = max(map(len, rows))
-    header = ' ' * width + ''.join(f'{name:>9}' for name in columns)
-    body = [f'{label:<{width}}{_format_cells(row, columns)}' for label, row in rows.items()]
-    rule = '-' * len(header)
-    return '\n'.join([_TITLE, rule, header, rule, *body, rule])
+    rows = metric_rows(metrics)
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    columns = [label(), label(), *(Column(name, number='.2f') for name in names)]
+    cells = [[*labels, *(row.get(name) for name in names)] for labels, row in rows.items()]
+    return format_table(columns, cells, _TITLE)
+
+
+METRICS_FILE = 'metrics.json'  # of a work dir
 
 
 def write_metrics(path: str | os.PathLike[str], metrics: Mapping[str, float]) -> None:
@@ -58,18 +57,17 @@ def write_metrics(path: str | os.PathLike[str], metrics: Mapping[str, float]) ->
         if not math.isfinite(value):
             raise ValueError(f'metric {name!r} is {value}, which JSON cannot hold')
     values = {name: float(value) for name, value in metrics.items()}
-    with open_atomically(path) as file:
-        file.write((json.dumps(values, indent=2) + '\n').encode())
+    write_json(path, values, indent=2)
 
 
-def table_rows(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
+def metric_rows(metrics: Mapping[str, float]) -> dict[tuple[str, str], dict[str, float]]:
     """Arrange flat retrieval metrics.
 
     Args:
-        metrics: As for `format_table`.
+        metrics: As for `format_metrics`.
 
     Returns:
-        Values by row label and column name, the rows of the final ranking last.
+        Values by (ranking, direction) and by name, the rows of the final ranking last.
 
     Raises:
         ValueError: If no key belongs to a retrieval direction.
@@ -81,9 +79,8 @@ def table_rows(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
             rankings.setdefault(ranking, {}).setdefault(direction, {})[name] = value
     if not rankings:
         raise ValueError(f'no retrieval metrics among {list(metrics)}')
-    width = max(len(ranking or 'final') for ranking in rankings)
     return {
-        f'{ranking or "final":<{width}}  {_DIRECTIONS[direction]}': row
+        (ranking or 'final', _DIRECTIONS[direction]): row
         for ranking in sorted(rankings, key=lambda ranking: ranking == '')
         for direction, row in rankings[ranking].items()
     }
@@ -94,8 +91,3 @@ def _split_key(key: str) -> tuple[str, str, str]:
     path, _, name = key.rpartition('/')
     ranking, _, direction = path.rpartition('/')
     return ranking, direction, name
-
-
-def _format_cells(row: Mapping[str, float], columns: list[str]) -> str:
-    cells = (f'{row[name]:.2f}' if name in row else '-' for name in columns)
-    return ''.join(f'{cell:>9}' for cell in cells)

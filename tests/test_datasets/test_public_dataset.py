@@ -1,7 +1,7 @@
 import pytest
 from mmaction.registry import DATASETS
 
-from diffusionret_mm.datasets import published, text_video
+from diffusionret_mm.datasets import public_dataset, text_video
 from diffusionret_mm.datasets.errors import AnnotationError
 from diffusionret_mm.datasets.manifest import Manifest, VideoRecord
 from diffusionret_mm.storage.fingerprint import sha256_of
@@ -14,7 +14,7 @@ def cfg_of(root, **kwargs):
 @pytest.fixture
 def logged(monkeypatch):
     lines = []
-    for module in (published, text_video):
+    for module in (public_dataset, text_video):
         monkeypatch.setattr(module, 'print_log', lambda text, *a, **k: lines.append((text, k)))
     return lines
 
@@ -83,7 +83,7 @@ def manifest():
 def test_a_manifest_says_where_the_videos_are(official, manifest, logged, monkeypatch):
     root = official('msvd')
     cfg = manifest(root)
-    monkeypatch.delattr(published, 'VideoFiles')  # nothing is searched
+    monkeypatch.delattr(public_dataset, 'VideoFiles')  # nothing is searched
     dataset = DATASETS.build(cfg | dict(bad_videos='skip'))
     assert len(dataset) == 3
     assert dataset.get_data_info(1)['filename'] == str(root / 'videos/YouTubeClips/Ab_c_1_9.avi')
