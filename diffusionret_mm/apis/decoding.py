@@ -20,6 +20,7 @@ from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.text_video import is_read_error
 from diffusionret_mm.datasets.video_files import VIDEO_SUFFIXES
 from diffusionret_mm.search import VideoFile
+from diffusionret_mm.storage.fingerprint import version_of_file
 from diffusionret_mm.storage.pool import run_in_parallel
 
 SUFFIXES = VIDEO_SUFFIXES - {'.', '.null'}
@@ -85,8 +86,7 @@ def list_videos(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]
 
 def file_of(path: str) -> VideoFile:
     """Return what tells a file from its earlier and later states."""
-    status = os.stat(path)
-    return VideoFile(path, status.st_size, status.st_mtime_ns)
+    return VideoFile(path, *version_of_file(path))
 
 
 def decode_in_parallel(
@@ -105,7 +105,8 @@ def decode_in_parallel(
     """
     function = partial(decode, pickle.dumps(transforms))
     title = 'videos' if show_progress else None
-    for path, item, error in run_in_parallel(function, paths, workers, title):
+    results = run_in_parallel(function, paths, workers, title, VideoReadError)
+    for path, item, error in results:
         yield path, item and {key: torch.from_numpy(value) for key, value in item.items()}, error
 
 

@@ -14,7 +14,7 @@ from mmengine.config import Config
 
 from diffusionret_mm.engine.hooks.run_cost import COST_FILE
 from diffusionret_mm.evaluation import METRICS_FILE
-from diffusionret_mm.storage.files import open_atomically
+from diffusionret_mm.storage.files import open_atomically, write_json
 
 RECORD_FILE = 'record.json'
 LOG_FILE = 'run.log'
@@ -134,8 +134,7 @@ def run_seed(method: Method, seed: int, train_tool: Path) -> dict[str, Any] | No
         return None
     metrics, costs = (json.loads(part.read_text()) for part in parts)
     record = dict(seed=seed, metrics=metrics, costs=costs)
-    with open_atomically(record_file) as file:
-        file.write((json.dumps(record, indent=2) + '\n').encode())
+    write_json(record_file, record, indent=2)
     return record
 
 

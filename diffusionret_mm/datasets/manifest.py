@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from diffusionret_mm.datasets.errors import AnnotationError
-from diffusionret_mm.storage.files import open_atomically
+from diffusionret_mm.storage.files import write_json
+from diffusionret_mm.storage.fingerprint import sha256_of
 
 # To be raised when files of before can no longer be read.
 FORMAT_VERSION = 1
@@ -119,8 +119,7 @@ class Manifest:
             'annotations': dict(self.annotations),
             'videos': {key: _without_none(record) for key, record in self.videos.items()},
         }
-        with open_atomically(path) as file:
-            file.write((json.dumps(content, indent=1) + '\n').encode())
+        write_json(path, content, indent=1)
 
     def video_path(self, video_id: str) -> Path | None:
         """Return the file of a video, or None if it is missing or unreadable.
@@ -154,19 +153,6 @@ class Manifest:
                     f'{path} has changed since the data set {self.dataset!r} was prepared; '
                     f'{PREPARE_AGAIN}, or put the file of then back.'
                 )
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits.
-
-    Args:
-        path: the file.
-    """
-    with open(path, 'rb') as file:
-        digest = hashlib.sha256()
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _without_none(record: VideoRecord) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from torch.utils.data import Dataset
 
-from diffusionret_mm.datasets.manifest import sha256_of
 from diffusionret_mm.datasets.text_video import TextVideoDataset
-from diffusionret_mm.storage.files import open_atomically
+from diffusionret_mm.storage.files import write_json
+from diffusionret_mm.storage.fingerprint import sha256_of
 
 PACKAGES = (
     'diffusionret_mm',
@@ -149,8 +149,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """Write records as a JSON list, atomically."""
-    with open_atomically(path) as file:
-        file.write((json.dumps(records, indent=1, default=str) + '\n').encode())
+    write_json(path, records, indent=1, default=str)
 
 
 def _git(folder: Path, *command: str) -> str:

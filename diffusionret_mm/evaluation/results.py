@@ -1,12 +1,11 @@
 """Results for the reader: a table for the terminal and a JSON file for scripts."""
 
-import json
 import math
 import os
 from collections.abc import Mapping
 
 from diffusionret_mm.evaluation.tables import Column, format_table, label
-from diffusionret_mm.storage.files import open_atomically
+from diffusionret_mm.storage.files import write_json
 
 _DIRECTIONS = {'t2v': 'text -> video', 'v2t': 'video -> text'}
 _TITLE = 'Retrieval (R@k in %, Rsum = R@1 + R@5 + R@10, MdR and MnR are ranks, 1 is best)'
@@ -58,8 +57,7 @@ def write_metrics(path: str | os.PathLike[str], metrics: Mapping[str, float]) ->
         if not math.isfinite(value):
             raise ValueError(f'metric {name!r} is {value}, which JSON cannot hold')
     values = {name: float(value) for name, value in metrics.items()}
-    with open_atomically(path) as file:
-        file.write((json.dumps(values, indent=2) + '\n').encode())
+    write_json(path, values, indent=2)
 
 
 def metric_rows(metrics: Mapping[str, float]) -> dict[tuple[str, str], dict[str, float]]:

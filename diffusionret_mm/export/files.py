@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from diffusionret_mm.storage.files import write_json
+
 TEXT_FILE = 'text_encoder.onnx'
 VIDEO_FILE = 'video_encoder.onnx'
 FACTS_FILE = 'encoders.json'
@@ -36,7 +38,7 @@ class EncoderFacts:
 
 def write_facts(folder: Path, facts: EncoderFacts) -> None:
     """Write the facts into the folder of the graphs."""
-    (folder / FACTS_FILE).write_text(json.dumps(asdict(facts), indent=2) + '\n')
+    write_json(folder / FACTS_FILE, asdict(facts), indent=2)
 
 
 def read_facts(folder: Path) -> EncoderFacts:

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from diffusionret_mm.datasets.errors import AnnotationError
-from diffusionret_mm.datasets.manifest import Manifest, VideoRecord, sha256_of
+from diffusionret_mm.datasets.manifest import Manifest, VideoRecord
+from diffusionret_mm.storage.fingerprint import sha256_of
 
 
 @pytest.fixture

@@ -59,9 +59,9 @@ LINES = {
     'test': rf'Load checkpoint from \S*{NAME}/best_',
 }
 FILES = {
-    'rendering': 'data/.shapes.partial-*/videos/*',
+    'rendering': 'data/.shapes.*.tmp/videos/*',
     'checkpoint': f'work_dirs/{NAME}/.*.pth.*.tmp',
-    'cache': f'work_dirs/{NAME}/.feature_cache.partial-*',
+    'cache': f'work_dirs/{NAME}/.feature_cache.*.tmp',
 }
 PHASES = ('checkpoint', 'cache', 'training', 'switch', 'rendering', 'validation', 'start', 'test')
 # When a phase comes, in iterations; the others come all the time.
@@ -225,7 +225,7 @@ def state_of(folder: Path) -> str:
     """Name the newest checkpoint and the files that were not finished."""
     pointer = folder / f'work_dirs/{NAME}/last_checkpoint'
     newest = Path(pointer.read_text()).name if pointer.is_file() else 'none'
-    unfinished = [*folder.rglob('.*.tmp'), *folder.rglob('.*.partial-*')]
+    unfinished = list(folder.rglob('.*.tmp'))
     return ', '.join([newest, *(path.name for path in unfinished)])
 
 

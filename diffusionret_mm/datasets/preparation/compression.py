@@ -15,6 +15,8 @@ from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.manifest import Manifest
 from diffusionret_mm.datasets.video_files import strip_suffixes
 from diffusionret_mm.evaluation.tables import Column, format_table, label
+from diffusionret_mm.storage.files import remove_leftovers, written_beside
+from diffusionret_mm.storage.fingerprint import version_of_file
 from diffusionret_mm.storage.locks import locked
 from diffusionret_mm.storage.pool import run_in_parallel
 
@@ -49,9 +51,9 @@ def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -
     before = after = done = known = 0
     failures = []
     with locked(folder):
-        for leftover in folder.rglob('.*.partial'):
-            leftover.unlink()
-        for path, result, error in run_in_parallel(work, paths, workers, 'compressing'):
+        remove_leftovers(folder, recursive=True)
+        results = run_in_parallel(work, paths, workers, 'compressing', VideoReadError)
+        for path, result, error in results:
             if error:
                 failures.append(f'{path} could not be compressed: {error}')
                 continue
@@ -71,17 +73,12 @@ def _compress_one(folder: Path, out: Path, path: str) -> tuple[Path, bool]:
     """Return the compressed file and whether it is new."""
     source, target = folder / path, out / path
     target = target.with_name(f'{strip_suffixes(target.name)}.mp4')
-    changed = source.stat().st_mtime_ns
-    if target.is_file() and target.stat().st_mtime_ns == changed:
+    changed = version_of_file(source).mtime_ns
+    if target.is_file() and version_of_file(target).mtime_ns == changed:
         return target, False
-    temporary = target.with_name(f'.{target.name}.{os.getpid()}.partial')
-    temporary.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with written_beside(target) as temporary:
         compress_video(source, temporary)
         os.utime(temporary, ns=(changed, changed))
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
     return target, True
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from mmcv.transforms import BaseTransform
 
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.transforms.randomness import draws_at_random
+from diffusionret_mm.storage.fingerprint import version_of_file
 
 # To be raised when stores of before can no longer be read.
 FORMAT_VERSION = 1
@@ -125,10 +124,8 @@ def version_of(filename: str, span: Mapping[str, Any]) -> dict[str, Any]:
         filename: the file.
         span: its start and end in seconds, if they are set.
     """
-    status = os.stat(filename)
     return dict(
-        bytes=status.st_size,
-        mtime_ns=status.st_mtime_ns,
+        version_of_file(filename)._asdict(),
         start=float(span.get('start') or 0),
         end=None if span.get('end') is None else float(span['end']),
     )
@@ -144,11 +141,6 @@ def settings_of(transforms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
         ValueError: if one of them draws at random: what is stored is the same in every epoch.
     """
     return json.loads(json.dumps([_settings(transform) for transform in transforms]))
-
-
-def fingerprint_of(value: Any) -> str:
-    """Return a short text that differs for any two values that JSON can hold."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
