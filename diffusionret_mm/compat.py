@@ -57,7 +57,7 @@ def silence_file_client() -> None:
     """Silence mmengine's messages that `FileClient` and `HardDiskBackend` are deprecated.
 
     mmaction2's loading transforms (`DecordInit`, `PyAVInit`, ...) make a `FileClient` at
-    the first item of each loader worker, so both come once a worker and epoch, and a user can do
+    the first item of each loader worker, so both come once per worker and epoch, and a user can do
     nothing about it. Versions: mmengine 0.2 to 0.10 with mmaction2 1.x. Can go when
     mmaction2 uses `mmengine.fileio` functions.
     """

@@ -42,7 +42,7 @@ def train_estimator(
         checkpoint: of that config; None starts from its pre-trained CLIP, as published, where the
             weights of words and frames are random.
         iterations: batches to train on.
-        num_coalitions: draws a pair (published: 100).
+        num_coalitions: draws per pair (published: 100).
         lr: learning rate of Adam, which falls to 0 on a cosine.
         seed: of weights, order and draws.
 

@@ -30,7 +30,7 @@ class Row:
     Args:
         name: of the method.
         seeds: of its finished runs.
-        values: of each metric and cost, one a run.
+        values: of each metric and cost, one per run.
     """
 
     name: str
@@ -110,7 +110,7 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
 
 
 def write_plot(path: Path, rows: Sequence[Row]) -> None:
-    """Draw R@1 in both directions: a dot a run, a line at the mean.
+    """Draw R@1 in both directions: one dot per run, a line at the mean.
 
     Args:
         path: file to write; its ending is the format.

@@ -68,7 +68,7 @@ class DiDeMoDataset(PublicDataset):
             if not pair or not all(isinstance(value, str) for value in pair):
                 raise AnnotationError(
                     f'{self.ann_file}, entry {number}: it must be an object with the texts "video" '
-                    f'and "description": {entry!r:.200}'
+                    f'and "description": {entry!r:.200}.'
                 )
             pairs.append(pair)
         return pairs

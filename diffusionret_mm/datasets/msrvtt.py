@@ -62,6 +62,6 @@ class MSRVTTDataset(PublicDataset):
             except (KeyError, TypeError) as error:
                 raise AnnotationError(
                     f'{self.companion}, entry {number} of "sentences": it must be an object with '
-                    f'"video_id" and "caption": {sentence!r:.200}'
+                    f'"video_id" and "caption": {sentence!r:.200}.'
                 ) from error
         return captions

@@ -17,11 +17,11 @@ from diffusionret_mm.datasets.video_files import strip_suffixes
 
 @DATASETS.register_module()
 class MSVDDataset(PublicDataset):
-    """MSVD: ids from a list, about 40 captions a video from `raw-captions.pkl`.
+    """MSVD: ids from a list, about 40 captions per video from `raw-captions.pkl`.
 
     Args:
         data_root: folder that the other paths start from.
-        ann_file: `train_list.txt`, `val_list.txt` or `test_list.txt`, an id a line.
+        ann_file: `train_list.txt`, `val_list.txt` or `test_list.txt`, an id per line.
         captions: the pickled captions: a dict from ids to lists of sentences or lists of words.
         **kwargs: of `PublicDataset`.
     """
@@ -54,7 +54,7 @@ class MSVDDataset(PublicDataset):
             except (AttributeError, TypeError) as error:
                 raise AnnotationError(
                     f'{self.companion}, key {key!r}: the captions must be a list of sentences or '
-                    f'of lists of words: {sentences!r:.200}'
+                    f'of lists of words: {sentences!r:.200}.'
                 ) from error
         return captions
 
@@ -89,7 +89,7 @@ def read_plain_pickle(path: Path) -> Any:
     except AnnotationError as error:
         raise AnnotationError(f'{path} is not read: {error}') from None
     except Exception as error:  # broken pickles raise errors of nearly any class
-        raise AnnotationError(f'{path} is no pickle: {type(error).__name__}: {error}') from error
+        raise AnnotationError(f'{path} is no pickle: {type(error).__name__}: {error}.') from error
 
 
 def _sentence(words: str | bytes | Iterable[str | bytes]) -> str:

@@ -104,13 +104,13 @@ class DemoService:
 
         Args:
             row: its row.
-            sentences: one a line; if there is none, the page's own.
+            sentences: one per line; if there is none, the page's own.
         """
         path, video = self._video(row)
         lines = [line.strip() for line in sentences.splitlines() if line.strip()]
         lines = lines or self.sentences
         if not lines:
-            raise RequestError('Give some sentences, one a line.')
+            raise RequestError('Give some sentences, one per line.')
         if len(lines) > MAX_SENTENCES:
             raise RequestError(f'Give {MAX_SENTENCES:,} sentences at most, not {len(lines):,}.')
         for line in lines:

@@ -48,7 +48,7 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
         Args:
             *args: as of the class.
             period: epochs at whose end the rate is 0.
-            **kwargs: as of the class, and `epoch_length`, iterations an epoch.
+            **kwargs: as of the class, and `epoch_length`, iterations per epoch.
         """
         length = kwargs.pop('epoch_length', None)
         if not kwargs.pop('by_epoch', True) or not length:

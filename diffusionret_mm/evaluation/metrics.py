@@ -50,7 +50,7 @@ class _WholeMatrixMetric(BaseMetric):
         if len(self.results) + len(data_samples) != 1:
             raise ValueError(
                 f'{type(self).__name__} takes the whole score matrices as one data sample, got '
-                f'{len(data_samples)} after {len(self.results)}'
+                f'{len(data_samples)} after {len(self.results)}.'
             )
         self.results.append(self._reduce(data_samples[0]))
 
@@ -104,7 +104,7 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         known = POST_PROCESSING.keys() | BANK_POST_PROCESSING.keys()
         unknown = sorted(self.post_processing.keys() - known)
         if unknown:
-            raise ValueError(f'post_processing must be among {sorted(known)}; got {unknown}')
+            raise ValueError(f'post_processing must be among {sorted(known)}; got {unknown}.')
 
     def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
         """Hand back the metrics of the one data sample.
@@ -121,8 +121,8 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         """
         if len(results) != 1:
             raise ValueError(
-                f'expected the metrics of one data sample, got {len(results)}: '
-                'call evaluate(size=1) after one process()'
+                f'expected the metrics of one data sample, got {len(results)}; '
+                'call evaluate(size=1) after one process().'
             )
         return results[0]
 
@@ -152,7 +152,7 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         if 'banks' not in data_sample:
             raise ValueError(
                 f'{name} needs banks of other queries: let the evaluation make them from the '
-                'training split, by test_cfg=dict(query_bank=dict()) in the config'
+                'training split, by test_cfg=dict(query_bank=dict()) in the config.'
             )
         banks = (bank.to(matrices[0]) for bank in data_sample['banks'])
         return BANK_POST_PROCESSING[name](*matrices, *banks, **options)
@@ -179,7 +179,7 @@ class DumpScores(_WholeMatrixMetric):
     def __init__(self, out_file_path: str, collect_device: str = 'cpu') -> None:
         super().__init__(collect_device=collect_device)
         if not out_file_path.endswith('.npz'):
-            raise ValueError(f'score matrices are written as .npz, got {out_file_path!r}')
+            raise ValueError(f'score matrices are written as .npz, got {out_file_path!r}.')
         self.out_file_path = out_file_path
 
     def compute_metrics(self, results: list[str]) -> dict[str, float]:

@@ -50,7 +50,7 @@ def dual_softmax(t2v: Tensor, v2t: Tensor, temperature: float = 0.01) -> tuple[T
                 [0.2500, 0.0000]])
     """
     if temperature <= 0:
-        raise ValueError(f'temperature must be positive; got {temperature}')
+        raise ValueError(f'temperature must be positive; got {temperature}.')
     return t2v * (t2v / temperature).softmax(dim=0), v2t * (v2t / temperature).softmax(dim=0)
 
 
@@ -130,24 +130,24 @@ def _qb_norm_settings(
     preset: str, num_best: int, min_count: Mapping[str, int] | None
 ) -> dict[str, float]:
     if preset not in QB_NORM_PRESETS:
-        raise ValueError(f'preset must be one of {sorted(QB_NORM_PRESETS)}; got {preset!r}')
+        raise ValueError(f'preset must be one of {sorted(QB_NORM_PRESETS)}; got {preset!r}.')
     settings = QB_NORM_PRESETS[preset] | dict(min_count or {})
     unknown = set(min_count or {}) - {'t2v', 'v2t'}
     if unknown or min(num_best, settings['t2v'], settings['v2t']) < 1:
         raise ValueError(
             'num_best and min_count (of t2v and v2t) must be at least 1; got '
-            f'{num_best} and {min_count}'
+            f'{num_best} and {min_count}.'
         )
     return settings
 
 
 def _inverted(scores: Tensor, bank: Tensor, beta: float, name: str) -> Tensor:
     if beta <= 0:
-        raise ValueError(f'beta must be positive; got {beta}')
+        raise ValueError(f'beta must be positive; got {beta}.')
     if not len(bank) or bank.shape[1] != scores.shape[1]:
         raise ValueError(
             f'the {name} bank has the shape {list(bank.shape)}; queries in rows and the '
-            f'{scores.shape[1]} candidates of the gallery in columns were expected'
+            f'{scores.shape[1]} candidates of the gallery in columns were expected.'
         )
     return beta * scores - (beta * bank).logsumexp(dim=0)
 

@@ -58,7 +58,7 @@ class Ranks:
             ValueError: If there is no such rule.
         """
         if ties not in TIE_RULES:
-            raise ValueError(f'ties must be one of {TIE_RULES}; got {ties!r}')
+            raise ValueError(f'ties must be one of {TIE_RULES}; got {ties!r}.')
         if ties == 'average':
             return self
         if ties == 'published':
@@ -104,7 +104,7 @@ def grouped_query_ranks(scores: Tensor, video_of_text: Tensor) -> Ranks:
     A group scores as its best caption does, and the query video's own group is ranked among the
     M groups. This is the protocol of the published multi-sentence evaluation (CLIP4Clip's
     `tensor_video_to_text_sim`), with every caption in the group of its own video. With one
-    caption a video it is plain video-to-text retrieval.
+    caption per video it is plain video-to-text retrieval.
 
     Args:
         scores: Score of every text for every video, `[M, N]`, any real dtype.
@@ -169,25 +169,28 @@ def _check_no_nan(block: Tensor, first_row: int) -> None:
     """Name the first NaN, because comparisons with NaN would silently give good ranks."""
     if block.isnan().any():
         row, column = block.isnan().nonzero()[0].tolist()
-        raise ValueError(f'scores[{first_row + row}, {column}] is NaN')
+        raise ValueError(f'scores[{first_row + row}, {column}] is NaN.')
 
 
 def _check_matrix(scores: Tensor) -> None:
     if scores.ndim != 2:
-        raise ValueError(f'scores must be a matrix, got shape {list(scores.shape)}')
+        raise ValueError(f'The scores must be a matrix; got the shape {list(scores.shape)}.')
 
 
 def _checked_target(target: Tensor, length: int, num_candidates: int) -> Tensor:
     """The vector of right answers as int64, after checks of its shape, dtype and range."""
     if target.shape != (length,):
-        raise ValueError(f'ground truth must have shape [{length}], got {list(target.shape)}')
+        raise ValueError(
+            f'The ground truth must have the shape [{length}]; got {list(target.shape)}.'
+        )
     if target.is_floating_point():
-        raise ValueError(f'ground truth must be integer, got {target.dtype}')
+        raise ValueError(f'The ground truth must be integers; got {target.dtype}.')
     outside = (target < 0) | (target >= num_candidates)
     if outside.any():
         first = int(outside.nonzero()[0])
         raise ValueError(
-            f'ground truth [{first}] is {int(target[first])}, outside 0 to {num_candidates - 1}'
+            f'The ground truth [{first}] is {int(target[first])}, which is outside of 0 to '
+            f'{num_candidates - 1}.'
         )
     return target.long()
 
@@ -195,4 +198,4 @@ def _checked_target(target: Tensor, length: int, num_candidates: int) -> Tensor:
 def _check_every_video_has_text(video_of_text: Tensor, num_videos: int) -> None:
     captions = video_of_text.bincount(minlength=num_videos)
     if (captions == 0).any():
-        raise ValueError(f'video row {int((captions == 0).nonzero()[0])} has no caption')
+        raise ValueError(f'Row {int((captions == 0).nonzero()[0])} of the videos has no caption.')

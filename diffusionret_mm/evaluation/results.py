@@ -53,7 +53,7 @@ def write_metrics(path: str | os.PathLike[str], metrics: Mapping[str, float]) ->
     """
     for name, value in metrics.items():
         if not math.isfinite(value):
-            raise ValueError(f'metric {name!r} is {value}, which JSON cannot hold')
+            raise ValueError(f'The metric {name!r} is {value}, which JSON cannot hold.')
     values = {name: float(value) for name, value in metrics.items()}
     with open_atomically(path) as file:
         file.write((json.dumps(values, indent=2) + '\n').encode())
@@ -77,7 +77,7 @@ def metric_rows(metrics: Mapping[str, float]) -> dict[tuple[str, str], dict[str,
         if direction in _DIRECTIONS:
             rankings.setdefault(ranking, {}).setdefault(direction, {})[name] = value
     if not rankings:
-        raise ValueError(f'no retrieval metrics among {list(metrics)}')
+        raise ValueError(f'There are no retrieval metrics among {list(metrics)}.')
     return {
         (ranking or 'final', _DIRECTIONS[direction]): row
         for ranking in sorted(rankings, key=lambda ranking: ranking == '')

@@ -34,9 +34,9 @@ def retrieval_metrics(ranks: Ranks, topk: Sequence[int] = (1, 5, 10, 50)) -> dic
         {'R@1': 25.0, 'R@5': 75.0, 'Rsum': 175.0, 'MdR': 2.5, 'MnR': 11.5}
     """
     if not len(ranks.best):
-        raise ValueError('there are no ranks to summarise')
+        raise ValueError('There are no ranks to summarise.')
     if any(k < 1 for k in topk):
-        raise ValueError(f'cut-offs of R@k start at 1, got topk={tuple(topk)}')
+        raise ValueError(f'The cut-offs of R@k start at 1; got topk={tuple(topk)}.')
     metrics = {f'R@{k}': ranks.recall(k) for k in topk}
     metrics['Rsum'] = sum(ranks.recall(k) for k in (1, 5, 10))
     metrics['MdR'] = ranks.average.quantile(0.5).item()
@@ -62,7 +62,7 @@ def evaluate_ranking(
         video_of_text: Video that each text describes, `[N]`, integer.
         topk: Cut-offs k of `R@k`.
         ties: Rule for equal scores, see `resolve`. `'published'` lists every tied
-            position, except in text-to-video with several captions a video, where the published
+            position, except in text-to-video with several captions per video, where the published
             code leaves the order of ties to an unstable sort and the middle is taken here.
         grouping: `'own'` puts every caption in the group of its own video; `'published'` is
             off by one caption as the published evaluation of MSVD, see `off_by_one`.
@@ -83,10 +83,10 @@ def evaluate_ranking(
     """
     if t2v.shape != v2t.shape[::-1]:
         raise ValueError(
-            f't2v [N, M] and v2t [M, N] do not fit: {list(t2v.shape)} and {list(v2t.shape)}'
+            f't2v [N, M] and v2t [M, N] do not fit: {list(t2v.shape)} and {list(v2t.shape)}.'
         )
     if grouping not in GROUPINGS:
-        raise ValueError(f'grouping must be one of {GROUPINGS}; got {grouping!r}')
+        raise ValueError(f'grouping must be one of {GROUPINGS}; got {grouping!r}.')
     several = len(video_of_text) > len(v2t)
     if grouping == 'published' and several:
         t2v, v2t, video_of_text = off_by_one(t2v, v2t, video_of_text)
@@ -129,7 +129,7 @@ def off_by_one(t2v: Tensor, v2t: Tensor, video_of_text: Tensor) -> tuple[Tensor,
         tensor([0, 1, 1])
     """
     if (video_of_text.diff() < 0).any():
-        raise ValueError("grouping='published' needs the texts grouped by video, in their order")
+        raise ValueError("grouping='published' needs the texts grouped by video, in their order.")
     return t2v[:-1], v2t[:, :-1], video_of_text[1:]
 
 

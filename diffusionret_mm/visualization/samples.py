@@ -34,7 +34,7 @@ class Sample:
 
 
 def draw_samples(samples: Sequence[Sample], max_captions: int = 4) -> Figure:
-    """Draw videos, a row each: frames, and captions below them.
+    """Draw videos, one row each: frames, and captions below them.
 
     Args:
         samples: the videos.

@@ -1,7 +1,7 @@
 """Time loading videos with decoding and with stored frames: `python tools/benchmarks/loading.py`.
 
 It renders clips, loads all of them in turn both ways, checks that the tensors are the same, and
-counts how often a video is decoded in an evaluation with several captions a video.
+counts how often a video is decoded in an evaluation with several captions per video.
 """
 
 from __future__ import annotations

@@ -42,14 +42,14 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--texts', type=int, default=1000)
     parser.add_argument('--videos', type=int, default=1000)
-    parser.add_argument('--words', type=int, default=32, help='tokens a text, with padding')
+    parser.add_argument('--words', type=int, default=32, help='tokens per text, with padding')
     parser.add_argument(
-        '--mean-words', type=float, default=11.0, help='real tokens a text; MSR-VTT has about 11'
+        '--mean-words', type=float, default=11.0, help='real tokens per text; MSR-VTT has about 11'
     )
-    parser.add_argument('--frames', type=int, default=12, help='frames a video, with padding')
+    parser.add_argument('--frames', type=int, default=12, help='frames per video, with padding')
     parser.add_argument('--width', type=int, default=512)
     parser.add_argument('--steps', type=int, default=50, help='denoising steps')
-    parser.add_argument('--candidates', type=int, default=32, help='candidates a query')
+    parser.add_argument('--candidates', type=int, default=32, help='candidates per query')
     parser.add_argument('--full-length', action='store_true', help='no padding: the worst case')
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--only-ours', action='store_true', help='leave the published one out')

@@ -132,7 +132,7 @@ def _read_own(reader: TextVideoDataset) -> list[dict[str, Any]]:
             if not isinstance(entry, dict) or not isinstance(entry.get(key), kind):
                 raise AnnotationError(
                     f'{reader.ann_file}, entry {row}: it must have the {kind.__name__} "{key}": '
-                    f'{entry!r:.200}'
+                    f'{entry!r:.200}.'
                 )
     repeated = [key for key, n in Counter(entry['video_id'] for entry in entries).items() if n > 1]
     if repeated:

@@ -107,7 +107,7 @@ def _own(name: str) -> Split:
 
 
 # Where the numbers come from. MSR-VTT: the csv files of the 9k and 7k splits and of 1k-A as they
-# are passed around; the full split: Xu et al., CVPR 2016; 20 captions a video. 995: counted in
+# are passed around; the full split: Xu et al., CVPR 2016; 20 captions per video. 995: counted in
 # MSRVTT_JSFUSION_test.csv. MSVD, LSMDC, DiDeMo: the lists of Collaborative Experts, which
 # CLIP4Clip uses, too; LSMDC val: CLIP4Clip. ActivityNet Captions: Krishna et al., ICCV 2017.
 SPLITS: Mapping[str, tuple[Split, ...]] = {

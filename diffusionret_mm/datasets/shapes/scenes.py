@@ -160,7 +160,7 @@ class Scene:
         """Check the content; see `content_flaw` for the rules."""
         flaw = content_flaw(self.figures, self.first, self.second)
         if flaw is not None:
-            raise ValueError(f'Not a valid scene: {flaw}. {self}')
+            raise ValueError(f'The scene is not valid: {flaw} ({self}).')
 
     @property
     def key(self) -> str:

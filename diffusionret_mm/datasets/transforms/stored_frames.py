@@ -77,7 +77,7 @@ class LoadStoredFrames(BaseTransform):
         if video_id in self.index['failed']:
             raise VideoReadError(
                 f'{results["filename"]} could not be read when the frames in {self.store} were '
-                f'stored: {self.index["failed"][video_id]}'
+                f'stored: {self.index["failed"][video_id]}.'
             )
         video = self.index['videos'].get(video_id)
         if video is None:
