@@ -110,8 +110,8 @@ def get_installed_path(package: str) -> str:
     """Return the folder of an installed package, named by its module or its distribution.
 
     Raises:
-        PackageNotFoundError: Nothing of this name is installed.
-        RuntimeError: It is a namespace package, which has no single folder.
+        PackageNotFoundError: nothing of this name is installed.
+        RuntimeError: it is a namespace package, which has no single folder.
     """
     spec = importlib.util.find_spec(package)
     if spec is None:

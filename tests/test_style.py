@@ -13,7 +13,7 @@ FILES = sorted(
 )
 # Restructured text; this project's docstrings are Google style with names in single backticks.
 OTHER_MARKUP = re.compile(
-    r'``|:(func|class|meth|mod|attr|obj|data|ref):`|:(param|returns?|rtype)\b'
+    r'``|:(func|class|meth|mod|attr|obj|data|ref):`|:(param|returns?|rtype)\b|::$', re.MULTILINE
 )
 
 
@@ -68,6 +68,6 @@ def test_docstrings_have_one_markup():
     assert [text for text in texts if OTHER_MARKUP.search(text)] == []
 
 
-@pytest.mark.parametrize('text', ['``name``', ':func:`name`', ':param name: what'])
+@pytest.mark.parametrize('text', ['``name``', ':func:`name`', ':param name: what', 'like this::\n'])
 def test_other_markup_is_recognised(text):
     assert OTHER_MARKUP.search(text)

@@ -1,4 +1,4 @@
-"""Text files as people have them: byte order marks, Windows line ends, blank lines."""
+"""Readers of text files that may have byte order marks, Windows line ends and blank lines."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ BROKEN_CLIPS = frozenset(
 
 @DATASETS.register_module()
 class LSMDCDataset(PublicDataset):
-    """LSMDC: a clip and its sentence per line, in six columns that tabs separate.
+    """LSMDC: each line has a clip and its sentence, in six columns that tabs separate.
 
     A clip that has several lines is one video with several captions. The clips of `BROKEN_CLIPS`
     are left out.
