@@ -1,4 +1,4 @@
-"""From files to a gallery: new and changed ones, batch by batch."""
+"""Indexing of video files into a gallery, batch by batch."""
 
 from __future__ import annotations
 

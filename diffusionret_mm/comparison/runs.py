@@ -30,7 +30,7 @@ class Method:
     """One config of a comparison.
 
     Args:
-        name: of the config file without its ending; the row of the table.
+        name: name of the config file without its ending; it names the row of the table.
         cfg: the whole config, its options merged.
         folder: its part of the work dir.
     """

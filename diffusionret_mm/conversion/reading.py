@@ -1,4 +1,4 @@
-"""State dicts from the files that people pass around."""
+"""Readers of state dicts in all usual file formats."""
 
 from __future__ import annotations
 

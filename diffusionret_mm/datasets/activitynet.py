@@ -24,7 +24,7 @@ class ActivityNetCaptionsDataset(PublicDataset):
         data_root: folder that the other paths start from.
         ann_file: the list of ids: `train_ids.json` or `val_ids.json`.
         captions: the sentences: `train.json` or `val_1.json`.
-        **kwargs: of `PublicDataset`.
+        **kwargs: arguments of `PublicDataset`.
     """
 
     def __init__(self, data_root: str, ann_file: str, captions: str, **kwargs: Any) -> None:

@@ -111,7 +111,7 @@ def read_fields(path: Path, **dialect: Any) -> Iterator[tuple[int, list[str]]]:
 
     Args:
         path: the file.
-        **dialect: of `csv.reader`.
+        **dialect: options of `csv.reader`.
 
     Returns:
         Line numbers, from 1, each with the fields of the row that ends there.

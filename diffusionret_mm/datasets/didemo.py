@@ -26,7 +26,7 @@ class DiDeMoDataset(PublicDataset):
     Args:
         data_root: folder that the other paths start from.
         split: 'train', 'val' or 'test'.
-        **kwargs: of `PublicDataset`.
+        **kwargs: arguments of `PublicDataset`.
 
     Raises:
         ValueError: if the split does not exist.

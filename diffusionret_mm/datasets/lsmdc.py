@@ -38,7 +38,7 @@ class LSMDCDataset(PublicDataset):
         data_root: folder that the other paths start from.
         ann_file: `LSMDC16_annos_training.csv`, `LSMDC16_annos_val.csv` or
             `LSMDC16_challenge_1000_publictect.csv`.
-        **kwargs: of `PublicDataset`.
+        **kwargs: arguments of `PublicDataset`.
     """
 
     def read_annotation(self) -> list[dict[str, Any]]:

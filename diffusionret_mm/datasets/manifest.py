@@ -1,4 +1,4 @@
-"""What `tools/data/prepare.py` found out about a data set, in one file."""
+"""The manifest of a data set: what `tools/data/prepare.py` found out, in one file."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class VideoRecord:
     Attributes:
         status: 'ok', 'missing' or 'unreadable'.
         reason: why it is unreadable; of a readable one, what is wrong with its end.
-        path: below the video folder.
+        path: path below the video folder.
         bytes: size of the file.
         mtime_ns: when it was changed, in nanoseconds.
         decoder: which of 'decord', 'pyav' and 'opencv' read it.
         frames: number of frames.
         fps: mean frame rate; 0 if unknown.
         duration: seconds; 0 if unknown.
-        width: of a frame in pixels.
-        height: of a frame in pixels.
+        width: width of a frame in pixels.
+        height: height of a frame in pixels.
     """
 
     status: str

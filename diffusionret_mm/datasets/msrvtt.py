@@ -26,7 +26,7 @@ class MSRVTTDataset(PublicDataset):
         captions: `MSRVTT_data.json`, or the official `train_val_videodatainfo.json` or
             `test_videodatainfo.json`, which have the same form; unused if the csv file has
             captions.
-        **kwargs: of `PublicDataset`.
+        **kwargs: arguments of `PublicDataset`.
     """
 
     def __init__(

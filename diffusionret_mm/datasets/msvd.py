@@ -23,7 +23,7 @@ class MSVDDataset(PublicDataset):
         data_root: folder that the other paths start from.
         ann_file: `train_list.txt`, `val_list.txt` or `test_list.txt`, one id per line.
         captions: the pickled captions: a dict from ids to lists of sentences or lists of words.
-        **kwargs: of `PublicDataset`.
+        **kwargs: arguments of `PublicDataset`.
     """
 
     def __init__(

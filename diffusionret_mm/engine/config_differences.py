@@ -1,4 +1,4 @@
-"""In which settings two configs differ, and which of these change training."""
+"""The settings in which two configs differ, and which of these change training."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ class TextVideoValLoop(_RetrievalRun, ValLoop):
         feature_dir: folder for them, seen by all processes; None keeps them in memory.
         query_bank: arguments of a `QueryBank`, which the post-processing 'QB-Norm' and 'IS' need;
             None makes no bank.
-        **kwargs: of `mmengine.runner.ValLoop`.
+        **kwargs: arguments of `mmengine.runner.ValLoop`.
 
     Raises:
         ValueError: if there is no such `feature_dtype`.

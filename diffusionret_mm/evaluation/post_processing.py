@@ -35,7 +35,7 @@ def dual_softmax(t2v: Tensor, v2t: Tensor, temperature: float = 0.01) -> tuple[T
     Args:
         t2v: score of every video for every text, `[N, M]`.
         v2t: score of every text for every video, `[M, N]`.
-        temperature: of the softmax.
+        temperature: temperature of the softmax.
 
     Returns:
         The new `t2v` and `v2t`.

@@ -1,4 +1,4 @@
-"""Exported encoders at work."""
+"""Exported encoders, run by ONNX Runtime."""
 
 from __future__ import annotations
 

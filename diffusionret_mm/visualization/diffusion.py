@@ -19,7 +19,7 @@ NUM_STATES = 6
 
 @dataclass(frozen=True)
 class DiffusionProcess:
-    """What one query went through.
+    """The states of one query in the reverse diffusion.
 
     Args:
         query: the query, in words.

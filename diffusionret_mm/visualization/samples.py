@@ -60,7 +60,7 @@ def write_samples_page(path: Path, title: str, samples: Iterable[Sample]) -> Non
 
     Args:
         path: file to write.
-        title: of the page.
+        title: title of the page.
         samples: the videos.
     """
     sections = []

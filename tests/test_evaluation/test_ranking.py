@@ -180,9 +180,9 @@ class TestGroupedQueryRanks:
     @pytest.mark.parametrize(
         ('video_of_text', 'message'),
         [
-            ([0, 0, 2], 'video row 1 has no caption'),
+            ([0, 0, 2], 'Row 1 of the videos has no caption'),
             ([0, 1, 3], r'ground truth \[2\] is 3, which is outside of 0 to 2'),
-            ([0, 1, 2, 2], r'shape \[3\], got \[4\]'),
+            ([0, 1, 2, 2], r'shape \[3\]; got \[4\]'),
         ],
     )
     def test_refuses(self, video_of_text, message):

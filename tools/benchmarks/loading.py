@@ -123,7 +123,7 @@ def render_clips(root: Path, number: int, num_frames: int, size: tuple[int, int]
     Args:
         root: folder to write into.
         number: number of clips.
-        num_frames: of a clip.
+        num_frames: number of frames of a clip.
         size: width and height in pixels.
     """
     (root / 'videos').mkdir(parents=True, exist_ok=True)

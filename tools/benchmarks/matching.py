@@ -145,7 +145,7 @@ class Runs:
     Args:
         before: memory before the first run.
         ours_s: seconds of our side.
-        similarity_s: of them, those of the similarity.
+        similarity_s: the seconds that the similarity takes of these.
         published_s: seconds of the published side; empty if it did not run.
         ours: scores of our side, both directions.
         theirs: scores of the published side; None if it did not run.

@@ -1,4 +1,4 @@
-"""Encode videos anew, small enough to be read fast."""
+"""Compression of videos, so that they are read fast."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ def target_size(width: int, height: int) -> tuple[int, int]:
     """Return width and height for a short side of 224, or the same ones if that is smaller.
 
     Args:
-        width: in pixels.
-        height: in pixels.
+        width: width in pixels.
+        height: height in pixels.
 
     Returns:
         Even numbers, as the encoder wants.

@@ -1,4 +1,4 @@
-"""Do once what every epoch would repeat."""
+"""A transform that keeps decoded frames in memory."""
 
 from __future__ import annotations
 

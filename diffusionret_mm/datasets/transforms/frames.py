@@ -1,4 +1,4 @@
-"""Which frames are taken, and how they are resized."""
+"""Transforms that choose, resize and shuffle frames."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def read_index(store: Path) -> dict[str, Any]:
 
 
 def version_of(filename: str, span: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what tells a video file, and the part of it that counts, from another.
+    """Return what identifies a video file and the part of it that counts.
 
     Args:
         filename: the file.

@@ -28,7 +28,7 @@ class DurableCheckpointHook(CheckpointHook):
     Args:
         within_epoch: also save every so many iterations, as `iter_*.pth`; a later checkpoint
             replaces such a file. 0: at the end of epochs only.
-        **kwargs: of `mmengine.hooks.CheckpointHook`.
+        **kwargs: arguments of `mmengine.hooks.CheckpointHook`.
 
     Raises:
         ValueError: if `within_epoch` is negative.
