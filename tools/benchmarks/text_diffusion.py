@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--videos', type=int, default=1000)
     parser.add_argument('--frames', type=int, default=12, help='frames per video')
     parser.add_argument('--width', type=int, default=512)
-    parser.add_argument('--samples', type=int, default=20, help='points of a text in T-MASS')
+    parser.add_argument('--samples', type=int, default=20, help='samples per text in T-MASS')
     parser.add_argument('--steps', type=int, default=10, help='denoising steps of TextDiff')
     parser.add_argument('--candidates', type=int, default=32, help='candidates per query, TextDiff')
     parser.add_argument('--device', default='cpu')
