@@ -100,7 +100,7 @@ def join_processes(cfg: Config) -> None:
     """Join the process group of the launcher, if there is one.
 
     Args:
-        cfg: the whole config; on a machine without GPU it is made to do without.
+        cfg: the whole config; it is changed on a machine without GPU.
     """
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none':
