@@ -74,7 +74,7 @@ class Manifest:
 
         Raises:
             FileNotFoundError: if there is no such file.
-            AnnotationError: if it is no manifest, or one of another version.
+            AnnotationError: if it is not a manifest, or one of another version.
         """
         path = Path(path)
         if not path.is_file():
@@ -97,7 +97,8 @@ class Manifest:
             )
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
             raise AnnotationError(
-                f'{path} is no manifest of tools/data/prepare.py ({type(error).__name__}: {error}).'
+                f'{path} is not a manifest of tools/data/prepare.py '
+                f'({type(error).__name__}: {error}).'
             ) from error
 
     def save(self, path: str | os.PathLike[str]) -> None:

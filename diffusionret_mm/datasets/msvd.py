@@ -80,7 +80,7 @@ def read_plain_pickle(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        AnnotationError: if it is no pickle, or refers to anything else.
+        AnnotationError: if it is not a pickle, or refers to anything else.
     """
     check_exists(path)
     try:
@@ -89,7 +89,9 @@ def read_plain_pickle(path: Path) -> Any:
     except AnnotationError as error:
         raise AnnotationError(f'{path} is not read: {error}') from None
     except Exception as error:  # broken pickles raise errors of nearly any class
-        raise AnnotationError(f'{path} is no pickle: {type(error).__name__}: {error}.') from error
+        raise AnnotationError(
+            f'{path} is not a pickle: {type(error).__name__}: {error}.'
+        ) from error
 
 
 def _sentence(words: str | bytes | Iterable[str | bytes]) -> str:

@@ -132,7 +132,7 @@ class PublicDataset(TextVideoDataset):
             if not isinstance(caption, str):
                 raise AnnotationError(
                     f'{self.ann_file}: video {entry["video_id"]!r} has the caption {caption!r}, '
-                    'which is no text.'
+                    'which is not a text.'
                 )
         captions = [' '.join(caption.split()) for caption in entry['captions']]
         filled = [caption for caption in captions if caption]

@@ -49,7 +49,7 @@ class _WholeMatrixMetric(BaseMetric):
         """
         if len(self.results) + len(data_samples) != 1:
             raise ValueError(
-                f'{type(self).__name__} takes the whole score matrices as one data sample, got '
+                f'{type(self).__name__} takes the whole score matrices as one data sample; got '
                 f'{len(data_samples)} after {len(self.results)}.'
             )
         self.results.append(self._reduce(data_samples[0]))
@@ -121,8 +121,8 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         """
         if len(results) != 1:
             raise ValueError(
-                f'expected the metrics of one data sample, got {len(results)}; '
-                'call evaluate(size=1) after one process().'
+                f'Expected the metrics of one data sample; got {len(results)}. '
+                'Call evaluate(size=1) after one process().'
             )
         return results[0]
 
@@ -179,7 +179,7 @@ class DumpScores(_WholeMatrixMetric):
     def __init__(self, out_file_path: str, collect_device: str = 'cpu') -> None:
         super().__init__(collect_device=collect_device)
         if not out_file_path.endswith('.npz'):
-            raise ValueError(f'score matrices are written as .npz, got {out_file_path!r}.')
+            raise ValueError(f'Score matrices are written as .npz; got {out_file_path!r}.')
         self.out_file_path = out_file_path
 
     def compute_metrics(self, results: list[str]) -> dict[str, float]:

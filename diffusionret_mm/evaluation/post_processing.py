@@ -146,7 +146,7 @@ def _inverted(scores: Tensor, bank: Tensor, beta: float, name: str) -> Tensor:
         raise ValueError(f'beta must be positive; got {beta}.')
     if not len(bank) or bank.shape[1] != scores.shape[1]:
         raise ValueError(
-            f'the {name} bank has the shape {list(bank.shape)}; queries in rows and the '
+            f'The {name} bank has the shape {list(bank.shape)}; queries in rows and the '
             f'{scores.shape[1]} candidates of the gallery in columns were expected.'
         )
     return beta * scores - (beta * bank).logsumexp(dim=0)

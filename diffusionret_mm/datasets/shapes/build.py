@@ -129,11 +129,11 @@ def _check_settings(
     """Bring the settings into the form in which meta.json keeps them."""
     if set(num_scenes) != set(DEFAULT_NUM_SCENES) or min(num_scenes.values()) < 1:
         raise ValueError(
-            "num_scenes must give a number of at least 1 for each of 'train', 'val' and 'test', "
+            "num_scenes must give a number of at least 1 for each of 'train', 'val' and 'test'; "
             f'got {dict(num_scenes)}.'
         )
     if seed < 0:
-        raise ValueError(f'seed must be 0 or larger, got {seed}.')
+        raise ValueError(f'seed must be 0 or larger; got {seed}.')
     return {
         'format_version': FORMAT_VERSION,
         'seed': int(seed),

@@ -66,7 +66,7 @@ def describe_scene(scene: Scene, count: int, rng: np.random.Generator) -> list[s
     patterns = _patterns(scene)
     if not 1 <= count <= len(ONE_FIGURE):
         raise ValueError(
-            f'captions_per_video must lie between 1 and {len(ONE_FIGURE)}, got {count}: '
+            f'captions_per_video must lie between 1 and {len(ONE_FIGURE)}; got {count}: '
             'each caption of a video has its own sentence pattern.'
         )
     chosen = rng.choice(len(patterns), size=count, replace=False)

@@ -42,7 +42,7 @@ class ShapesDataset(TextVideoDataset):
         **kwargs: Any,
     ) -> None:
         if split not in DEFAULT_NUM_SCENES:
-            raise ValueError(f"split must be 'train', 'val' or 'test', got {split!r}.")
+            raise ValueError(f"split must be 'train', 'val' or 'test'; got {split!r}.")
         _render_once(data_root, render_seed, num_scenes or DEFAULT_NUM_SCENES)
         super().__init__(data_root=data_root, ann_file=f'{split}.json', **kwargs)
 
