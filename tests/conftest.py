@@ -44,6 +44,12 @@ def no_traces_of_other_runs():
 
 
 @pytest.fixture
+def clip_pipeline() -> list[dict]:
+    """Transforms that read a clip as the tiny model wants it."""
+    return [dict(step) for step in PIPELINE]
+
+
+@pytest.fixture
 def tiny_model_cfg() -> dict:
     """Config of a DiffusionRet that builds in milliseconds."""
     return dict(

@@ -26,7 +26,9 @@ def test_the_document_is_in_step(tool):
 def test_every_config_of_a_public_data_set_is_listed(tool):
     listed = {model['Config'] for _, models in tool.load_collections(ROOT) for model in models}
     for method in ('clip4clip', 'drl', 'emcl', 'hbi'):
-        for path in (ROOT / 'configs' / method).glob('*.py'):
+        paths = list((ROOT / 'configs' / method).glob('*.py'))
+        assert paths, method
+        for path in paths:
             assert path.stem.endswith('_shapes') or f'configs/{method}/{path.name}' in listed
 
 

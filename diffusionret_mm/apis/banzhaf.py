@@ -16,6 +16,7 @@ from torch import Tensor
 from diffusionret_mm.models.hierarchy import BanzhafNetwork, banzhaf_interaction
 from diffusionret_mm.models.retrievers.hbi import word_frame_maps
 from diffusionret_mm.models.retrievers.text_video_retriever import TextVideoRetriever
+from diffusionret_mm.models.similarity import WeightedTokenInteraction
 from diffusionret_mm.storage.checkpoints import load_checkpoint_file
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
@@ -94,10 +95,10 @@ def _fit(
 
 def _frozen_retriever(cfg: Config, checkpoint: str | None) -> TextVideoRetriever:
     retriever = MODELS.build(cfg.model)
-    if not hasattr(retriever.similarity_head, 'word_weight'):
+    if not isinstance(retriever.similarity, WeightedTokenInteraction):
         raise ValueError(
             'The estimator needs the weights of words and frames of a WeightedTokenInteraction; '
-            f'the similarity of this config is {type(retriever.similarity_head).__name__}.'
+            f'the similarity of this config is {type(retriever.similarity).__name__}.'
         )
     if checkpoint is None:
         retriever.init_weights()
@@ -136,7 +137,7 @@ def _labels(
     maps: Tensor,
     num_coalitions: int,
 ) -> Tensor:
-    head = retriever.similarity_head
+    head = retriever.similarity
     coalitions = [
         (torch.rand(len(mask), num_coalitions, mask.shape[1], device=mask.device) < 0.5)
         & mask[:, None]

@@ -27,7 +27,7 @@ from diffusionret_mm.datasets.transforms.captions import tokenize
 from diffusionret_mm.datasets.transforms.stored_frames import fingerprint_of, settings_of
 from diffusionret_mm.datasets.video_files import VIDEO_SUFFIXES
 from diffusionret_mm.export import ExportError, OnnxEncoders
-from diffusionret_mm.features.fingerprint import hash_of_weights
+from diffusionret_mm.features.fingerprint import EXTRACTOR, hash_of_weights
 from diffusionret_mm.search import (
     Gallery,
     SearchResult,
@@ -39,7 +39,6 @@ from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 # What features depend on beside weights and transforms; where the backbone's weights came from is
 # not part of it.
-EXTRACTOR = ('backbone', 'temporal', 'similarity', 'data_preprocessor')
 
 PathLike = str | os.PathLike[str]
 
@@ -178,7 +177,7 @@ class TextVideoInferencer:
         Args:
             source: folder of the videos, searched with its sub-folders, or a list of files.
             folder: folder of the gallery; it is made if there is none.
-            qdrant: where a new gallery keeps its pooled vectors (`QdrantFirstStage`); None: here.
+            qdrant: where a new gallery keeps its pooled vectors (`QdrantFirstStep`); None: here.
 
         Returns:
             The gallery.

@@ -13,9 +13,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from diffusionret_mm.engine.global_batch import share_global_batch
-from diffusionret_mm.evaluation import write_metrics
-
-METRICS_FILE = 'metrics.json'
+from diffusionret_mm.evaluation import METRICS_FILE, write_metrics
 
 
 def train_retriever(cfg: Config) -> dict[str, float]:

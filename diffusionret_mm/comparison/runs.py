@@ -12,8 +12,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from diffusionret_mm.apis.run import METRICS_FILE
 from diffusionret_mm.engine.hooks.run_cost import COST_FILE
+from diffusionret_mm.evaluation import METRICS_FILE
 from diffusionret_mm.storage.files import open_atomically
 
 RECORD_FILE = 'record.json'

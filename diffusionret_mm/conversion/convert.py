@@ -191,12 +191,10 @@ def _expected_shapes(
     """Shapes of the tensors that our model has, by our names; nothing is allocated."""
     with torch.device('meta'):
         built: nn.Module = open_clip.CLIP(**model) if method == 'clip' else MODELS.build(model)
-    return {
-        name: tuple(value.shape)
-        for name, value in built.state_dict().items()
-        if not (stage == 'discrimination' and name.startswith('generators.'))
-        and name not in LAYOUTS[method].not_saved
-    }
+    state, not_saved = built.state_dict(), set(LAYOUTS[method].not_saved)
+    if stage == 'discrimination':
+        not_saved |= {name for name in state if built.stage_of(name) != stage}
+    return {name: tuple(value.shape) for name, value in state.items() if name not in not_saved}
 
 
 def _check(
@@ -231,4 +229,4 @@ def _start_values(model: dict[str, Any], layout: Layout) -> dict[str, Tensor]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         head = MODELS.build(model['similarity']).state_dict()
-    return {name: head[name.removeprefix('similarity_head.')] for name in layout.not_saved}
+    return {name: head[name.removeprefix('similarity.')] for name in layout.not_saved}

@@ -12,16 +12,16 @@ TEMPORAL = {
     'transformerClip.': 'temporal.transformer.',
 }
 PAIR_TRANSFORMER = {
-    'cross.embeddings.position_embeddings.weight': 'similarity_head.encoder.position_embedding',
-    'cross.transformer.': 'similarity_head.encoder.transformer.',
-    'cross.pooler.ln_pool.': 'similarity_head.norm.',
-    'cross.pooler.dense.': 'similarity_head.dense.',
-    'similarity_dense.': 'similarity_head.logit.',
+    'cross.embeddings.position_embeddings.weight': 'similarity.encoder.position_embedding',
+    'cross.transformer.': 'similarity.encoder.transformer.',
+    'cross.pooler.ln_pool.': 'similarity.norm.',
+    'cross.pooler.dense.': 'similarity.dense.',
+    'similarity_dense.': 'similarity.logit.',
 }
 LSTM = {'lstm_visual.': 'temporal.lstm.'}
 TOKEN_WEIGHTS = {
-    'text_weight_fc.': 'similarity_head.word_weight.',
-    'video_weight_fc.': 'similarity_head.frame_weight.',
+    'text_weight_fc.': 'similarity.word_weight.',
+    'video_weight_fc.': 'similarity.frame_weight.',
 }
 GENERATORS = {
     f'{published}.{part}': f'generators.{direction}.denoiser.{own}'
@@ -53,14 +53,14 @@ HBI_TRAINING = {
 
 
 POOLING = {
-    f'pool_frames.{published}.': f'similarity_head.{own}.'
+    f'pool_frames.{published}.': f'similarity.{own}.'
     for published, own in {
         **{f'cross_attn.{part}_proj': f'{part}_proj' for part in ('q', 'k', 'v', 'out')},
         **{f'layer_norm{number}': f'norm{number}' for number in (1, 2, 3)},
         'linear_proj': 'linear',
     }.items()
 }
-RADIUS = {'stochastic.std_branch.linear_proj.': 'similarity_head.radius_linear.'}
+RADIUS = {'stochastic.std_branch.linear_proj.': 'similarity.radius_linear.'}
 POSITION_NUMBERS = {
     f'clip.{tower}_model.embeddings.position_ids': 'a range of integers'
     for tower in ('text', 'vision')
@@ -116,7 +116,7 @@ LAYOUTS = {
     'emcl': Layout(
         renamed=CLIP | TEMPORAL,
         similarity='EMSimilarity',
-        not_saved={'similarity_head.bases': 'the published code does not save the bases'},
+        not_saved={'similarity.bases': 'the published code does not save the bases'},
     ),
     'drl': Layout(renamed=CLIP | TEMPORAL | TOKEN_WEIGHTS, similarity='WeightedTokenInteraction'),
     'hbi': Layout(

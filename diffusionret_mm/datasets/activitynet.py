@@ -11,6 +11,7 @@ from mmaction.registry import DATASETS
 from diffusionret_mm.datasets.annotation_files import read_json, read_list
 from diffusionret_mm.datasets.errors import AnnotationError
 from diffusionret_mm.datasets.public_dataset import PublicDataset
+from diffusionret_mm.datasets.splits import Split
 
 
 @DATASETS.register_module()
@@ -26,6 +27,22 @@ class ActivityNetCaptionsDataset(PublicDataset):
         captions: the sentences: `train.json` or `val_1.json`.
         **kwargs: arguments of `PublicDataset`.
     """
+
+    public_name = 'activitynet'
+    # Counts of Krishna et al., ICCV 2017.
+    splits = tuple(
+        Split(
+            name=name,
+            options=dict(ann_file=ids, captions=captions),
+            is_test=ids == 'val_ids.json',
+            videos=videos,
+            list_ids=read_list,
+        )
+        for name, ids, captions, videos in (
+            ('train', 'train_ids.json', 'train.json', 10_009),
+            ('val_1 (test)', 'val_ids.json', 'val_1.json', 4917),
+        )
+    )
 
     def __init__(self, data_root: str, ann_file: str, captions: str, **kwargs: Any) -> None:
         super().__init__(data_root=data_root, ann_file=ann_file, companion=captions, **kwargs)

@@ -10,9 +10,19 @@ from mmaction.registry import DATASETS
 from diffusionret_mm.datasets.annotation_files import read_csv, read_lines, read_list
 from diffusionret_mm.datasets.errors import AnnotationError
 from diffusionret_mm.datasets.public_dataset import PublicDataset
+from diffusionret_mm.datasets.splits import Split
 
 SPLITS = ('train', 'val', 'test')
 CLIP_SECONDS = 31.0
+
+
+def _split(name: str, videos: int, in_labels: int) -> Split:
+    text = (
+        f'didemo_{name}_label.csv has {in_labels:,} rows, "success" is True in each of them: the '
+        f'{videos - in_labels} others are presumably those that its maker could not process.'
+    )
+    explanations = {in_labels: text} if in_labels != videos else {}
+    return Split(name, dict(split=name), name == 'test', videos, explanations=explanations)
 
 
 @DATASETS.register_module()
@@ -31,6 +41,10 @@ class DiDeMoDataset(PublicDataset):
     Raises:
         ValueError: if the split does not exist.
     """
+
+    public_name = 'didemo'
+    # Counts of the lists of Collaborative Experts.
+    splits = (_split('train', 8392, 8362), _split('val', 1065, 1062), _split('test', 1004, 1004))
 
     def __init__(self, data_root: str, split: str, **kwargs: Any) -> None:
         if split not in SPLITS:

@@ -11,6 +11,7 @@ from mmaction.registry import DATASETS
 from diffusionret_mm.datasets.annotation_files import read_fields
 from diffusionret_mm.datasets.errors import AnnotationError
 from diffusionret_mm.datasets.public_dataset import PublicDataset
+from diffusionret_mm.datasets.splits import Split
 
 COLUMNS = ('clip id', 'start aligned', 'end aligned', 'start', 'end', 'sentence')
 
@@ -40,6 +41,17 @@ class LSMDCDataset(PublicDataset):
             `LSMDC16_challenge_1000_publictect.csv`.
         **kwargs: arguments of `PublicDataset`.
     """
+
+    public_name = 'lsmdc'
+    # The counts are those of the lists of Collaborative Experts; that of val is CLIP4Clip's.
+    splits = tuple(
+        Split(name, dict(ann_file=file), is_test=name == 'test', videos=videos)
+        for name, file, videos in (
+            ('train', 'LSMDC16_annos_training.csv', 101_079),
+            ('val', 'LSMDC16_annos_val.csv', 7408),
+            ('test', 'LSMDC16_challenge_1000_publictect.csv', 1000),
+        )
+    )
 
     def read_annotation(self) -> list[dict[str, Any]]:
         """Read the lines; quotes in them are quotes of the sentence."""

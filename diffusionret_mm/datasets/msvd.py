@@ -12,7 +12,15 @@ from mmaction.registry import DATASETS
 from diffusionret_mm.datasets.annotation_files import check_exists, read_lines
 from diffusionret_mm.datasets.errors import AnnotationError
 from diffusionret_mm.datasets.public_dataset import PublicDataset
+from diffusionret_mm.datasets.splits import Split
 from diffusionret_mm.datasets.video_files import strip_suffixes
+
+# Videos of each split in the lists of Collaborative Experts, which CLIP4Clip uses, too.
+COUNTS = dict(train=1200, val=100, test=670)
+
+
+def _line_ids(path: Path) -> list[str]:
+    return [strip_suffixes(line) for line in read_lines(path)]
 
 
 @DATASETS.register_module()
@@ -25,6 +33,18 @@ class MSVDDataset(PublicDataset):
         captions: the pickled captions: a dict from ids to lists of sentences or lists of words.
         **kwargs: arguments of `PublicDataset`.
     """
+
+    public_name = 'msvd'
+    splits = tuple(
+        Split(
+            name=name,
+            options=dict(ann_file=f'{name}_list.txt'),
+            is_test=name == 'test',
+            videos=videos,
+            list_ids=_line_ids,
+        )
+        for name, videos in COUNTS.items()
+    )
 
     def __init__(
         self, data_root: str, ann_file: str, captions: str = 'raw-captions.pkl', **kwargs: Any

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class PublicDataset(TextVideoDataset):
     """
 
     required_keys = ('video_id', 'captions')
+    public_name = ''
+    splits = ()
 
     def __init__(
         self,
@@ -49,7 +51,7 @@ class PublicDataset(TextVideoDataset):
         self.companion = Path(data_root, companion) if companion else None
         self.manifest = Path(data_root, manifest) if manifest else None
         self.videos = videos
-        self.notes: dict[str, list[str]] = {}
+        self._notes: dict[str, list[str]] = {}
         super().__init__(data_root=data_root, ann_file=ann_file, **kwargs)
 
     @property
@@ -63,12 +65,6 @@ class PublicDataset(TextVideoDataset):
         if self.manifest is not None:
             return f'the readable videos of {self.manifest}'
         return self.video_folder
-
-    @property
-    def annotation_files(self) -> list[Path]:
-        """The annotation files that exist."""
-        files = [Path(self.ann_file), self.companion]
-        return [file for file in files if file is not None and file.is_file()]
 
     def read_annotation(self) -> list[dict[str, Any]]:
         """Read the files; a reader overrides this.
@@ -85,7 +81,7 @@ class PublicDataset(TextVideoDataset):
 
     def read_entries(self) -> list[dict[str, Any]]:
         """Read the files, without empty captions and without videos that have no other."""
-        self.notes.clear()
+        self._notes.clear()
         entries = [self._without_empty_captions(entry) for entry in self.read_annotation()]
         self.note(
             'videos without a caption are left out',
@@ -96,6 +92,21 @@ class PublicDataset(TextVideoDataset):
             print_log(f'{self.ann_file}: {len(ids)} {what}: {names}', 'current', level=30)
         return [entry for entry in entries if entry['captions']]
 
+    def checked_entries(self) -> list[dict[str, Any]]:
+        """Read the annotation; `read_entries` checks it."""
+        return self.read_entries()
+
+    def locate(
+        self, files: VideoFiles, ids: Sequence[str], entries: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Path | None]:
+        """Find videos by their names; see `TextVideoDataset.locate`."""
+        return {key: files.find(*self.video_names(key)) for key in ids}
+
+    @property
+    def notes(self) -> dict[str, list[str]]:
+        """What the files have too much or too little, with the ids that it concerns."""
+        return self._notes
+
     def note(self, what: str, ids: Iterable[str]) -> None:
         """Remember something odd about videos.
 
@@ -105,7 +116,7 @@ class PublicDataset(TextVideoDataset):
         """
         ids = list(ids)
         if ids:
-            self.notes.setdefault(what, []).extend(ids)
+            self._notes.setdefault(what, []).extend(ids)
 
     def unique(self, ids: Iterable[str]) -> list[str]:
         """Return ids in their order, each once."""

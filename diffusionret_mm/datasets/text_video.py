@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from mmengine.logging import print_log
 
 from diffusionret_mm.datasets.annotation_files import read_list
 from diffusionret_mm.datasets.errors import AnnotationError, VideoReadError
+from diffusionret_mm.datasets.splits import Split
+from diffusionret_mm.datasets.video_files import VideoFiles
 
 BAD_VIDEO_RULES = ('error', 'skip')
 ITEMS = ('video', 'caption')
@@ -52,6 +55,21 @@ class TextVideoDataset(BaseDataset):
     """
 
     required_keys = ('video_id', 'video', 'captions')
+
+    public_name: str = 'json'
+    """What `tools/data/prepare.py` calls the data set; empty: it does not prepare it."""
+
+    splits: tuple[Split, ...] = tuple(
+        Split(name, dict(ann_file=f'{name}.json'), is_test=name == 'test')
+        for name in ('train', 'val', 'test')
+    )
+    """The splits that `tools/data/prepare.py` checks."""
+
+    companion: Path | None = None
+    """The file that belongs to the annotation file, if the format has two."""
+
+    manifest: Path | None = None
+    """The file that says where each video is, if one is used."""
 
     def __init__(
         self,
@@ -108,6 +126,53 @@ class TextVideoDataset(BaseDataset):
             Entries with the keys of the JSON format; `video` may be absolute.
         """
         return read_list(Path(self.ann_file))
+
+    def checked_entries(self) -> list[dict[str, Any]]:
+        """Read the annotation, and check what a preparation needs of it.
+
+        Raises:
+            AnnotationError: if an entry lacks a key, or two have the same id.
+        """
+        entries = self.read_entries()
+        for row, entry in enumerate(entries):
+            for key, kind in (('video_id', str), ('video', str), ('captions', list)):
+                if not isinstance(entry, dict) or not isinstance(entry.get(key), kind):
+                    raise AnnotationError(
+                        f'{self.ann_file}, entry {row}: it must have the {kind.__name__} "{key}": '
+                        f'{entry!r:.200}'
+                    )
+        counts = Counter(entry['video_id'] for entry in entries)
+        repeated = [key for key, count in counts.items() if count > 1]
+        if repeated:
+            raise AnnotationError(f'{self.ann_file}: video_id {repeated[0]!r} occurs twice.')
+        return entries
+
+    def locate(
+        self, files: VideoFiles, ids: Sequence[str], entries: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Path | None]:
+        """Find videos in a folder.
+
+        Args:
+            files: the files of the folder.
+            ids: all videos that the annotation lists.
+            entries: those of them that have captions.
+
+        Returns:
+            The file of each video, by video id; None if it is missing.
+        """
+        paths = {entry['video_id']: files.folder / entry['video'] for entry in entries}
+        return {key: path if path.is_file() else None for key, path in paths.items()}
+
+    @property
+    def annotation_files(self) -> list[Path]:
+        """The annotation files that exist."""
+        files = [Path(self.ann_file), self.companion]
+        return [file for file in files if file is not None and file.is_file()]
+
+    @property
+    def notes(self) -> dict[str, list[str]]:
+        """What is odd in the annotation, with the ids concerned; a reader may have some."""
+        return {}
 
     @property
     def video_source(self) -> str:

@@ -16,11 +16,11 @@ from diffusionret_mm.apis.decoding import decode_in_parallel
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.search import Gallery, SearchResult, match_sentences, search_like
 from diffusionret_mm.search.pooling import pool_texts
-from diffusionret_mm.search.stages import (
+from diffusionret_mm.search.steps import (
     NUM_CANDIDATES,
-    NUM_RERANKED,
     read_videos,
     score_candidates,
+    shortlist,
 )
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 from diffusionret_mm.visualization import (
@@ -162,23 +162,23 @@ class DemoService:
         pooled = pool_texts(self.model, text).cpu().numpy()
         ((rows, paths),) = self.gallery.candidates(pooled, NUM_CANDIDATES)
         videos, scores = score_candidates(self.model, text, self.gallery, rows)
-        order = scores.sort(descending=True, stable=True).indices[:NUM_RERANKED]
-        candidates = videos[order.to(videos.mask.device)].to(scores)
-        query = scores[None, order], text, candidates, torch.zeros(1, dtype=torch.int64)
+        listed = shortlist(self.model, 't2v', scores, videos)
+        query = listed.scores, text, listed.candidates, torch.zeros(1, dtype=torch.int64)
         try:
-            best, states, times = trace_diffusion(self.model, 't2v', *query)
+            trace = trace_diffusion(self.model, 't2v', *query)
         except PictureError as error:
             raise RequestError('This model has no diffusion over candidates.') from error
-        is_chosen = np.array([paths[int(order[place])] == path for place in best[0]])
+        best = trace.best[0].tolist()
+        is_chosen = np.array([paths[int(listed.places[place])] == path for place in best])
         if not is_chosen.any():
             raise RequestError('This video is not among the candidates that are re-ranked.')
         place = int(np.flatnonzero(is_chosen)[0])
         final = self.model.rerank_queries('t2v', *query)[0]
-        own = final[int(best[0][place])]
+        own = final[best[place]]
         return DiffusionProcess(
             query=sentence,
-            states=states[:, 0],
-            times=times,
+            states=trace.states[:, 0].float().cpu().numpy(),
+            times=trace.times,
             is_truth=is_chosen,
             rank_before=place + 1,
             rank_after=int((final > own).sum()) + 1,

@@ -60,7 +60,7 @@ def refuse_accumulation(cfg: Config) -> None:
         ValueError: if an optimizer wrapper accumulates where negatives are of the batch.
     """
     wrappers = {'optim_wrapper': cfg.optim_wrapper}
-    if cfg.model.get('negatives') != 'gallery':
+    if cfg.model.get('negatives') != 'training_set':
         for number, hook in enumerate(cfg.get('custom_hooks') or ()):
             if 'optim_wrapper' in hook:
                 wrappers[f'custom_hooks.{number}.optim_wrapper'] = hook.optim_wrapper

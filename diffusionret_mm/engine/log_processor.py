@@ -7,7 +7,8 @@ import datetime
 from mmaction.registry import LOG_PROCESSORS
 from mmengine.runner import LogProcessor, Runner
 
-from diffusionret_mm.engine.hooks.stage_switch import StageSwitchHook, bare_model
+from diffusionret_mm.engine.hooks.stage_switch import StageSwitchHook
+from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 
 @LOG_PROCESSORS.register_module()
@@ -24,9 +25,9 @@ class StageLogProcessor(LogProcessor):
         return tag, line + self._stage(runner) if mode == 'train' else line
 
     def _stage(self, runner: Runner) -> str:
-        stage = getattr(bare_model(runner), 'stage', None)
+        stage = TextVideoRetriever.of(runner.model).stage
         begin = next((hook.begin for hook in runner.hooks if isinstance(hook, StageSwitchHook)), 0)
-        if stage is None or not begin:
+        if not begin:
             return ''
         last_epoch = begin if stage == 'discrimination' else runner.max_epochs
         steps = last_epoch * len(runner.train_dataloader) - runner.iter - 1

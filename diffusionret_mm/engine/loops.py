@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from mmaction.registry import LOOPS
-from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, ValLoop, autocast
 
 from diffusionret_mm.engine.memory import describe_peak_memory
@@ -17,6 +16,7 @@ from diffusionret_mm.features.encoding import EncodedSplit, FeatureCollector, Sc
 from diffusionret_mm.features.encoding_on_disk import DiskCollector
 from diffusionret_mm.features.query_bank import QueryBank
 from diffusionret_mm.features.scoring import score_all
+from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 FEATURE_DTYPES = ('float32', 'float16')
 
@@ -60,7 +60,7 @@ class _RetrievalRun:
         runner = self.runner
         runner.call_hook(f'before_{self.mode}')
         runner.call_hook(f'before_{self.mode}_epoch')
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = TextVideoRetriever.of(runner.model)
         model.eval()
         metrics, self.scored = self.measure(model)
         plain, split = dict(metrics), self.scored.split

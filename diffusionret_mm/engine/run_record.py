@@ -14,9 +14,11 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from torch.utils.data import Dataset
 
 from diffusionret_mm.datasets.manifest import sha256_of
+from diffusionret_mm.datasets.text_video import TextVideoDataset
 from diffusionret_mm.storage.files import open_atomically
 
 PACKAGES = (
@@ -98,17 +100,18 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
         dataset: a data set of any class; the captions of a `TextVideoDataset` are counted.
     """
     described: dict[str, Any] = dict(type=type(dataset).__name__, items=len(dataset))
-    if hasattr(dataset, 'captions_per_video'):
+    files: Sequence[Any] = ()
+    if isinstance(dataset, TextVideoDataset):
+        files = (*dataset.annotation_files, dataset.manifest)
         infos = [dataset.get_data_info(index) for index in range(len(dataset))]
         described.update(
             videos=len({info['video_index'] for info in infos}),
             captions=sum(len(info['captions']) for info in infos),
         )
-    annotation = getattr(dataset, 'annotation_files', [getattr(dataset, 'ann_file', None)])
+    elif isinstance(dataset, BaseDataset):
+        files = (dataset.ann_file,)
     described['files'] = {
-        str(path): sha256_of(path)
-        for path in (*annotation, getattr(dataset, 'manifest', None))
-        if path is not None and os.path.isfile(path)
+        str(path): sha256_of(path) for path in files if path and os.path.isfile(path)
     }
     return described
 

@@ -14,10 +14,11 @@ from diffusionret_mm.evaluation.post_processing import (
     querybank_normalisation,
 )
 from diffusionret_mm.evaluation.ranking import Ranks, grouped_query_ranks, query_ranks
-from diffusionret_mm.evaluation.results import format_metrics, write_metrics
+from diffusionret_mm.evaluation.results import METRICS_FILE, format_metrics, write_metrics
 from diffusionret_mm.evaluation.summary import evaluate_ranking, off_by_one, retrieval_metrics
 
 __all__ = [
+    'METRICS_FILE',
     'BANK_POST_PROCESSING',
     'POST_PROCESSING',
     'DumpScores',

@@ -41,6 +41,9 @@ def format_metrics(metrics: Mapping[str, float]) -> str:
     return format_table(columns, cells, _TITLE)
 
 
+METRICS_FILE = 'metrics.json'  # of a work dir
+
+
 def write_metrics(path: str | os.PathLike[str], metrics: Mapping[str, float]) -> None:
     """Save metrics as JSON, whole or not at all.
 

@@ -94,11 +94,10 @@ def export_encoders(
 
 
 def _facts(model: TextVideoRetriever) -> EncoderFacts:
-    positions = getattr(model.temporal, 'position_embedding', None)
     height, width = model.backbone.clip.visual.image_size
     return EncoderFacts(
         max_words=len(model.backbone.text_tower.positional_embedding),
-        max_frames=None if positions is None else len(positions),
+        max_frames=None if model.temporal is None else model.temporal.max_frames,
         image_size=(height, width),
         width=model.backbone.embed_dim,
         weights=hash_of_weights(model),

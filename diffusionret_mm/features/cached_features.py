@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from diffusionret_mm.datasets.text_video import TextVideoDataset
 from diffusionret_mm.datasets.transforms.captions import draw_captions
 from diffusionret_mm.features.store import FeatureStore
-from diffusionret_mm.models.retrievers.hard_negatives import GalleryNegatives
+from diffusionret_mm.models.retrievers.hard_negatives import CachedNegatives
 
 
 class CachedFeatures(Dataset):
@@ -54,7 +54,7 @@ class CachedFeatures(Dataset):
 
         Returns:
             `inputs` with `texts` (N TextFeatures), `videos` (B VideoFeatures), video_of_text [N]
-            and video_index [B], int64, and `negatives` (GalleryNegatives) if the cache has some;
+            and video_index [B], int64, and `negatives` (CachedNegatives) if the cache has some;
             `data_samples`, whose metainfo names the videos and their captions.
         """
         items = self._item[np.asarray(indices)]
@@ -105,12 +105,12 @@ class CachedFeatures(Dataset):
         names['captions'] = [info['captions'][number] for number in captions]
         return BaseDataElement(metainfo=names)
 
-    def _negatives(self, texts: np.ndarray) -> GalleryNegatives:
+    def _negatives(self, texts: np.ndarray) -> CachedNegatives:
         """Negatives of each text's row: videos for the text, texts for its video."""
         arrays = self.store.arrays
         videos, video_rows = _distinct(arrays['negative_videos'][texts])
         pooled, text_rows = _distinct(arrays['negative_texts'][self.store.video_of_text[texts]])
-        return GalleryNegatives(
+        return CachedNegatives(
             videos=self.store.videos(videos),
             video_rows=video_rows,
             texts=self.store.pooled(pooled),

@@ -9,11 +9,11 @@ import torch
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
-from diffusionret_mm.features.hard_negatives import hardest_of_gallery
+from diffusionret_mm.features.hard_negatives import hardest_of_training_set
 from diffusionret_mm.features.open_or_build import Log, check_space
 from diffusionret_mm.features.store import FeatureWriter
 from diffusionret_mm.features.whole_videos import WholeVideos
-from diffusionret_mm.models.retrievers import DiffusionRet, TextVideoRetriever
+from diffusionret_mm.models.retrievers import TextVideoRetriever
 from diffusionret_mm.storage.progress import progress_bar
 
 Precision = Callable[[], AbstractContextManager]
@@ -22,7 +22,7 @@ Precision = Callable[[], AbstractContextManager]
 @torch.no_grad()
 def cache_features(
     writer: FeatureWriter,
-    model: DiffusionRet,
+    model: TextVideoRetriever,
     videos: WholeVideos,
     *,
     batch_size: int,
@@ -30,7 +30,7 @@ def cache_features(
     log: Log,
     precision: Precision = nullcontext,
 ) -> None:
-    """Write the features of all videos and captions, and the gallery's hard negatives if wanted.
+    """Write the features of all videos and captions, and hard negatives if the model wants them.
 
     The global random states are left as they were, so a run that builds the cache goes on like
     one that finds it.
@@ -38,7 +38,8 @@ def cache_features(
     Args:
         writer: writes the arrays words [number of real tokens, D], text_mask [N, L], pooled
             [N, D], frames [M, F, D], frame_mask [M, F], video_index [M] and texts_of_video [M];
-            with `model.negatives` 'gallery' also negative_videos [N, K] and negative_texts [M, K].
+            if the model wants cached negatives also negative_videos [N, K] and negative_texts
+            [M, K].
         model: in stage 'generation', where its extractor is frozen.
         videos: the training set. Unreadable videos that may be skipped are left out.
         batch_size: videos that are encoded at a time.
@@ -53,9 +54,9 @@ def cache_features(
     with torch.random.fork_rng(devices):
         with precision():
             encode_videos(writer, model, videos, batch_size, num_workers, log)
-        if model.negatives == 'gallery':
-            store = writer.read_back()
-            for name, rows in hardest_of_gallery(model, store, model.num_negatives).items():
+        if model.num_cached_negatives is not None:
+            found = hardest_of_training_set(model, writer.read_back(), model.num_cached_negatives)
+            for name, rows in found.items():
                 writer.append(name, rows)
 
 

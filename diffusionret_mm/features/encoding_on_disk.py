@@ -63,7 +63,7 @@ class DiskCollector(FeatureCollector):
 def _join(
     target: Path, parts: Sequence[Part], text_rows: Tensor, video_rows: Tensor
 ) -> dict[str, dict[str, Any]]:
-    """Write rows of the processes' files into one file an array; return what it holds."""
+    """Write rows of the processes' files into one file per array; return what it holds."""
     writer = _new_writer(target)
     maps = [map_arrays(root, arrays) for root, arrays in parts]
     for name in maps[0]:

@@ -9,21 +9,23 @@ from itertools import chain
 from typing import Any
 
 import torch
-from torch import nn
 
 from diffusionret_mm.datasets.transforms.stored_frames import fingerprint_of, version_of
+from diffusionret_mm.models.retrievers import TextVideoRetriever
 
+# Parts of a model config that features depend on.
+EXTRACTOR = ('backbone', 'temporal', 'similarity', 'data_preprocessor')
 # To be raised when the same settings would give other files than before.
 FORMAT_VERSION = 1
 
 
 def fingerprint(
-    model: nn.Module, entries: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]
+    model: TextVideoRetriever, entries: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]
 ) -> dict[str, str]:
     """Return short texts, each of which differs for other features.
 
     Args:
-        model: the retriever; all its tensors count but those of the generators.
+        model: the retriever; the tensors that its first stage trains count.
         entries: entries of the videos: video_id, filename, captions, and start and end if set. Of
             the files, size and time of the last change count.
         settings: what else counts, by name; values that JSON can hold.
@@ -49,11 +51,14 @@ def _data_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def hash_of_weights(model: nn.Module) -> str:
-    """Hash names, types, shapes and bytes; buffers too, those that no checkpoint holds included."""
+def hash_of_weights(model: TextVideoRetriever) -> str:
+    """Hash what the first stage trains: names, types, shapes and bytes of all its tensors.
+
+    Buffers count too, those that no checkpoint holds included.
+    """
     result = hashlib.sha256()
     for name, tensor in chain(model.named_parameters(), model.named_buffers()):
-        if not name.startswith('generators.'):
+        if model.stage_of(name) == model.stages[0]:
             result.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
             flat = tensor.detach().cpu().contiguous().reshape(-1)
             result.update(flat.view(torch.uint8).numpy())

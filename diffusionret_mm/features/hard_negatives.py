@@ -8,7 +8,7 @@ from torch import Tensor
 
 from diffusionret_mm.features.scoring import similarity_matrix
 from diffusionret_mm.features.store import FeatureStore
-from diffusionret_mm.models.retrievers import DiffusionRet
+from diffusionret_mm.models.retrievers import TextVideoRetriever
 from diffusionret_mm.storage.progress import progress_bar
 
 # Texts and videos whose scores are held at a time, and those of a block of the similarity.
@@ -16,8 +16,8 @@ SLICE, CHUNK = 1024, 64
 
 
 @torch.no_grad()
-def hardest_of_gallery(
-    model: DiffusionRet, store: FeatureStore, num_negatives: int
+def hardest_of_training_set(
+    model: TextVideoRetriever, store: FeatureStore, num_negatives: int
 ) -> dict[str, Tensor]:
     """Find the best-scored texts and videos that do not belong to a query's own video.
 
@@ -26,7 +26,7 @@ def hardest_of_gallery(
     Args:
         model: the retriever.
         store: features of N texts and M videos.
-        num_negatives: number of negatives of a query, at most; as many as every query has.
+        num_negatives: number of negatives per query, at most; as many as every query has.
 
     Returns:
         `negative_videos`, rows of videos for each text, [N, K], and `negative_texts`, rows of texts

@@ -21,13 +21,13 @@ from diffusionret_mm.features import (
     open_or_build,
 )
 from diffusionret_mm.features.encoding import EncodedSplit
+from diffusionret_mm.features.fingerprint import EXTRACTOR
 from diffusionret_mm.features.scoring import over_ranks, similarity_matrix
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 CAPTIONS = ('all', 'first')
 # Queries of a bank whose features are read at a time, a multiple of the blocks of EMCL.
 SLICE = 1024
-EXTRACTOR = ('backbone', 'temporal', 'similarity', 'data_preprocessor')
 
 
 class QueryBank:
@@ -101,7 +101,7 @@ class QueryBank:
             model: the retriever, in evaluation mode.
             store: features of the bank, B texts (of the captions chosen) and C videos.
             split: the N texts and M videos that are evaluated.
-            chunk_size: texts and videos a block of the similarity.
+            chunk_size: texts and videos per block of the similarity.
 
         Returns:
             On every process: texts of the bank against videos, [B, M], and its videos against

@@ -20,28 +20,20 @@ def similarity_matrix(
 ) -> Tensor:
     """Score every text against every video, in blocks that bound the memory.
 
-    A similarity with a method `score_gallery` chooses its own blocks; others get `chunk_size` texts
-    by `chunk_size` videos at a time. Features may lie on another device than the model and have
-    half precision: what is used of them is moved and cast.
+    The similarity chooses its blocks (`Similarity.score_gallery`). Features may lie on another
+    device than the model and have half precision: what is used of them is moved and cast.
 
     Args:
         model: the retriever.
         texts: N texts.
         videos: M videos.
-        chunk_size: texts and videos a block; it changes the scores by rounding only.
+        chunk_size: texts and videos per block, where the similarity has no choice of its own; it
+            changes scores by rounding only.
 
     Returns:
         Similarities, shape [N, M], on the device of the model.
     """
-    if hasattr(model.similarity_head, 'score_gallery'):
-        return model.similarity_head.score_gallery(texts, videos)
-    scale = model.backbone.logit_scale
-    scores = scale.new_empty(len(texts), len(videos))
-    for rows in _slices(len(texts), chunk_size):
-        part = texts[rows].to(scale)
-        for columns in _slices(len(videos), chunk_size):
-            scores[rows, columns] = model.similarity(part, videos[columns].to(scale))
-    return scores
+    return model.similarity.score_gallery(texts, videos, chunk_size=chunk_size)
 
 
 def score_all(
@@ -53,7 +45,7 @@ def score_all(
         model: the retriever.
         texts: all N texts, the same on every process.
         videos: all M videos, the same on every process.
-        chunk_size: texts and videos a block of the similarity.
+        chunk_size: texts and videos per block of the similarity.
 
     Returns:
         On every process: the similarity [N, M], and the final t2v [N, M] and v2t [M, N].
@@ -62,7 +54,7 @@ def score_all(
         len(texts),
         lambda rows: similarity_matrix(model, texts[rows], videos, chunk_size),
         # EMCL's scores depend on the block: the processes share whole blocks.
-        block=getattr(model.similarity_head, 'block_rows', 1),
+        block=model.similarity.block_rows,
     )
     t2v = over_ranks(
         len(texts),
@@ -105,7 +97,3 @@ def concat_ranks(parts: Sequence[Tensor]) -> Tensor:
     if get_dist_info()[1] == 1:
         return local
     return torch.cat([part.to(local.device) for part in all_gather_object(local.cpu())])
-
-
-def _slices(length: int, size: int) -> list[slice]:
-    return [slice(start, start + size) for start in range(0, length, size)]

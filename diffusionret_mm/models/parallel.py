@@ -1,4 +1,4 @@
-"""Many small operations, a share a core."""
+"""Many small operations, shared out among the cores."""
 
 from __future__ import annotations
 

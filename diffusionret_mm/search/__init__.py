@@ -2,7 +2,7 @@
 
 from diffusionret_mm.search.catalogue import VideoFile
 from diffusionret_mm.search.gallery import Gallery, GalleryError
-from diffusionret_mm.search.stages import (
+from diffusionret_mm.search.steps import (
     Hit,
     SearchResult,
     match_sentences,

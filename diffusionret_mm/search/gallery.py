@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from diffusionret_mm.search.catalogue import Catalogue
-from diffusionret_mm.search.first_stage import NO_ROW, POOLED, FaissFirstStage, FirstStage
-from diffusionret_mm.search.qdrant import QdrantFirstStage
+from diffusionret_mm.search.first_step import NO_ROW, POOLED, FaissFirstStep, FirstStep
+from diffusionret_mm.search.qdrant import QdrantFirstStep
 from diffusionret_mm.search.segments import ArrayLayout, SegmentedArrays
 
 TABLE = 'gallery.sqlite'
@@ -57,7 +57,7 @@ class Gallery:
         }
         self.arrays = SegmentedArrays(self.folder, self.layout)
         self.qdrant: dict[str, str] | None = settings['qdrant']
-        self._first_stage: FirstStage | None = None
+        self._first_stage: FirstStep | None = None
 
     @classmethod
     def create(
@@ -73,7 +73,7 @@ class Gallery:
             folder: a folder that is empty or does not exist.
             fingerprint: what the features depend on, by parts.
             layout: layout of each array; `pooled` [D] float32 must be one.
-            qdrant: where the pooled vectors are searched instead of here; see `QdrantFirstStage`.
+            qdrant: where the pooled vectors are searched instead of here; see `QdrantFirstStep`.
 
         Raises:
             GalleryError: if the folder holds anything, a gallery included.
@@ -109,14 +109,14 @@ class Gallery:
         return self.catalogue.state().num_videos
 
     @property
-    def first_stage(self) -> FirstStage:
+    def first_step(self) -> FirstStep:
         """What finds candidates; opened when it is first wanted."""
         if self._first_stage is None:
             if self.qdrant is None:
-                self._first_stage = FaissFirstStage(self.folder, self.arrays, self.catalogue)
+                self._first_stage = FaissFirstStep(self.folder, self.arrays, self.catalogue)
             else:
                 (width,) = self.layout[POOLED].shape
-                self._first_stage = QdrantFirstStage(**self.qdrant, width=width)
+                self._first_stage = QdrantFirstStep(**self.qdrant, width=width)
         return self._first_stage
 
     def check_model(self, fingerprint: Mapping[str, str]) -> None:
@@ -143,13 +143,13 @@ class Gallery:
 
         Args:
             queries: shape [q, D], float32.
-            count: videos wanted a query, at most.
+            count: videos wanted per query, at most.
 
         Returns:
             Of each query the rows [n] int64 and paths of the videos, in the order of their paths,
             which does not depend on how they were indexed.
         """
-        found, _ = self.first_stage.search(np.ascontiguousarray(queries, np.float32), count)
+        found, _ = self.first_step.search(np.ascontiguousarray(queries, np.float32), count)
         known = self.catalogue.paths(np.unique(found[found != NO_ROW]).tolist())
         results = []
         for rows in found.tolist():

@@ -1,4 +1,4 @@
-"""One vector a text and a video, for the first stage of a search."""
+"""One vector per text and per video, for the first step of a search."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def frame_weights(model: TextVideoRetriever, videos: VideoFeatures) -> Tensor:
     Returns:
         Weights that sum to 1 over the real frames of a video, [M, F]; 0 for padding.
     """
-    if hasattr(model.similarity_head, 'frame_weights'):
-        return model.similarity_head.frame_weights(videos)
-    return videos.mask / videos.mask.sum(dim=1, keepdim=True).clamp(min=1)
+    weights = model.similarity.frame_weights(videos)
+    if weights is None:
+        return videos.mask / videos.mask.sum(dim=1, keepdim=True).clamp(min=1)
+    return weights
 
 
 @torch.no_grad()
@@ -60,8 +61,8 @@ def pool_texts(model: TextVideoRetriever, texts: TextFeatures) -> Tensor:
     Returns:
         Unit vectors, [N, D].
     """
-    if not hasattr(model.similarity_head, 'word_weights'):
+    weights = model.similarity.word_weights(texts)
+    if weights is None:
         return F.normalize(texts.pooled, dim=-1)
     words = F.normalize(texts.words, dim=-1)
-    weights = model.similarity_head.word_weights(texts)
     return F.normalize(torch.einsum('nl,nld->nd', weights, words), dim=-1)

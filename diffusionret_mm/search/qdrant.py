@@ -1,4 +1,4 @@
-"""The first stage on a vector database, for galleries beyond one machine."""
+"""The first step of a search on a vector database, for galleries beyond one machine."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 import numpy as np
 
 from diffusionret_mm.extras import import_extra
-from diffusionret_mm.search.first_stage import NO_ROW
+from diffusionret_mm.search.first_step import NO_ROW
 
 # Vectors a request: 256 of width 512 are 3 MB of JSON.
 BATCH = 256
 KEY_VARIABLE = 'QDRANT_API_KEY'
 
 
-class QdrantFirstStage:
+class QdrantFirstStep:
     """Vectors in a collection of Qdrant.
 
     Args:
@@ -39,14 +39,14 @@ class QdrantFirstStage:
             self.client.create_collection(collection, vectors_config=vectors)
 
     def add(self, rows: np.ndarray, vectors: np.ndarray) -> None:
-        """See `FirstStage.add`."""
+        """See `FirstStep.add`."""
         for start in range(0, len(rows), BATCH):
             part = slice(start, start + BATCH)
             points = self.models.Batch(ids=rows[part].tolist(), vectors=vectors[part].tolist())
             self.client.upsert(self.collection, points=points, wait=True)
 
     def remove(self, rows: np.ndarray) -> None:
-        """See `FirstStage.remove`."""
+        """See `FirstStep.remove`."""
         points = self.models.PointIdsList(points=rows.tolist())
         self.client.delete(self.collection, points_selector=points, wait=True)
 
@@ -54,7 +54,7 @@ class QdrantFirstStage:
         """Do nothing: the database keeps its own index."""
 
     def search(self, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """See `FirstStage.search`."""
+        """See `FirstStep.search`."""
         requests = [
             self.models.QueryRequest(query=query.tolist(), limit=count) for query in queries
         ]

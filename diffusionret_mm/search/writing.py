@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from diffusionret_mm.search.catalogue import VideoFile
-from diffusionret_mm.search.first_stage import POOLED
+from diffusionret_mm.search.first_step import POOLED
 from diffusionret_mm.search.gallery import TABLE, Gallery
 from diffusionret_mm.search.segments import ArrayLayout
 from diffusionret_mm.storage.locks import locked
@@ -31,7 +31,7 @@ def writing_gallery(folder: str | os.PathLike[str]) -> Iterator[GalleryWriter]:
         writer = GalleryWriter(folder)
         yield writer
         if writer.gallery is not None:
-            writer.gallery.first_stage.finish()
+            writer.gallery.first_step.finish()
 
 
 class GalleryWriter:
@@ -70,7 +70,7 @@ class GalleryWriter:
         gallery = self.gallery
         first = gallery.catalogue.state().next_row
         gallery.arrays.write(first, arrays)
-        gallery.first_stage.add(np.arange(first, first + len(videos)), arrays[POOLED])
+        gallery.first_step.add(np.arange(first, first + len(videos)), arrays[POOLED])
         self._freed(gallery.catalogue.add(videos))
 
     def remove(self, paths: Sequence[str]) -> int:
@@ -89,4 +89,4 @@ class GalleryWriter:
 
     def _freed(self, rows: Sequence[int]) -> None:
         if rows:
-            self.gallery.first_stage.remove(np.array(rows))
+            self.gallery.first_step.remove(np.array(rows))

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from diffusionret_mm.datasets.transforms.captions import clip_tokenizer, token_ids
-from diffusionret_mm.models.retrievers import DiffusionRet
-from diffusionret_mm.models.similarity import WeightedTokenInteraction, XPool
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 from diffusionret_mm.visualization.attention import WordFrameMatch
 
 if TYPE_CHECKING:
     from diffusionret_mm.models.retrievers import TextVideoRetriever
+    from diffusionret_mm.models.retrievers.reranking import DiffusionTrace
 
 
 class PictureError(ValueError):
@@ -30,11 +28,12 @@ def trace_diffusion(
     queries: TextFeatures | VideoFeatures,
     candidates: VideoFeatures | TextFeatures,
     query_index: Tensor,
-) -> tuple[np.ndarray, np.ndarray, list[int]]:
+) -> DiffusionTrace:
     """Denoise as the evaluation does, and keep every state.
 
     Args:
-        model: a DiffusionRet in stage 'generation'.
+        model: a retriever that diffuses over candidates, such as a DiffusionRet in stage
+            'generation'.
         direction: 't2v' (queries are texts) or 'v2t' (queries are videos).
         scores: similarities of n queries to C candidates, shape [n, C].
         queries: the n queries.
@@ -42,21 +41,18 @@ def trace_diffusion(
         query_index: index of each query in its split, shape [n], int64.
 
     Returns:
-        Rows of the K best candidates of each query, the best first, [n, K] int64; the states from
-        x_T to x_0 over them, [S + 1, n, K]; and t of each state, from T down to 0, S + 1.
+        The states over the K best candidates of each query.
 
     Raises:
         PictureError: if the model does not diffuse over candidates.
     """
-    if not isinstance(model, DiffusionRet) or model.stage != 'generation':
+    trace = model.trace(direction, scores, queries, candidates, query_index)
+    if trace is None:
         raise PictureError(
-            f'{type(model).__name__} in stage {getattr(model, "stage", None)!r} diffuses nothing '
-            "over the candidates of a query; give a DiffusionRet in stage 'generation'."
+            f'{type(model).__name__} in stage {model.stage!r} diffuses nothing over the candidates '
+            "of a query; give a DiffusionRet in stage 'generation'."
         )
-    best, states = model.trajectory(direction, scores, queries, candidates, query_index)
-    # A state belongs to the step that is to be taken; the paper counts steps from 1.
-    steps = model.generators[direction].scheduler.timesteps.tolist()
-    return best.cpu().numpy(), states.float().cpu().numpy(), [*(t + 1 for t in steps), 0]
+    return trace
 
 
 @torch.no_grad()
@@ -67,22 +63,14 @@ def frame_attention(
 
     Args:
         model: the retriever.
-        texts: n texts.
+        texts: n texts, on any device.
         videos: n videos, one for each text.
 
     Returns:
-        The weights that pool the frames, [n, F], of the generator of a DiffusionRet or of an
-        XPool; None of other models, which pool nothing by a text.
+        The weights that pool the frames, [n, F]; None if the model pools nothing by a text.
     """
-    texts, videos = texts.to(model.backbone.logit_scale), videos.to(model.backbone.logit_scale)
-    if isinstance(model, DiffusionRet) and model.stage == 'generation':
-        head = model.generators['t2v'].attention
-        return head.attention(texts.pooled, videos.frames, videos.mask)
-    if isinstance(model.similarity_head, XPool):
-        queries = model.similarity_head.prepare_texts(texts).queries[:, None]
-        prepared = model.similarity_head.prepare_videos(videos)
-        return model.similarity_head.attention(queries, prepared)[:, 0]
-    return None
+    placement = model.similarity.placement
+    return model.frame_attention(texts.to(placement), videos.to(placement))
 
 
 @torch.no_grad()
@@ -98,15 +86,18 @@ def match_words(
         video: the features of the video, one row.
 
     Returns:
-        Weights and cosines of the real words and frames; None if the similarity is another one.
+        Weights and cosines of the real words and frames; None if the similarity weighs no words
+        or no frames.
 
     Raises:
         PictureError: if the features are not those of this caption.
     """
-    head = model.similarity_head
-    if not isinstance(head, WeightedTokenInteraction):
+    placement = model.similarity.placement
+    text, video = text.to(placement), video.to(placement)
+    word_weights = model.similarity.word_weights(text)
+    frame_weights = model.similarity.frame_weights(video)
+    if word_weights is None or frame_weights is None:
         return None
-    text, video = text.to(model.backbone.logit_scale), video.to(model.backbone.logit_scale)
     words, frames = text.mask[0], video.mask[0]
     names = token_names(caption, len(words))
     if len(names) != int(words.sum()):
@@ -117,8 +108,8 @@ def match_words(
     return WordFrameMatch(
         words=names,
         cosines=cosines[words][:, frames].cpu().numpy(),
-        word_weights=head.word_weights(text)[0, words].cpu().numpy(),
-        frame_weights=head.frame_weights(video)[0, frames].cpu().numpy(),
+        word_weights=word_weights[0, words].cpu().numpy(),
+        frame_weights=frame_weights[0, frames].cpu().numpy(),
     )
 
 

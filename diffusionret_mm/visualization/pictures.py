@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from mmengine.model import is_model_wrapper
 from torch import Tensor
 
 from diffusionret_mm.evaluation.ranking import Ranks, grouped_query_ranks, query_ranks
+from diffusionret_mm.models.retrievers import TextVideoRetriever
 from diffusionret_mm.visualization.attention import draw_attention
 from diffusionret_mm.visualization.diffusion import DiffusionProcess, draw_diffusion
 from diffusionret_mm.visualization.explain import (
@@ -43,7 +43,7 @@ class SplitPictures:
         scored: features and scores of the split.
     """
 
-    def __init__(self, model: torch.nn.Module, dataset: Any, scored: ScoredSplit) -> None:
+    def __init__(self, model: TextVideoRetriever, dataset: Any, scored: ScoredSplit) -> None:
         self.model = model
         self.dataset = dataset
         self.scored = scored
@@ -53,8 +53,8 @@ class SplitPictures:
     @classmethod
     def of_test(cls, runner: Runner) -> SplitPictures:
         """Make those of a test that is over; for hooks, in `after_test_epoch`."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         loop = runner.test_loop
+        model = TextVideoRetriever.of(runner.model)
         return cls(model, loop.dataloader.dataset, loop.scored)
 
     def ranks(self) -> dict[tuple[str, str], Ranks]:
@@ -90,9 +90,10 @@ class SplitPictures:
         scores = self.scored.similarity
         if not of_texts:
             own, others, scores = others, own, scores.t()
-        best, states, times = trace_diffusion(
+        trace = trace_diffusion(
             self.model, direction, scores[rows.to(scores.device)], own[rows], others, rows
         )
+        best, states = trace.best.cpu().numpy(), trace.states.float().cpu().numpy()
         ranks = self.ranks()
         names = self.split.captions if of_texts else self.split.video_ids
         video_of_text = self.split.video_of_text.numpy()
@@ -101,7 +102,7 @@ class SplitPictures:
                 DiffusionProcess(
                     query=names[row],
                     states=states[:, number],
-                    times=times,
+                    times=trace.times,
                     is_truth=(
                         best[number] == video_of_text[row]
                         if of_texts
@@ -129,7 +130,7 @@ class SplitPictures:
         if weights is None and match is None:
             raise PictureError(
                 f'{type(self.model).__name__} with '
-                f'{type(self.model.similarity_head).__name__} weighs no frames by a text.'
+                f'{type(self.model.similarity).__name__} weighs no frames by a text.'
             )
         if weights is not None:
             weights = weights[0, features.mask[0].to(weights.device)].cpu().numpy()

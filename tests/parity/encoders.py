@@ -38,11 +38,9 @@ class Subject:
     def published_gradients(self) -> dict[str, Tensor | None]:
         """Return the gradients of the stage's parameters by their published names."""
         names = {own: key for key, own in self.conversion.renamed.items()}
-        of_stage = self.model.stage == 'generation'
         return {
             names[name]: parameter.grad
-            for name, parameter in self.model.named_parameters()
-            if name.startswith('generators.') == of_stage
+            for name, parameter in self.model.trained_parameters(self.model.stage)
         }
 
 
@@ -107,8 +105,8 @@ def check_encoders(golden: GoldenFolder, subject: Subject) -> None:
     frames, mask = file.take('frame_feat_before'), file.take('video_mask').bool()
     file.compare('video_feat', model.temporal(frames, mask), FEATURES)
     texts, videos = recorded_features(file)
-    file.compare('text_weight', model.similarity_head.word_weights(texts), SIMILARITY)
-    file.compare('video_weight', model.similarity_head.frame_weights(videos), SIMILARITY)
+    file.compare('text_weight', model.similarity.word_weights(texts), SIMILARITY)
+    file.compare('video_weight', model.similarity.frame_weights(videos), SIMILARITY)
     file.compare('wti_logits', model.similarity(texts, videos), SIMILARITY)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from diffusionret_mm.features.scoring import similarity_matrix
-from diffusionret_mm.models.retrievers.gallery_sampler import GallerySampler
+from diffusionret_mm.models.retrievers.candidate_sampler import CandidateSampler
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 from parity.encoders import Subject, encoded, recorded_features
 from parity.golden import (
@@ -64,7 +64,7 @@ def _check(
             best = matrix.topk(int(file.take(f'{direction}_num')), dim=1).indices
             file.compare(f'cand_{direction}', best, EXACT)
             noise = file.take(f'noise_{direction}')
-            sampler = GallerySampler(subject.model.generators[direction], candidates)
+            sampler = CandidateSampler(subject.model.generators[direction], candidates)
             sample = sampler.sample(queries, best, noise[None])[0]
             file.compare(f'sample_{direction}', sample, samples)
 

@@ -18,8 +18,10 @@ def test_both_sides_agree(tmp_path):
     figures = json.loads(target.read_text())
     assert figures['max_abs_diff'] < 1e-4
     assert figures['same_ranks'] is True
-    assert figures['ratio'] == figures['published_s'] / figures['ours_s'] > 1
-    assert figures['peak_rss_mb'] > 0
+    assert figures['ratio'] == figures['published_s'] / figures['ours_s']
+    # A video once, or once a caption; ours encodes no padding, but an image of zeros for it.
+    assert figures['images'] == dict(ours=7 + 1, published=4 * 3 * 2)
+    assert figures['peak_rss_mb'] > 100  # torch alone takes more
     assert figures['sizes'] == dict(videos=4, captions=3, frames=2, words=32)
     steps = figures['steps']
     assert steps['float32, with_cp']['kept MB'] < steps['float32']['kept MB'] / 2

@@ -16,5 +16,12 @@ def test_every_method_has_its_figures(tmp_path):
     assert done.returncode == 0, done.stderr
     rows = json.loads(target.read_text())
     assert [row['method'] for row in rows] == ['XPool', 'TMASS', 'TextDiff']
-    assert all(row['seconds'] > 0 and row['growth_mb'] >= 0 for row in rows)
+    lines = done.stdout.splitlines()
+    for row in rows:
+        line = next(line for line in lines if row['method'] in line)
+        for name in ('seconds', 'cpu_s'):
+            assert f' {row[name]:.1f} ' in line
+        for name in ('growth_mb', 'before_mb'):
+            assert f' {row[name]:.0f} ' in f'{line} '
+        assert row['before_mb'] > 100  # torch alone takes more
     assert '30 texts x 20 videos of 4 frames, width 64' in done.stdout

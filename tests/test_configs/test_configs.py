@@ -71,7 +71,7 @@ def test_out_of_domain_is_the_model_of_the_source_on_the_test_split_of_the_targe
 def test_published_configs_set_the_whole_protocol(name):
     cfg = Config.fromfile(f'configs/published/diffusionret_{name}.py')
     model = MODELS.build(cfg.model)
-    assert model.similarity_head.padding == 'zero'
+    assert model.similarity.padding == 'zero'
     assert model.generators['v2t'].attention.masking == 'after_softmax'
     assert model.loss_head.contrastive.same_video == model.same_video == 'negative'
     assert cfg.test_evaluator.ties == cfg.test_evaluator.grouping == 'published'

@@ -157,7 +157,7 @@ def test_openai_clip():
 
 def test_what_was_not_saved_has_a_seeded_start_value():
     first, second = (
-        convert_state_dict(published('emcl'), 'emcl').state_dict['similarity_head.bases']
+        convert_state_dict(published('emcl'), 'emcl').state_dict['similarity.bases']
         for _ in range(2)
     )
     assert torch.equal(first, second)

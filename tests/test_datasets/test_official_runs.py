@@ -70,6 +70,19 @@ def held_out(name):
     }
 
 
+def check_ranks_in_a_gallery_of_three(metrics, num_texts):
+    """Ranks are 1, 2 or 3: R@1 counts the first, and the mean rank follows from their numbers."""
+    for name, queries in (('t2v', num_texts), ('v2t', 3)):
+        for direction in (name, f'discrimination/{name}'):
+            assert metrics[f'{direction}/R@5'] == metrics[f'{direction}/R@50'] == 100
+            first = metrics[f'{direction}/R@1'] * queries / 100
+            rank_sum = metrics[f'{direction}/MnR'] * queries
+            assert first == pytest.approx(round(first), abs=1e-6)
+            assert rank_sum == pytest.approx(round(rank_sum), abs=1e-6)
+            least = first + 2 * (queries - first)
+            assert least - 1e-6 <= rank_sum <= least + queries - first + 1e-6
+
+
 @pytest.mark.parametrize('name', SIZES)
 def test_a_config_trains_and_evaluates_what_was_prepared(name, official, tmp_path):
     root = official(name)
@@ -81,7 +94,7 @@ def test_a_config_trains_and_evaluates_what_was_prepared(name, official, tmp_pat
     cfg = load(f'configs/diffusionret_{name}.py', root, tmp_path / 'run', **options)
     metrics = train_retriever(cfg)
     assert metrics == json.loads((tmp_path / 'run/metrics.json').read_text())
-    assert 0 <= metrics['discrimination/t2v/R@1'] <= metrics['t2v/R@5'] <= 100
+    check_ranks_in_a_gallery_of_three(metrics, num_texts=SIZES[name][1])
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()
     videos, texts = SIZES[name]
     assert f'{texts} texts, {videos} videos' in log
@@ -105,7 +118,7 @@ def test_the_published_protocol(official, tmp_path):
     path = 'configs/published/diffusionret_msvd.py'
     cfg = load(path, official('msvd'), tmp_path / 'run', **SHORT_RUN)
     metrics = train_retriever(cfg)
-    assert 0 <= metrics['t2v/R@1'] <= 100
+    check_ranks_in_a_gallery_of_three(metrics, num_texts=5)  # the last of 6 has no group
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()
     assert 'choose_on_test:' in log
     assert 'lr 1e-07, weight decay 0.2' in log

@@ -15,7 +15,7 @@ from mmengine.registry import DefaultScope
 from diffusionret_mm.datasets import MSRVTTDataset
 from diffusionret_mm.datasets.errors import AnnotationError
 from diffusionret_mm.datasets.manifest import Manifest
-from diffusionret_mm.datasets.preparation import SPLITS, check_dataset, frame_transforms
+from diffusionret_mm.datasets.preparation import check_dataset, data_sets, frame_transforms
 from diffusionret_mm.datasets.preparation import probing as probing_module
 from diffusionret_mm.datasets.preparation.findings import format_findings
 from diffusionret_mm.datasets.preparation.probing import journal_of
@@ -238,7 +238,7 @@ def test_a_wrong_list_of_one_s_own(tmp_path):
 
 
 def test_expected_numbers_are_met_by_the_lists_they_come_from():
-    splits = {name: [split.videos for split in SPLITS[name]] for name in NAMES}
+    splits = {name: [split.videos for split in data_sets()[name].splits] for name in NAMES}
     assert splits == {
         'msrvtt': [9000, 7010, 1000, 6513, 497, 2990],
         'msvd': [1200, 100, 670],
@@ -257,7 +257,7 @@ def test_compressed_videos_are_read_like_others(name, official, run_tool):
     assert preparation.bad_test_videos == []
     content = preparation.contents[-1]
     with DefaultScope.overwrite_default_scope('mmaction'):
-        dataset = content.split.reader(
+        dataset = type(content.reader)(
             data_root=str(root),
             manifest='videos_224_3fps/manifest.json',
             pipeline=frame_transforms(4, 32),

@@ -48,7 +48,7 @@ def test_both_stages_have_the_losses_of_a_run_without_cache(make_cfg, tmp_path):
     assert (tmp_path / 'cached' / 'feature_cache' / 'manifest.json').is_file()
 
 
-@pytest.mark.parametrize('negatives', ['batch', 'gallery'])
+@pytest.mark.parametrize('negatives', ['batch', 'training_set'])
 def test_a_run_resumed_in_stage_two_finds_the_cache(make_cfg, tmp_path, negatives):
     options = {'model.negatives': negatives, 'custom_hooks.1.directory': str(tmp_path / 'cache')}
     losses_of(make_cfg('whole', **options))

@@ -49,5 +49,8 @@ def test_accumulation_is_refused(name):
 
 
 def test_accumulation_changes_no_negatives_of_a_gallery():
-    options = {'custom_hooks.0.optim_wrapper.accumulative_counts': 4, 'model.negatives': 'gallery'}
+    options = {
+        'custom_hooks.0.optim_wrapper.accumulative_counts': 4,
+        'model.negatives': 'training_set',
+    }
     share_global_batch(config(**options), 1)

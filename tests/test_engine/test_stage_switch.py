@@ -19,6 +19,15 @@ def weights(path):
     return torch.load(path, weights_only=False)['state_dict']
 
 
+def validations(work_dir):
+    """Metrics of each validation by its epoch, without times."""
+    log = next(work_dir.glob('*/vis_data/scalars.json')).read_text()
+    rows = [row for row in map(json.loads, log.splitlines()) if 't2v/R@1' in row]
+    return {
+        row['step']: {key: row[key] for key in row if '2v/' in key or '2t/' in key} for row in rows
+    }
+
+
 def test_a_run_goes_through_both_stages_and_its_test_repeats(make_cfg, tmp_path):
     metrics = train_retriever(make_cfg())
     work_dir = tmp_path / 'run'
@@ -47,23 +56,34 @@ def test_a_run_goes_through_both_stages_and_its_test_repeats(make_cfg, tmp_path)
     with pytest.raises(CheckpointError, match='holds no generator weights'):
         evaluate(make_cfg('again'), str(work_dir / 'epoch_1.pth'), out=None)
     alone = make_cfg('again', **{'model.stage': 'discrimination'})
-    assert evaluate(alone, str(work_dir / 'epoch_1.pth'), out=None)['t2v/R@1'] >= 0
+    first = {key: value for key, value in metrics.items() if key.startswith('discrimination/')}
+    best = str(next(work_dir.glob('best_*_epoch_[12].pth')))
+    # Without generators the first ranking is the final one.
+    expected = first | {key.removeprefix('discrimination/'): first[key] for key in first}
+    assert evaluate(alone, best, out=None) == expected
 
 
 @pytest.mark.parametrize('epoch', [1, 2, 3])
 def test_a_resumed_run_ends_as_if_it_had_not_stopped(make_cfg, tmp_path, epoch):
-    """Before the switch, at it, and behind it."""
+    """Before the switch, at it, and behind it: weights, moments of AdamW, and measurements."""
     build_runner(make_cfg('whole')).train()
-    whole = weights(tmp_path / 'whole' / 'epoch_4.pth')
     cfg = make_cfg('part', resume=True, load_from=str(tmp_path / 'whole' / f'epoch_{epoch}.pth'))
     runner = build_runner(cfg)
     runner.train()
     assert runner.model.stage == 'generation'
-    part = weights(tmp_path / 'part' / 'epoch_4.pth')
-    assert part.keys() == whole.keys()
-    extractor = [key for key in whole if not key.startswith('generators.')]
-    for key in extractor:
-        torch.testing.assert_close(part[key], whole[key], rtol=0, atol=0)
+    for later in range(epoch + 1, 5):
+        part, whole = (
+            torch.load(tmp_path / name / f'epoch_{later}.pth', weights_only=False)
+            for name in ('part', 'whole')
+        )
+        for state in ('state_dict', 'optimizer'):
+            torch.testing.assert_close(part[state], whole[state], rtol=0, atol=0)
+        assert part['meta']['stage'] == whole['meta']['stage']
+    measured = validations(tmp_path / 'whole')
+    assert list(measured) == [1, 2, 3, 4]
+    again = validations(tmp_path / 'part')
+    assert list(again)[-1] == 4
+    assert again == {later: measured[later] for later in again}
 
 
 def test_the_second_stage_alone_goes_on_from_a_file(make_cfg, tmp_path):
@@ -91,7 +111,7 @@ def test_a_model_without_stages(make_cfg, tiny_model_cfg):
     cfg = make_cfg()
     parts = {key: tiny_model_cfg[key] for key in ('backbone', 'similarity', 'temporal')}
     cfg.model = dict(parts, type='TextVideoRetriever', loss=dict(type='ContrastiveLoss'))
-    with pytest.raises(TypeError, match='TextVideoRetriever has none'):
+    with pytest.raises(TypeError, match='TextVideoRetriever has the stages'):
         build_runner(cfg).train()
 
 

@@ -66,7 +66,7 @@ def train(folder, processes, *options):
     return rows, state, json.loads((work_dir / 'metrics.json').read_text())
 
 
-@pytest.mark.parametrize('negatives', ['batch', 'gallery'])
+@pytest.mark.parametrize('negatives', ['batch', 'training_set'])
 def test_two_processes_train_as_one(tmp_path, negatives):
     """Twenty iterations over both stages and the switch: losses, weights and metrics."""
     option = f'model.negatives={negatives}'

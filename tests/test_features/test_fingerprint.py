@@ -25,7 +25,7 @@ def test_it_repeats(parts, make_set, make_model):
     assert not changed(fingerprint(*parts), again)
 
 
-@pytest.mark.parametrize('name', ['similarity_head.word_weight.0.bias', 'data_preprocessor.mean'])
+@pytest.mark.parametrize('name', ['similarity.word_weight.0.bias', 'data_preprocessor.mean'])
 def test_a_tensor_of_the_extractor_counts(parts, name):
     model, *others = parts
     before = fingerprint(model, *others)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from diffusionret_mm.features import cached_loader, hard_negatives
-from diffusionret_mm.features.hard_negatives import hardest_of_gallery
+from diffusionret_mm.features.hard_negatives import hardest_of_training_set
 
 
 def brute_force(model, store, num_negatives):
@@ -24,7 +24,7 @@ def test_they_are_the_best_of_the_whole_matrix(make_set, make_model, build, monk
     monkeypatch.setattr(hard_negatives, 'SLICE', slices)
     model = make_model()
     store = build(make_set(), model)
-    found = hardest_of_gallery(model, store, 3)
+    found = hardest_of_training_set(model, store, 3)
     videos, texts = brute_force(model, store, 3)
     assert found['negative_videos'].tolist() == videos.tolist()
     assert found['negative_texts'].tolist() == texts.tolist()
@@ -33,7 +33,7 @@ def test_they_are_the_best_of_the_whole_matrix(make_set, make_model, build, monk
 def test_no_more_than_every_query_has_and_never_of_the_own_video(make_set, make_model, build):
     model = make_model()
     store = build(make_set(), model)
-    found = {name: rows.numpy() for name, rows in hardest_of_gallery(model, store, 99).items()}
+    found = {name: rows.numpy() for name, rows in hardest_of_training_set(model, store, 99).items()}
     assert found['negative_videos'].shape == (12, 5 - 1)
     assert found['negative_texts'].shape == (5, 12 - 4)  # a video has four of the 12 texts
     assert not (found['negative_videos'] == store.video_of_text[:, None]).any()
@@ -45,13 +45,13 @@ def test_one_video_has_no_negatives(make_set, make_model, build):
     model = make_model()
     store = build(make_set(rows=(0, 1)), model)
     with pytest.raises(ValueError, match='one readable video only'):
-        hardest_of_gallery(model, store, 3)
+        hardest_of_training_set(model, store, 3)
 
 
 @pytest.fixture
 def gallery_batch(make_set, make_model, build):
     """A model that takes negatives from the gallery, its cache and a batch of it."""
-    dataset, model = make_set(captions_per_video=2), make_model(negatives='gallery')
+    dataset, model = make_set(captions_per_video=2), make_model(negatives='training_set')
     store = build(dataset, model)
     plain = torch.utils.data.DataLoader(dataset, batch_size=4)
     batch = next(iter(cached_loader(plain, store)))
@@ -77,12 +77,16 @@ def test_the_loss_is_that_of_the_rows_and_trains_the_generators(gallery_batch):
     losses = model(batch, mode='loss')
     assert losses.keys() == {'loss_generation_t2v', 'loss_generation_v2t'}
     sum(losses.values()).backward()
-    assert all(parameter.grad is not None for parameter in model.generators.parameters())
+    untrained = {name for name, p in model.generators.named_parameters() if not p.grad.any()}
+    # The softmax over the candidates does not see what is added to all of them.
+    assert untrained <= {f'{direction}.denoiser.decoder.2.bias' for direction in ('t2v', 'v2t')}
 
 
 def test_without_a_cache_there_are_none(make_model, batch):
-    model = make_model(negatives='gallery')
-    with pytest.raises(ValueError, match="add dict.type='FeatureCacheHook'"):
+    model = make_model(negatives='training_set')
+    with pytest.raises(ValueError, match="feature_cache=dict.type='FeatureCacheHook'"):
         model(batch(), mode='loss')
     with pytest.raises(ValueError, match='negatives must be one of'):
         make_model(negatives='world')
+    with pytest.raises(ValueError, match="now called negatives='training_set'"):
+        make_model(negatives='gallery')

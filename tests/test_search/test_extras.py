@@ -30,11 +30,11 @@ def test_a_missing_extra_is_named_with_its_command():
 def test_a_gallery_opens_without_faiss_and_names_it_when_searched(new_gallery, monkeypatch):
     pytest.importorskip('faiss')
     folder = new_gallery(3)[0].folder
-    monkeypatch.setattr('diffusionret_mm.search.first_stage.import_extra', _missing)
+    monkeypatch.setattr('diffusionret_mm.search.first_step.import_extra', _missing)
     gallery = Gallery(folder)
     assert len(gallery) == 3
     with pytest.raises(ModuleNotFoundError, match='search'):
-        _ = gallery.first_stage
+        _ = gallery.first_step
 
 
 def _missing(module, extra):

@@ -21,15 +21,14 @@ def test_the_trajectory_ends_in_what_the_evaluation_ranks_by(tiny_model, feature
     queries, candidates = (texts, videos) if direction == 't2v' else (videos, texts)
     scores = scores if direction == 't2v' else scores.t()
     rows = torch.tensor([5, 2])
-    best, states, times = trace_diffusion(
-        tiny_model, direction, scores[rows], queries[rows], candidates, rows
-    )
+    trace = trace_diffusion(tiny_model, direction, scores[rows], queries[rows], candidates, rows)
+    best, states, times = trace.best, trace.states, trace.times
     assert states.shape == (11, 2, 4)
     assert times == list(range(10, -1, -1))
-    added = (final[direction] - scores)[rows].gather(1, torch.from_numpy(best))
-    torch.testing.assert_close(torch.from_numpy(states[-1]).softmax(dim=1), added)
-    assert abs(states[0]).max() > 1.01  # noise; predictions are clipped to [-1, 1]
-    assert (np.diff(scores[rows].gather(1, torch.from_numpy(best)).numpy()) <= 0).all()
+    added = (final[direction] - scores)[rows].gather(1, best)
+    torch.testing.assert_close(states[-1].softmax(dim=1), added)
+    assert states[0].abs().max() > 1.01  # noise; predictions are clipped to [-1, 1]
+    assert (np.diff(scores[rows].gather(1, best).numpy()) <= 0).all()
 
 
 def test_who_does_not_diffuse_says_so(tiny_model, features):
@@ -59,7 +58,7 @@ def test_attention_of_xpool(tiny_model_cfg, features):
     assert weights.shape == (3, 4)
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(3))
     assert (weights[~videos.mask] == 0).all()
-    head = model.similarity_head
+    head = model.similarity
     expected = head.attention(head.prepare_texts(texts).queries, head.prepare_videos(videos))
     torch.testing.assert_close(weights, expected[torch.arange(3), torch.arange(3)])
     assert match_words(model, 'a box', texts[:1], videos[:1]) is None

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-import torch
 
+from diffusionret_mm.models.similarity import CosineSimilarity
 from diffusionret_mm.visualization import PictureError, read_sample, to_image
 
 
@@ -50,9 +50,9 @@ def test_wrong_rows_and_models(pictures, tiny_model, make_pictures):
         pictures.retrieval(10)
     with pytest.raises(PictureError, match='no query -1: the split has 5 videos'):
         pictures.diffusion([-1], 'v2t')
-    tiny_model.similarity_head = torch.nn.Identity()
+    tiny_model.similarity = CosineSimilarity()
     tiny_model.set_stage('discrimination')
-    with pytest.raises(PictureError, match='DiffusionRet with Identity weighs no frames'):
+    with pytest.raises(PictureError, match='DiffusionRet with CosineSimilarity weighs no frames'):
         pictures.attention(0)
 
 

@@ -21,7 +21,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 import open_clip
 import torch
 from matching import same_ranks
-from measuring import forget_peak_memory, machine_rate, timed
+from measuring import RowCount, forget_peak_memory, machine_rate, timed
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from published_encoding import published_encoding
@@ -190,12 +190,15 @@ def compare_encoding(args: argparse.Namespace) -> dict[str, Any]:
     theirs = (model, texts, videos, own, args.batch)
     forget_peak_memory()
     our_times, published_times, peak = [], [], None
+    count, images = RowCount(model.backbone.clip.visual), {}
     for _ in range(args.repeats):
         seconds, ours = timed(lambda: our_encoding(model, split, args.batch), args.device)
         our_times.append(seconds)
+        images['ours'] = count.take()
         peak = peak or peak_memory()  # the published side needs more
         seconds, (words, frames) = timed(lambda: published_encoding(*theirs), args.device)
         published_times.append(seconds)
+        images['published'] = count.take()
     differences = (
         (ours[0].words - words)[split['text_mask']],
         (ours[1].frames[own] - frames)[split['frame_mask'][own]],
@@ -213,6 +216,7 @@ def compare_encoding(args: argparse.Namespace) -> dict[str, Any]:
         max_abs_diff=max(float(difference.abs().max()) for difference in differences),
         same_ranks=same_ranks(*((matrix, matrix, matrix.t()) for matrix in scores), own),
         peak_rss_mb=peak / 1e6,
+        images=images,
         sizes={name: getattr(args, name) for name in ('videos', 'captions', 'frames', 'words')},
     )
 

@@ -31,7 +31,7 @@ from diffusionret_mm.models.retrievers import DiffusionRet
 from diffusionret_mm.search import Gallery, VideoFile, search_texts, writing_gallery
 from diffusionret_mm.search.pooling import frame_weights, pool_texts, pool_videos
 from diffusionret_mm.search.segments import layout_of
-from diffusionret_mm.search.stages import NUM_CANDIDATES
+from diffusionret_mm.search.steps import NUM_CANDIDATES
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/models/diffusionret_vit-b32.py'
@@ -195,7 +195,7 @@ def recall(
     """Shares in percent of the best by exact WTI that the first step hands on."""
     texts = texts[: args.recall_queries]
     pooled = pool_texts(model, texts).numpy()
-    found, _ = gallery.first_stage.search(pooled, NUM_CANDIDATES)
+    found, _ = gallery.first_step.search(pooled, NUM_CANDIDATES)
     best = torch.cat(list(_exact_scores(model, gallery, texts, args)), dim=1)
     figures = {}
     for count in (1, 10, 32):
@@ -218,7 +218,7 @@ def _exact_scores(
             torch.from_numpy(gallery.arrays.read(name, rows))
             for name in ('frames', 'frame_mask', 'frame_weights')
         )
-        yield model.similarity_head.score_gallery(texts, VideoFeatures(frames, mask), weights)
+        yield model.similarity.score_gallery(texts, VideoFeatures(frames, mask), weights)
 
 
 def _generator(*seed: int) -> torch.Generator:

@@ -19,6 +19,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
 # isort: split
 import torch
+from measuring import RowCount
 from mmaction.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -126,6 +127,26 @@ def epoch(model: torch.nn.Module, loader: DataLoader, start: dict) -> tuple[floa
     return time.perf_counter() - begin, losses
 
 
+def alternate(
+    model: torch.nn.Module, loader: DataLoader, cached: DataLoader, repeats: int
+) -> tuple[dict[str, list[float]], dict[str, list[float]], dict[str, int]]:
+    """Run epochs 'without' and 'with' cache in turn.
+
+    Returns:
+        By kind: seconds of each epoch, losses of each iteration, images that an epoch encodes.
+    """
+    start = {name: value.clone() for name, value in model.generators.state_dict().items()}
+    seconds, losses, images = {'without': [], 'with': []}, {}, {}
+    count = RowCount(model.backbone.clip.visual)
+    for _ in range(repeats):
+        for kind, data in (('without', loader), ('with', cached)):
+            taken, losses[kind] = epoch(model, data, start)
+            seconds[kind].append(taken)
+            images[kind] = count.take()
+            print(f'{kind} cache: {taken:.2f} s', flush=True)
+    return seconds, losses, images
+
+
 def measure(args: argparse.Namespace, folder: Path) -> dict:
     """Run both kinds of epoch in turn.
 
@@ -140,13 +161,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict:
     begin = time.perf_counter()
     cached = build_cached(model, loader, folder, args)
     build_s = time.perf_counter() - begin
-    start = {name: value.clone() for name, value in model.generators.state_dict().items()}
-    seconds, losses = {'without': [], 'with': []}, {}
-    for _ in range(args.repeats):
-        for kind, data in (('without', loader), ('with', cached)):
-            taken, losses[kind] = epoch(model, data, start)
-            seconds[kind].append(taken)
-            print(f'{kind} cache: {taken:.2f} s', flush=True)
+    seconds, losses, images = alternate(model, loader, cached, args.repeats)
     found, wanted = torch.tensor(losses['with']), torch.tensor(losses['without'])
     difference = (found - wanted).abs().max().item()
     if not torch.allclose(found, wanted, **TOLERANCE):
@@ -164,6 +179,8 @@ def measure(args: argparse.Namespace, folder: Path) -> dict:
         videos=args.videos,
         batch_size=args.batch_size,
         batches=len(loader),
+        images_without=images['without'],
+        images_with=images['with'],
         device=args.device,
         repeats=args.repeats,
     )

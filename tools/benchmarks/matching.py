@@ -181,7 +181,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Run both alternately and compare what they give."""
     model = build_model(args)
     texts, videos = draw_features(args)
-    count = model.num_candidates['t2v']
+    count = model.num_candidates('t2v')
     noise = {
         direction: torch.randn(1, length, count).to(args.device)
         for direction, length in zip(DIRECTIONS, (len(texts), len(videos)), strict=True)

@@ -21,6 +21,26 @@ def timed(run: Callable[[], ResultT], device: str | torch.device) -> tuple[float
     return time.perf_counter() - start, result
 
 
+class RowCount:
+    """Counts the rows that a module is given, such as images by an image tower.
+
+    Args:
+        module: The module.
+    """
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._rows = 0
+        module.register_forward_pre_hook(self._add)
+
+    def take(self) -> int:
+        """Return the rows since the last call."""
+        rows, self._rows = self._rows, 0
+        return rows
+
+    def _add(self, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        self._rows += len(inputs[0])
+
+
 def forget_peak_memory() -> None:
     """Let `peak_memory` start anew, where the system can (Linux)."""
     switch = Path('/proc/self/clear_refs')

@@ -62,7 +62,7 @@ def published_similarity(model: DiffusionRet, texts: TextFeatures, videos: Video
 
 
 def _block(model: DiffusionRet, texts: TextFeatures, videos: VideoFeatures) -> Tensor:
-    head = model.similarity_head
+    head = model.similarity
     word_weight = _masked_softmax(head.word_weight(texts.words).squeeze(2), texts.mask)
     frame_weight = _masked_softmax(head.frame_weight(videos.frames).squeeze(2), videos.mask)
     words = texts.words / texts.words.norm(dim=-1, keepdim=True)

@@ -13,10 +13,10 @@ from mmengine.logging import MMLogger
 
 from diffusionret_mm.datasets.errors import AnnotationError
 from diffusionret_mm.datasets.preparation import (
-    SPLITS,
     Preparation,
     check_dataset,
     compress_videos,
+    data_sets,
     frame_transforms,
     store_frames,
 )
@@ -35,7 +35,9 @@ def parse_args() -> argparse.Namespace:
         description='Check a data set and write its manifest. A run that was killed continues.',
         epilog='Exit status: 0; 1 if a test video is missing or unreadable; 2 if an input is bad.',
     )
-    parser.add_argument('dataset', choices=SPLITS, help='json: train.json, val.json, test.json')
+    parser.add_argument(
+        'dataset', choices=data_sets(), help='json: train.json, val.json, test.json'
+    )
     parser.add_argument('--annotations', type=Path, required=True, help='folder of their files')
     parser.add_argument('--videos', type=Path, help='folder of the videos (default: none checked)')
     parser.add_argument('--out', type=Path, help='folder to write into (default: --annotations)')

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diffusionret_mm.datasets.manifest import Manifest, VideoRecord, sha256_of
-from diffusionret_mm.datasets.preparation.contents import Contents, read_contents, videos_of_splits
+from diffusionret_mm.datasets.preparation.contents import (
+    Contents,
+    data_sets,
+    read_contents,
+    videos_of_splits,
+)
 from diffusionret_mm.datasets.preparation.probing import journal_of, probe_videos
-from diffusionret_mm.datasets.preparation.splits import SPLITS
 from diffusionret_mm.datasets.video_files import VideoFiles
 from diffusionret_mm.storage.locks import locked
 
@@ -56,7 +60,7 @@ def check_dataset(
     """Read the annotation files that are there, probe the videos and write the manifest.
 
     Args:
-        dataset: one of `SPLITS`.
+        dataset: public name of one of `data_sets()`.
         annotations: folder of the annotation files.
         videos: folder of the videos; None: only annotation files are checked, nothing is written.
         manifest: file to write; needed with `videos`.
@@ -69,7 +73,8 @@ def check_dataset(
     """
     if not annotations.is_dir():
         raise FileNotFoundError(f'The annotation folder {annotations} does not exist.')
-    contents = [read_contents(split, annotations) for split in SPLITS[dataset]]
+    cls = data_sets()[dataset]
+    contents = [read_contents(cls, split, annotations) for split in cls.splits]
     if not any(content.ids for content in contents):
         names = ', '.join(content.missing_file for content in contents)
         raise FileNotFoundError(f'None of the annotation files is in {annotations}: {names}.')

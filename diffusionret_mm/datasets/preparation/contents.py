@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diffusionret_mm.datasets.errors import AnnotationError
-from diffusionret_mm.datasets.preparation.splits import Split
-from diffusionret_mm.datasets.public_dataset import PublicDataset
+from mmaction.registry import DATASETS
+
+from diffusionret_mm.datasets.splits import Split
 from diffusionret_mm.datasets.text_video import TextVideoDataset
 from diffusionret_mm.datasets.video_files import VideoFiles
 
@@ -49,26 +48,33 @@ class Contents:
         return [entry['video_id'] for entry in self.entries] if self.entries else self.ids
 
 
-def read_contents(split: Split, annotations: Path) -> Contents:
+def data_sets() -> dict[str, type[TextVideoDataset]]:
+    """Return the classes of the data sets that can be prepared, by their public names.
+
+    A data set that is registered elsewhere is among them once its module is imported.
+    """
+    classes = [cls for cls in DATASETS.module_dict.values() if isinstance(cls, type)]
+    known = [cls for cls in classes if issubclass(cls, TextVideoDataset) and 'splits' in vars(cls)]
+    return {cls.public_name: cls for cls in known if cls.public_name}
+
+
+def read_contents(cls: type[TextVideoDataset], split: Split, annotations: Path) -> Contents:
     """Read the files of a split that are there.
 
     Args:
-        split: which split.
+        cls: the data set.
+        split: which split of it.
         annotations: folder of the annotation files.
 
     Raises:
         AnnotationError: if a file is wrong; it names the place.
     """
-    reader = split.reader(data_root=str(annotations), lazy_init=True, **split.options)
+    reader = cls(data_root=str(annotations), lazy_init=True, **split.options)
     file = Path(reader.ann_file)
     if not file.is_file():
         return Contents(split, reader, missing_file=file.name)
-    if not isinstance(reader, PublicDataset):
-        entries = _read_own(reader)
-        ids = [entry['video_id'] for entry in entries]
-        return Contents(split, reader, ids, entries, files=[file])
     try:
-        entries = reader.read_entries()
+        entries = reader.checked_entries()
     except FileNotFoundError:
         if split.list_ids is None:
             raise
@@ -95,12 +101,7 @@ def videos_of_splits(contents: list[Contents], folder: Path) -> dict[str, Path |
     files = VideoFiles(folder)
     found: dict[str, Path | None] = {}
     for content in contents:
-        if isinstance(content.reader, PublicDataset):
-            names = content.reader.video_names
-            found |= {key: files.find(*names(key)) for key in content.ids}
-        else:
-            paths = {entry['video_id']: folder / entry['video'] for entry in content.entries}
-            found |= {key: path if path.is_file() else None for key, path in paths.items()}
+        found |= content.reader.locate(files, content.ids, content.entries)
     return found
 
 
@@ -122,19 +123,3 @@ def shared_videos(contents: list[Contents]) -> list[tuple[str, str, list[str], l
                 captions = sorted(set(one.captions) & set(other.captions))
                 pairs.append((one.split.name, other.split.name, ids, captions))
     return [pair for pair in pairs if pair[2] or pair[3]]
-
-
-def _read_own(reader: TextVideoDataset) -> list[dict[str, Any]]:
-    """Read a JSON list, and check what the preparation needs of it."""
-    entries = reader.read_entries()
-    for row, entry in enumerate(entries):
-        for key, kind in (('video_id', str), ('video', str), ('captions', list)):
-            if not isinstance(entry, dict) or not isinstance(entry.get(key), kind):
-                raise AnnotationError(
-                    f'{reader.ann_file}, entry {row}: it must have the {kind.__name__} "{key}": '
-                    f'{entry!r:.200}.'
-                )
-    repeated = [key for key, n in Counter(entry['video_id'] for entry in entries).items() if n > 1]
-    if repeated:
-        raise AnnotationError(f'{reader.ann_file}: video_id {repeated[0]!r} occurs twice.')
-    return entries

@@ -9,8 +9,8 @@ from mmaction.registry import HOOKS
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
-from diffusionret_mm.engine.hooks.stage_switch import bare_model
 from diffusionret_mm.evaluation import format_metrics
+from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 PREFIX = 'ema/'
 
@@ -38,7 +38,7 @@ class EMABesideHook(EMAHook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Start afresh from the model when a stage begins."""
-        stage = getattr(bare_model(runner), 'stage', '')
+        stage = TextVideoRetriever.of(runner.model).stage
         if stage != self._stage:
             self._restart(self.src_model.state_dict())
         self._stage = stage

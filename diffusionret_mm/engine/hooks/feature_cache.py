@@ -13,7 +13,6 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from diffusionret_mm.engine.hooks.stage_switch import bare_model
 from diffusionret_mm.features import (
     FeatureStore,
     WholeVideos,
@@ -22,8 +21,8 @@ from diffusionret_mm.features import (
     fingerprint,
     open_or_build,
 )
-
-EXTRACTOR = ('backbone', 'temporal', 'similarity', 'data_preprocessor')
+from diffusionret_mm.features.fingerprint import EXTRACTOR
+from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 
 @HOOKS.register_module()
@@ -75,14 +74,14 @@ class FeatureCacheHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Give the loop cached features once the extractor is frozen."""
-        if self._is_cached or getattr(bare_model(runner), 'stage', None) != 'generation':
+        if self._is_cached or TextVideoRetriever.of(runner.model).stage != 'generation':
             return
         loader = runner.train_loop.dataloader
         runner.train_loop.dataloader = cached_loader(loader, self._open(runner, loader))
         self._is_cached = True
 
     def _open(self, runner: Runner, loader: DataLoader) -> FeatureStore:
-        model, videos = bare_model(runner), self._whole_videos(runner, loader)
+        model, videos = TextVideoRetriever.of(runner.model), self._whole_videos(runner, loader)
         root = Path(self.directory or Path(runner.work_dir) / 'feature_cache').resolve()
         fill = partial(
             cache_features,
@@ -122,10 +121,10 @@ class FeatureCacheHook(Hook):
 
     def _settings(self, runner: Runner) -> dict[str, Any]:
         """What the features depend on beside weights and data."""
-        model, wrapper = bare_model(runner), runner.optim_wrapper
+        model, wrapper = TextVideoRetriever.of(runner.model), runner.optim_wrapper
         return dict(
             transforms=self._transforms(runner),
             extractor={key: runner.cfg.model.get(key) for key in EXTRACTOR},
             precision=[type(wrapper).__name__, str(getattr(wrapper, 'cast_dtype', None))],
-            negatives=model.num_negatives if model.negatives == 'gallery' else None,
+            negatives=model.num_cached_negatives,
         )

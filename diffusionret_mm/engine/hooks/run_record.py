@@ -14,7 +14,6 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
-import diffusionret_mm
 from diffusionret_mm.engine.run_record import (
     append_record,
     describe_data,
@@ -76,7 +75,7 @@ class RunRecordHook(Hook):
                 if isinstance(loop, BaseLoop)
             },
             protocol=protocol_of(runner.cfg),
-            source=source_state(Path(diffusionret_mm.__file__).parent),
+            source=source_state(Path(__file__).parents[2]),
             environment=environment(),
         )
         append_record(Path(runner.work_dir, FILE), record)

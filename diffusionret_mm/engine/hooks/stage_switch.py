@@ -8,12 +8,12 @@ from typing import Any
 from mmaction.registry import HOOKS
 from mmengine.dist import barrier
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from diffusionret_mm.models.checkpoint_check import CheckpointError
+from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 
 @HOOKS.register_module()
@@ -62,23 +62,24 @@ class StageSwitchHook(Hook):
         if self._started or not isinstance(runner._train_loop, BaseLoop):
             return
         self._started = True
-        model = bare_model(runner)
-        if not hasattr(model, 'set_stage'):
+        model = TextVideoRetriever.of(runner.model)
+        if 'generation' not in model.stages:
             raise TypeError(
-                f'StageSwitchHook needs a model with stages; {type(model).__name__} has none.'
+                "StageSwitchHook moves a model to stage 'generation', and "
+                f'{type(model).__name__} has the stages {model.stages}: leave the hook out.'
             )
         schedules = runner.cfg.get('param_scheduler') or ()
         self._enter(runner, 'discrimination', runner.cfg.optim_wrapper, schedules)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Resume in the stage of the checkpoint, before its optimizer state is loaded."""
-        resumes = runner._resume and bare_model(runner).stage == 'discrimination'
+        resumes = runner._resume and TextVideoRetriever.of(runner.model).stage == 'discrimination'
         if resumes and checkpoint['meta'].get('stage') == 'generation':
             self._enter(runner, 'generation', self.optim_wrapper, self.param_scheduler)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Switch when the epochs of the first stage are done."""
-        if runner.epoch != self.begin or bare_model(runner).stage == 'generation':
+        if runner.epoch != self.begin or TextVideoRetriever.of(runner.model).stage == 'generation':
             return
         if self.load_best and self.begin:
             self._load_best(runner)
@@ -89,12 +90,12 @@ class StageSwitchHook(Hook):
         _reset_best(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Record the stage; leave untrained generators out."""
-        stage = bare_model(runner).stage
-        checkpoint['meta']['stage'] = stage
-        if stage == 'discrimination':
-            for key in [key for key in checkpoint['state_dict'] if key.startswith('generators.')]:
-                del checkpoint['state_dict'][key]
+        """Record the stage; leave out what a later stage trains."""
+        model = TextVideoRetriever.of(runner.model)
+        checkpoint['meta']['stage'] = model.stage
+        later = model.stages[model.stages.index(model.stage) + 1 :]
+        for key in [key for key in checkpoint['state_dict'] if model.stage_of(key) in later]:
+            del checkpoint['state_dict'][key]
 
     def _enter(
         self,
@@ -104,7 +105,7 @@ class StageSwitchHook(Hook):
         param_scheduler: Sequence[Mapping[str, Any]],
     ) -> None:
         """Set the stage and renew all that knows which parameters are trained."""
-        model = bare_model(runner)
+        model = TextVideoRetriever.of(runner.model)
         model.set_stage(stage)
         # A distributed wrapper waits for the gradients of the parameters it was made with.
         runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
@@ -126,13 +127,8 @@ class StageSwitchHook(Hook):
             )
         barrier()  # rank 0 may still be writing it
         checkpoint = CheckpointLoader.load_checkpoint(best, map_location='cpu')
-        bare_model(runner).load_state_dict(checkpoint['state_dict'], strict=False)
+        TextVideoRetriever.of(runner.model).load_state_dict(checkpoint['state_dict'], strict=False)
         runner.logger.info(f'Stage generation starts from {best}.')
-
-
-def bare_model(runner: Runner) -> Any:
-    """Return the model of a run without its distributed wrapper."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
 def _reset_best(runner: Runner) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+
+from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 
 @HOOKS.register_module()
@@ -39,6 +40,5 @@ class ValidateAtStartHook(Hook):
             runner.val_loop.run()
 
 
-def _stage(runner: Runner) -> str | None:
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    return getattr(model, 'stage', None)
+def _stage(runner: Runner) -> str:
+    return TextVideoRetriever.of(runner.model).stage

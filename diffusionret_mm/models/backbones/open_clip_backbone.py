@@ -20,7 +20,7 @@ MAX_LOG_SCALE = math.log(100.0)
 
 @MODELS.register_module()
 class OpenCLIPBackbone(BaseModule):
-    """CLIP with all token features of the text tower and one feature a frame.
+    """CLIP with all token features of the text tower and one feature per frame.
 
     Nothing is normalised: the similarity decides (DiffusionRet, Section 3.1 and supplement A.1).
     Pre-trained weights are loaded by `init_weights`, so a model that gets a checkpoint of its own

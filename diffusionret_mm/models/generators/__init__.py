@@ -10,7 +10,10 @@ from diffusionret_mm.models.generators.noise import (
 )
 from diffusionret_mm.models.generators.text_denoiser import TextContext, TextDenoiser, scaled
 from diffusionret_mm.models.generators.text_diffusion import TextDiffusion
-from diffusionret_mm.models.generators.text_frame_attention import TextFrameAttentionHead
+from diffusionret_mm.models.generators.text_frame_attention import (
+    TextFrameAttentionHead,
+    TextFramePooling,
+)
 from diffusionret_mm.models.generators.unrolled import UnrolledDenoiser
 from diffusionret_mm.models.generators.word_denoiser import WordDenoiser
 
@@ -23,6 +26,7 @@ __all__ = [
     'TextDenoiser',
     'TextDiffusion',
     'TextFrameAttentionHead',
+    'TextFramePooling',
     'UnrolledDenoiser',
     'WordDenoiser',
     'build_noise_scheduler',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -105,9 +106,14 @@ def start_noise(query_index: Tensor, num_candidates: int, seed: int | Sequence[i
         Standard normal noise of shape [n, K], float32, on the device of `query_index`.
     """
     rows = query_index.tolist()
-    table_rows = max(rows, default=-1) + 1
-    # One stream fills the table row by row, so a row never depends on how many follow it.
-    table = np.random.default_rng(seed).standard_normal(
-        (table_rows, num_candidates), dtype=np.float32
-    )
+    # Sizes are powers of two, so that chunks of queries share a few tables.
+    num_rows = 1 << max(rows, default=0).bit_length()
+    key = seed if isinstance(seed, int) else tuple(seed)
+    table = _noise_table(key, num_rows, num_candidates)
     return torch.from_numpy(table[rows]).to(query_index.device)
+
+
+@lru_cache(maxsize=4)
+def _noise_table(seed: int | tuple[int, ...], num_rows: int, num_columns: int) -> np.ndarray:
+    """Draw a table; one stream fills it row by row, so no row depends on how many follow it."""
+    return np.random.default_rng(seed).standard_normal((num_rows, num_columns), dtype=np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from mmaction.registry import MODELS
 from mmengine.model import BaseModule
@@ -10,8 +12,36 @@ from torch import Tensor
 MASKING_RULES = ('before_softmax', 'after_softmax')
 
 
+class TextFramePooling(BaseModule):
+    """Pools the frames of a video as a text sees it; the base of the heads of a generator."""
+
+    mixes_frames: bool = False
+    """Whether `forward` is the sum of the frames, weighted by `attention`. Then frames may be
+    projected before they are pooled."""
+
+    @abstractmethod
+    def forward(self, text: Tensor, frames: Tensor, mask: Tensor) -> Tensor:
+        """Pool the frames of each (text, video) pair.
+
+        Args:
+            text: end-of-text features, shape [..., D], float.
+            frames: frame features, shape [..., F, D], float.
+            mask: True for real frames, shape [..., F], bool.
+
+        Returns:
+            Pooled videos of shape [..., D].
+        """
+
+    def attention(self, text: Tensor, frames: Tensor, mask: Tensor) -> Tensor | None:
+        """Return the weights of the frames, [..., F]; None if the head has none.
+
+        Arguments as of `forward`.
+        """
+        return None
+
+
 @MODELS.register_module()
-class TextFrameAttentionHead(BaseModule):
+class TextFrameAttentionHead(TextFramePooling):
     """Pools the frames of a video by their dot products with a text.
 
     w_f = softmax_f(s . v_f / temperature), pooled = sum_f w_f v_f, on features that are not
@@ -26,6 +56,8 @@ class TextFrameAttentionHead(BaseModule):
     Raises:
         ValueError: if `masking` is neither or `temperature` is not positive.
     """
+
+    mixes_frames = True
 
     def __init__(self, temperature: float = 1.0, masking: str = 'before_softmax') -> None:
         super().__init__()

@@ -22,7 +22,7 @@ class TokenMerging(BaseModule):
 
     Args:
         width: width D of the tokens.
-        rate: clusters a token; their number is rounded up, at least 1.
+        rate: clusters per token; their number is rounded up, at least 1.
         num_heads: heads of the attention.
 
     Raises:

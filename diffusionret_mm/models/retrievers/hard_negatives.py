@@ -48,7 +48,7 @@ def hardest_first(
 
 
 @dataclass(frozen=True)
-class GalleryNegatives:
+class CachedNegatives:
     """Hard negatives of N training rows from the whole training set, never of the own video.
 
     Args:
@@ -65,6 +65,6 @@ class GalleryNegatives:
     texts: Tensor
     text_rows: Tensor
 
-    def to(self, device: Any) -> GalleryNegatives:
+    def to(self, device: Any) -> CachedNegatives:
         """Move every field to a device."""
         return type(self)(**{name: value.to(device) for name, value in vars(self).items()})

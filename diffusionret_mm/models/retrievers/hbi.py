@@ -39,7 +39,7 @@ class HBI(TextVideoRetriever):
     Args:
         estimator: file of `tools/train_banzhaf_estimator.py`, which `init_weights` loads. The
             checkpoints of a training hold the estimator, so a test needs no such file.
-        rates: merged tokens a token of the level below, for 'action' and 'event'.
+        rates: merged tokens per token of the level below, for 'action' and 'event'.
         interaction_weight: w_i (published: 1).
         distillation_weight: w_s (published: 2).
         **kwargs: of `TextVideoRetriever`; `similarity` is a `WeightedTokenInteraction`.
@@ -103,7 +103,7 @@ class HBI(TextVideoRetriever):
                 'or load a checkpoint of a training of HBI.'
             )
         options = self.backbone.logit_scale, video_of_text, video_index
-        heads = [self.similarity_head, *self.coarse_heads]
+        heads = [self.similarity, *self.coarse_heads]
         losses, scores = {}, []
         for name, head, student, (level_texts, level_videos) in zip(
             LEVELS, heads, self.students, self._levels(texts, videos), strict=True

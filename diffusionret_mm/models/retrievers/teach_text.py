@@ -103,9 +103,8 @@ def _load_teacher(files: Mapping[str, str]) -> TextVideoRetriever:
                 'the paths in model.teachers.'
             )
     cfg = Config.fromfile(files['config'])
-    if cfg.model.type == 'DiffusionRet':
-        cfg.model.stage = 'discrimination'
     teacher = MODELS.build(cfg.model)
+    teacher.set_stage(teacher.stages[0])  # its similarity alone is used
     teacher.load_state_dict(load_checkpoint_file(files['checkpoint'], 'cpu')['state_dict'])
     print_log(f'Loaded the teacher {files["checkpoint"]}.', logger='current')
     return teacher.requires_grad_(False).eval()

@@ -51,7 +51,7 @@ class TextDiff(TextVideoRetriever):
     Args:
         diffusion: config of a `TextDiffusion`.
         teacher_student: config of the loss between teacher and student.
-        num_candidates: candidates that are re-ranked; a smaller gallery is re-ranked whole.
+        num_candidates: candidates that are re-ranked; fewer candidates are re-ranked all.
         weight: weight of the diffused score.
         noise_seed: seed of the noise of an evaluation.
         rerank_chunk: queries that are denoised at a time, a bound on memory.
@@ -72,7 +72,7 @@ class TextDiff(TextVideoRetriever):
         super().__init__(**kwargs)
         self.diffusion = MODELS.build(diffusion)
         self.teacher_student = MODELS.build(teacher_student or dict(type='TeacherStudentLoss'))
-        self.num_candidates = num_candidates
+        self.candidates_per_query = num_candidates
         self.weight = weight
         self.noise_seed = noise_seed
         self.rerank_chunk = rerank_chunk
@@ -89,7 +89,7 @@ class TextDiff(TextVideoRetriever):
         Until the student starts, its two losses count 0.
         """
         student_learns = float(self.diffusion.count_iteration())
-        head, text = self.similarity_head, texts.pooled
+        head, text = self.similarity, texts.pooled
         pooled = head.pool(head.prepare_texts(texts).queries, head.prepare_videos(videos))
         rows = torch.arange(len(text), device=text.device)
         target = scaled(pooled[video_of_text, rows]).detach()
@@ -107,40 +107,50 @@ class TextDiff(TextVideoRetriever):
         )
         return losses
 
-    @torch.no_grad()
-    def rerank_queries(
+    def num_candidates(self, direction: str) -> int:
+        """Return how many candidates are re-ranked, the same in both directions."""
+        return self.candidates_per_query
+
+    def prepare_candidates(
+        self, direction: str, candidates: VideoFeatures | TextFeatures, num_pairs: int
+    ) -> PreparedVideos | tuple[PreparedTexts, Tensor]:
+        """Project the candidates once; of texts, draw the noise, too."""
+        candidates = candidates.to(self.similarity.placement)
+        if direction == 't2v':
+            return self.similarity.prepare_videos(candidates)
+        index = torch.arange(len(candidates), device=candidates.mask.device)
+        return self.similarity.prepare_texts(candidates), self._noise(index, candidates)
+
+    def refine(
         self,
         direction: str,
         scores: Tensor,
         queries: TextFeatures | VideoFeatures,
-        candidates: VideoFeatures | TextFeatures,
+        candidates: PreparedVideos | tuple[PreparedTexts, Tensor],
+        chosen: Tensor,
         query_index: Tensor,
     ) -> Tensor:
-        """Add the diffused score to those of each query's best candidates.
+        """Add the diffused score; see `TextVideoRetriever.refine`."""
+        queries = queries.to(scores)
+        if direction == 't2v':
+            # One text with each of its candidates: [n, 1, 1, D] and [n, K, F, D].
+            alone = torch.arange(len(queries), device=scores.device)[:, None, None]
+            texts = self.similarity.prepare_texts(queries)[alone]
+            noise = self._noise(query_index, queries)[alone]
+            diffused = self._score(texts, candidates[chosen], noise).squeeze(-1)
+        else:
+            texts, noise = candidates
+            videos = self.similarity.prepare_videos(queries)
+            diffused = self._score(texts[chosen], videos, noise[chosen])
+        return scores + self.weight * (1 + diffused)
 
-        Arguments and result as in `TextVideoRetriever.rerank_queries`.
-        """
-        of_texts = direction == 't2v'
-        texts, videos = (queries, candidates) if of_texts else (candidates, queries)
-        texts = self.similarity_head.prepare_texts(texts.to(scores))
-        videos = self.similarity_head.prepare_videos(videos.to(scores))
-        index = query_index if of_texts else torch.arange(len(candidates))
-        noise = start_noise(index.to(scores.device), texts.pooled.shape[1], self.noise_seed)
-        best = scores.topk(min(self.num_candidates, scores.shape[1]), dim=1).indices
-        final = scores.clone()
-        for rows in torch.arange(len(scores), device=scores.device).split(self.rerank_chunk):
-            chosen = best[rows]
-            if of_texts:
-                alone = (rows[:, None, None],)
-                diffused = self._score(texts[alone], videos[chosen], noise[alone]).squeeze(-1)
-            else:
-                diffused = self._score(texts[chosen], videos[rows], noise[chosen])
-            final[rows] = final[rows].scatter_add(1, chosen, self.weight * (1 + diffused))
-        return final
+    def _noise(self, text_index: Tensor, texts: TextFeatures) -> Tensor:
+        """Start noise of texts, [n, D]: the same in both directions."""
+        return start_noise(text_index, texts.pooled.shape[1], self.noise_seed)
 
     def _score(self, texts: PreparedTexts, videos: PreparedVideos, noise: Tensor) -> Tensor:
         """Diffused scores of texts [..., q, D] with videos [..., F, D]: [..., q]."""
-        pooled = self.similarity_head.pool(texts.queries, videos)
+        pooled = self.similarity.pool(texts.queries, videos)
         cosines = self._cosines(texts.pooled, videos.frames, videos.mask)
         context = self.diffusion.student.prepare(scaled(texts.pooled), cosines)
         return F.cosine_similarity(self.diffusion.sample(context, noise), pooled, dim=-1)

@@ -7,20 +7,29 @@ from typing import Any
 
 import torch
 from mmaction.registry import MODELS
-from mmengine.model import BaseModel
-from torch import Tensor
+from mmengine.model import BaseModel, is_model_wrapper
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from diffusionret_mm.models.checkpoint_check import check_state_dict
 from diffusionret_mm.models.gather import GATHER_RULES, gather_batch
+from diffusionret_mm.models.retrievers.reranking import ReRanking
+from diffusionret_mm.models.retrievers.stages import InStages
+from diffusionret_mm.models.similarity.base import Similarity
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 Batch = Mapping[str, Any]
+# What the attribute was called in checkpoints of earlier versions.
+OLD_SIMILARITY = 'similarity_head.'
 
 
 @MODELS.register_module()
-class TextVideoRetriever(BaseModel):
+class TextVideoRetriever(InStages, ReRanking, BaseModel):
     """Backbone, temporal module, similarity and loss, each from its config.
+
+    `similarity(texts, videos)` scores N texts against M videos, [N, M]. A model that re-ranks
+    overrides `num_candidates` and `refine` (`ReRanking`); one that trains in several stages
+    overrides the members of `InStages`.
 
     Checkpoints are loaded strictly: a missing, unknown or misshapen tensor is an error.
 
@@ -42,6 +51,10 @@ class TextVideoRetriever(BaseModel):
         ValueError: if an option is none of those.
     """
 
+    num_cached_negatives: int | None = None
+    """Hard negatives per training row that a feature cache must find in the whole training set;
+    None: the model takes its negatives from the batch."""
+
     def __init__(
         self,
         backbone: Mapping[str, Any],
@@ -61,7 +74,7 @@ class TextVideoRetriever(BaseModel):
         super().__init__(data_preprocessor=preprocessor)
         self.backbone = MODELS.build(backbone)
         self.temporal = MODELS.build(temporal) if temporal else None
-        self.similarity_head = MODELS.build(similarity)
+        self.similarity: Similarity = MODELS.build(similarity)
         self.loss_head = MODELS.build(loss)
         self.gather = gather
         self.encode_chunk = encode_chunk
@@ -69,9 +82,27 @@ class TextVideoRetriever(BaseModel):
     def init_weights(self) -> None:
         """Load the backbone's pre-trained weights, then start other transformers from them."""
         super().init_weights()
-        for module in (self.temporal, self.similarity_head):
-            if hasattr(module, 'init_from_text_tower'):
-                module.init_from_text_tower(self.backbone.text_tower)
+        if self.temporal is not None:
+            self.temporal.init_from_text_tower(self.backbone.text_tower)
+        self.similarity.init_from_text_tower(self.backbone.text_tower)
+
+    @classmethod
+    def of(cls, module: nn.Module) -> TextVideoRetriever:
+        """Return the retriever inside of a distributed wrapper, or the module itself.
+
+        Args:
+            module: the model of a runner.
+
+        Raises:
+            TypeError: if it is no retriever.
+        """
+        inner = module.module if is_model_wrapper(module) else module
+        if not isinstance(inner, TextVideoRetriever):
+            raise TypeError(
+                f'{type(inner).__name__} is no TextVideoRetriever, which the hooks and loops of '
+                'diffusionret_mm work with. Use those of mmengine for other models.'
+            )
+        return inner
 
     def encode_text(self, ids: Tensor, mask: Tensor) -> TextFeatures:
         """Encode tokenised texts.
@@ -101,50 +132,12 @@ class TextVideoRetriever(BaseModel):
             features = self.temporal(features, mask)
         return VideoFeatures(frames=features.float(), mask=mask)
 
-    def similarity(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor:
-        """Score N texts against M videos by the similarity alone, [N, M]."""
-        return self.similarity_head(texts, videos)
+    def frame_attention(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor | None:
+        """Return how much each text attends to the frames of its video.
 
-    def rerank_queries(
-        self,
-        direction: str,
-        scores: Tensor,
-        queries: TextFeatures | VideoFeatures,
-        candidates: VideoFeatures | TextFeatures,
-        query_index: Tensor,
-    ) -> Tensor:
-        """Refine the scores of some queries; this class leaves them as they are.
-
-        Args:
-            direction: 't2v' (queries are texts) or 'v2t' (queries are videos).
-            scores: similarities of n queries to C candidates, shape [n, C].
-            queries: the n queries.
-            candidates: the C candidates.
-            query_index: index of each query in its split, shape [n], int64.
-
-        Returns:
-            Final scores, shape [n, C].
+        Arguments and result as of `Similarity.frame_attention`.
         """
-        return scores
-
-    def rerank(
-        self, scores: Tensor, texts: TextFeatures, videos: VideoFeatures
-    ) -> tuple[Tensor, Tensor]:
-        """Refine all scores, in both directions.
-
-        Args:
-            scores: similarities, shape [N, M].
-            texts: the N texts.
-            videos: the M videos.
-
-        Returns:
-            t2v [N, M] and v2t [M, N].
-        """
-        text_index = torch.arange(len(texts), device=scores.device)
-        video_index = torch.arange(len(videos), device=scores.device)
-        t2v = self.rerank_queries('t2v', scores, texts, videos, text_index)
-        v2t = self.rerank_queries('v2t', scores.t(), videos, texts, video_index)
-        return t2v, v2t
+        return self.similarity.frame_attention(texts, videos)
 
     def extract(self, inputs: Batch) -> tuple[TextFeatures, VideoFeatures]:
         """Return the features of a batch; those of a feature cache are there already.
@@ -212,6 +205,14 @@ class TextVideoRetriever(BaseModel):
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         """Refuse a checkpoint that does not fit; every way of loading comes through here."""
+        rename_similarity(state_dict, prefix)
         if not prefix:
             check_state_dict(self, state_dict)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def rename_similarity(state_dict: dict, prefix: str = '') -> None:
+    """Give the similarity of a checkpoint of an earlier version its present name, in place."""
+    old = prefix + OLD_SIMILARITY
+    for key in [key for key in state_dict if key.startswith(old)]:
+        state_dict[f'{prefix}similarity.{key.removeprefix(old)}'] = state_dict.pop(key)

@@ -48,7 +48,7 @@ class TMASS(TextVideoRetriever):
         video_index: Tensor,
     ) -> dict[str, Tensor]:
         """Compute the losses of the global batch; see `TextVideoRetriever.loss`."""
-        head, text = self.similarity_head, texts.pooled
+        head, text = self.similarity, texts.pooled
         queries = head.prepare_texts(texts).queries
         pooled = head.pool(queries, head.prepare_videos(videos))
         own = videos[video_of_text]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from diffusionret_mm.models.generators import DiffusionGenerator, QueryCandidates
-from diffusionret_mm.models.retrievers.hard_negatives import GalleryNegatives
+from diffusionret_mm.models.retrievers.hard_negatives import CachedNegatives
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 Generators = Mapping[str, DiffusionGenerator]
@@ -53,12 +53,12 @@ def batch_contexts(
     )
 
 
-def gallery_contexts(
+def training_set_contexts(
     generators: Generators,
     texts: TextFeatures,
     videos: VideoFeatures,
     video_of_text: Tensor,
-    negatives: GalleryNegatives,
+    negatives: CachedNegatives,
 ) -> dict[str, QueryCandidates]:
     """Prepare both generators for rows whose negatives are of the whole training set.
 
@@ -110,7 +110,10 @@ def denoise_rows(
 
 
 def _pool_candidates(
-    generator: DiffusionGenerator, texts: Tensor, own: VideoFeatures, negatives: GalleryNegatives
+    generator: DiffusionGenerator,
+    texts: Tensor,
+    own: VideoFeatures,
+    negatives: CachedNegatives,
 ) -> Tensor:
     """Pool the own video and the negatives of each text, some rows at a time: [N, 1 + K, D]."""
     frames, mask, chosen = negatives.videos.frames, negatives.videos.mask, negatives.video_rows

@@ -1,5 +1,6 @@
 """Scores of every text against every video."""
 
+from diffusionret_mm.models.similarity.base import Similarity
 from diffusionret_mm.models.similarity.cosine import CosineSimilarity
 from diffusionret_mm.models.similarity.expectation_maximization import EMSimilarity
 from diffusionret_mm.models.similarity.pair_transformer import PairTransformer
@@ -11,6 +12,7 @@ __all__ = [
     'CosineSimilarity',
     'EMSimilarity',
     'PairTransformer',
+    'Similarity',
     'StochasticXPool',
     'WeightedTokenInteraction',
     'XPool',

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from mmaction.registry import MODELS
-from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
+from diffusionret_mm.models.similarity.base import Similarity
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 
 @MODELS.register_module()
-class CosineSimilarity(BaseModule):
+class CosineSimilarity(Similarity):
     """Similarity of CLIP4Clip's parameter-free head ("meanP", Section 3.3).
 
     A video is the mean of its frames, each normalised first, normalised again; a text is its

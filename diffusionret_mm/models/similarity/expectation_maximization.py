@@ -6,18 +6,18 @@ import math
 
 import torch
 from mmaction.registry import MODELS
-from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
 from diffusionret_mm.models.generators import TextFrameAttentionHead
+from diffusionret_mm.models.similarity.base import Similarity
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 EPSILON = 1e-6
 
 
 @MODELS.register_module()
-class EMSimilarity(BaseModule):
+class EMSimilarity(Similarity):
     """Expectation-maximisation contrastive similarity (EMCL, Jin et al., NeurIPS 2022).
 
     Each video is pooled as each text sees it; pooled videos and texts together are the rows of a
@@ -83,24 +83,25 @@ class EMSimilarity(BaseModule):
         return torch.einsum('nd,nmd->nm', rows[num_texts * num_videos :], pooled)
 
     @torch.no_grad()
-    def score_gallery(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor:
+    def score_gallery(
+        self,
+        texts: TextFeatures,
+        videos: VideoFeatures,
+        frame_weights: Tensor | None = None,
+        chunk_size: int = 64,
+    ) -> Tensor:
         """Score whole galleries in blocks of `block_rows`, whatever else bounds the memory.
 
         Args:
             texts: N texts, the first of which starts a block.
             videos: all M videos of the gallery.
+            frame_weights: not used: frames have none.
+            chunk_size: not used: a block has `block_rows` texts and videos.
 
         Returns:
             Scores in [-1, 1], shape [N, M], of the device and dtype of the bases.
         """
-        scores = self.bases.new_empty(len(texts), len(videos))
-        rows = [slice(i, i + self.block_rows) for i in range(0, len(texts), self.block_rows)]
-        columns = [slice(i, i + self.block_rows) for i in range(0, len(videos), self.block_rows)]
-        for row in rows:
-            part = texts[row].to(scores)
-            for column in columns:
-                scores[row, column] = self(part, videos[column].to(scores))
-        return scores
+        return super().score_gallery(texts, videos, chunk_size=self.block_rows)
 
     def _rebuild(self, rows: Tensor) -> Tensor:
         """Add the reconstruction from the bases; gradients flow through the rows alone."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 from mmaction.registry import MODELS
-from mmengine.model import BaseModule
 from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from diffusionret_mm.models.similarity.base import Similarity
 from diffusionret_mm.models.similarity.blocks import score_in_blocks
 from diffusionret_mm.models.temporal import TemporalTransformer
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
@@ -19,7 +19,7 @@ LIVE_WIDTHS = 13
 
 
 @MODELS.register_module()
-class PairTransformer(BaseModule):
+class PairTransformer(Similarity):
     """Logit of each (text, video) pair from a transformer over both (CLIP4Clip, Section 3.3).
 
     With the end-of-text token t and frames f_1 ... f_F, in a pre-norm transformer like
@@ -100,10 +100,16 @@ class PairTransformer(BaseModule):
             max_pairs=max(1, self.block_bytes // (tokens * token_bytes)),
         )
 
-    def score_gallery(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor:
-        """Score whole galleries: `forward`, whose blocks bound the memory."""
-        weight = self.logit.weight
-        return self(texts.to(weight), videos.to(weight))
+    @torch.no_grad()
+    def score_gallery(
+        self,
+        texts: TextFeatures,
+        videos: VideoFeatures,
+        frame_weights: Tensor | None = None,
+        chunk_size: int = 64,
+    ) -> Tensor:
+        """Score whole galleries: `forward`, whose own blocks bound the memory."""
+        return self(texts.to(self.placement), videos.to(self.placement))
 
     def _score_block(self, texts: Tensor, frames: Tensor, mask: Tensor) -> Tensor:
         if torch.is_grad_enabled():

@@ -40,8 +40,8 @@ class StochasticXPool(XPool):
     W starts as an identity and b as 0 (published code). Cosines of padded frames count as 0.
 
     Args:
-        num_frames: frames F of a video.
-        num_samples: points of the mass a pair.
+        num_frames: frames F per video.
+        num_samples: points of the mass per pair.
         prior: of e: 'uniform', U(0, 1), or 'normal', N(0, prior_std^2).
         prior_std: standard deviation of the normal prior.
         seed: seed of the draws of an evaluation.

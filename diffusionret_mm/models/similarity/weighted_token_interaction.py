@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 from mmaction.registry import MODELS
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffusionret_mm.models.parallel import map_on_cores
+from diffusionret_mm.models.similarity.base import Similarity
 from diffusionret_mm.models.similarity.packed_tokens import TokenBlock, token_blocks
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
@@ -24,7 +24,7 @@ TEXTS_AT_A_TIME = 4096
 
 
 @MODELS.register_module()
-class WeightedTokenInteraction(BaseModule):
+class WeightedTokenInteraction(Similarity):
     """Similarity of texts and videos from the best matches of their tokens.
 
     With cosines c of word t and frame f and learned softmax weights a of the words and b of the
@@ -78,7 +78,7 @@ class WeightedTokenInteraction(BaseModule):
 
         Returns:
             Scores in [-1, 1], shape [N, M]. Memory is that of [N, M, L, F]: give it blocks
-            (`diffusionret_mm.features.scoring.similarity_matrix` does).
+            (`score_gallery` does).
         """
         words = F.normalize(texts.words, dim=-1)
         frames = F.normalize(videos.frames, dim=-1)
@@ -93,7 +93,11 @@ class WeightedTokenInteraction(BaseModule):
 
     @torch.no_grad()
     def score_gallery(
-        self, texts: TextFeatures, videos: VideoFeatures, frame_weights: Tensor | None = None
+        self,
+        texts: TextFeatures,
+        videos: VideoFeatures,
+        frame_weights: Tensor | None = None,
+        chunk_size: int = 64,
     ) -> Tensor:
         """Score every text against every video: `forward` to rounding, for whole galleries.
 
@@ -107,11 +111,12 @@ class WeightedTokenInteraction(BaseModule):
             videos: M videos. One without any frame, and a text without any word, score 0.
             frame_weights: their frame weights [M, F], if they are known: computing them takes most
                 of the time where texts are few.
+            chunk_size: not used: blocks fit the cache.
 
         Returns:
             Scores in [-1, 1], shape [N, M].
         """
-        device = self.word_weight[0].weight.device
+        device = self.placement.device
         scores = torch.zeros(len(texts), len(videos), device=device)
         frames = videos.frames, videos.mask, self.frame_weight, frame_weights
         video_blocks = list(token_blocks(*frames, block_tokens=BLOCK_TOKENS, multiple=ROW))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 from mmaction.registry import MODELS
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diffusionret_mm.models.similarity.base import Similarity
 from diffusionret_mm.models.similarity.blocks import score_in_blocks
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
@@ -56,7 +56,7 @@ class PreparedVideos:
 
 
 @MODELS.register_module()
-class XPool(BaseModule):
+class XPool(Similarity):
     """Cosine of each text and the video as pooled for that text (X-Pool, Gorti et al. 2022).
 
     With one layer norm LN1 for text t and frames f_n of a video, and a single head,
@@ -154,9 +154,21 @@ class XPool(BaseModule):
         """
         return self.score(self.prepare_texts(texts), self.prepare_videos(videos))
 
-    def score_gallery(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor:
+    @torch.no_grad()
+    def score_gallery(
+        self,
+        texts: TextFeatures,
+        videos: VideoFeatures,
+        frame_weights: Tensor | None = None,
+        chunk_size: int = 64,
+    ) -> Tensor:
         """Score whole galleries: `forward`, whose own blocks share what is computed once."""
-        return self(texts, videos)
+        return self(texts.to(self.placement), videos.to(self.placement))
+
+    def frame_attention(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor:
+        """Return the weights that pool the frames; see `Similarity.frame_attention`."""
+        queries = self.prepare_texts(texts).queries[:, None]
+        return self.attention(queries, self.prepare_videos(videos))[:, 0]
 
 
 def pair_cosines(texts: Tensor, pooled: Tensor) -> Tensor:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from mmaction.registry import MODELS
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from diffusionret_mm.models.temporal.base import TemporalModule
+
 
 @MODELS.register_module()
-class TemporalLSTM(BaseModule):
+class TemporalLSTM(TemporalModule):
     """Frames in the context of those before them: LSTM(u) + u (CLIP4Clip, Section 3.3).
 
     Args:

@@ -7,15 +7,16 @@ from functools import partial
 
 import torch
 from mmaction.registry import MODELS
-from mmengine.model import BaseModule
 from open_clip.transformer import QuickGELU, Transformer
 from torch import Tensor, nn
+
+from diffusionret_mm.models.temporal.base import TemporalModule
 
 MASKED_KEY = -1e6  # the published additive mask; exp of it is 0 in every float type
 
 
 @MODELS.register_module()
-class TemporalTransformer(BaseModule):
+class TemporalTransformer(TemporalModule):
     """Frames in the context of their video: transformer(u + positions) + u.
 
     Pre-norm blocks with QuickGELU; layer norms have an epsilon of 1e-12 (published code,
@@ -47,6 +48,7 @@ class TemporalTransformer(BaseModule):
         super().__init__()
         if width % head_width:
             raise ValueError(f'width {width} is not a multiple of head_width {head_width}.')
+        self.max_frames = max_frames
         self.position_std = position_std
         self.init_from_text = init_from_text
         self.position_embedding = nn.Parameter(torch.empty(max_frames, width))
@@ -106,7 +108,7 @@ class TemporalTransformer(BaseModule):
         num_tokens = tokens.shape[1]
         if num_tokens > len(self.position_embedding):
             raise ValueError(
-                f'{num_tokens} frames a video, but the temporal transformer has '
+                f'{num_tokens} frames per video, but the temporal transformer has '
                 f'{len(self.position_embedding)} positions; raise max_frames.'
             )
         return tokens + self.position_embedding[:num_tokens]

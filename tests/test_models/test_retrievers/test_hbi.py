@@ -38,7 +38,7 @@ def hbi(hbi_cfg):
 def test_evaluation_equals_wti(hbi, features):
     texts, videos = features()
     wti = MODELS.build(dict(type='WeightedTokenInteraction', width=64))
-    wti.load_state_dict(hbi.similarity_head.state_dict())
+    wti.load_state_dict(hbi.similarity.state_dict())
     assert torch.equal(hbi.eval().similarity(texts, videos), wti(texts, videos))
     scores = torch.rand(7, 5)
     t2v, v2t = hbi.rerank(scores, texts, videos)
@@ -55,7 +55,7 @@ def test_a_step_trains_all_but_the_estimator(hbi, batch):
     sum(losses.values()).backward()
     trained = {name.split('.')[0] for name, p in hbi.named_parameters() if p.grad is not None}
     missing = {name for name, p in hbi.named_parameters() if p.grad is None}
-    assert trained == {'backbone', 'temporal', 'similarity_head', 'merge_words', 'merge_frames',
+    assert trained == {'backbone', 'temporal', 'similarity', 'merge_words', 'merge_frames',
                        'coarse_heads', 'students'}  # fmt: skip
     assert {name.split('.')[0] for name in missing} == {'estimator'}
 
@@ -65,7 +65,7 @@ def test_the_losses_of_the_finest_level_equal_their_formulas(hbi, features):
     rows = torch.arange(5)
     losses = hbi(dict(texts=texts, videos=videos, video_of_text=rows, video_index=rows),
                  mode='loss')  # fmt: skip
-    scores = hbi.similarity_head(texts, videos)
+    scores = hbi.similarity(texts, videos)
     expected = hbi.loss_head(scores, hbi.backbone.logit_scale, rows, rows)['loss_t2v']
     torch.testing.assert_close(losses['loss_t2v_entity'], expected)
     maps, real = word_frame_maps(texts, videos)

@@ -31,19 +31,27 @@ def test_candidates_and_hard_negatives_are_those_of_its_similarity(stacked, feat
         torch.testing.assert_close(added.sum(), torch.tensor(1.0))
 
 
+def saved_buffers(module):
+    """Copies of the buffers that a checkpoint holds."""
+    names = module.state_dict()
+    return {name: value.clone() for name, value in module.named_buffers() if name in names}
+
+
 def test_a_step_of_each_stage(stacked, features):
     texts, videos = features(num_texts=5)
     rows = torch.arange(5)
     batch = dict(texts=texts, videos=videos, video_of_text=rows, video_index=rows)
     stacked.train()
-    buffers = {name: value.clone() for name, value in stacked.similarity_head.named_buffers()}
+    buffers = saved_buffers(stacked.similarity)
     losses = stacked(batch, mode='loss')
     assert set(losses) == {'loss_generation_t2v', 'loss_generation_v2t'}
-    for name, value in stacked.similarity_head.named_buffers():
+    for name, value in saved_buffers(stacked.similarity).items():
         assert torch.equal(value, buffers[name])  # the frozen stage keeps EMCL's bases
     stacked.set_stage('discrimination')
     losses = stacked(batch, mode='loss')
-    scores = stacked.similarity_head.eval()(texts, videos)
+    for name, value in saved_buffers(stacked.similarity).items():
+        assert not torch.equal(value, buffers[name])  # which its own stage moves
+    scores = stacked.similarity.eval()(texts, videos)
     if not buffers:
         expected = F.cross_entropy(scores * stacked.backbone.logit_scale, rows) / 2
         torch.testing.assert_close(losses['loss_t2v'], expected)

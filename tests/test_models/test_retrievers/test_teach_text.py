@@ -63,6 +63,7 @@ def test_the_loss_is_the_smooth_l1_distance_to_the_mean_of_the_teachers(
     torch.testing.assert_close(losses['loss_t2v'].detach(), plain['loss_t2v'].detach())
     sum(losses.values()).backward()
     assert student.backbone.clip.visual.proj.grad.abs().sum() > 0
+    assert len(student.teachers) == 2
     for teacher in student.teachers:
         assert all(parameter.grad is None for parameter in teacher.parameters())
 

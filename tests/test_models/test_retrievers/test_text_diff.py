@@ -49,7 +49,7 @@ def test_a_diffused_score_is_that_of_its_pair_alone(build, features):
     t2v, v2t = model.rerank(scores, texts, videos)
     torch.testing.assert_close(v2t, t2v.t(), atol=1e-5, rtol=0)
     noise = start_noise(torch.arange(7), 64, seed=0)
-    diffusion, head = model.diffusion, model.similarity_head
+    diffusion, head = model.diffusion, model.similarity
     kept = diffusion.scheduler.alphas_cumprod
     for row, column in ((0, 0), (3, 4), (6, 2)):
         text = scaled(texts.pooled[row])

@@ -72,5 +72,5 @@ def test_more_frames_than_positions_are_an_error(similarity, features):
     longer = VideoFeatures(
         frames=videos.frames.repeat(1, 2, 1), mask=torch.ones(5, 8, dtype=torch.bool)
     )
-    with pytest.raises(ValueError, match='9 frames a video, but .* 5 positions; raise max_frames'):
+    with pytest.raises(ValueError, match='9 frames per video, .* 5 positions; raise max_frames'):
         similarity(texts, longer)

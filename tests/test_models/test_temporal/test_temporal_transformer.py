@@ -68,7 +68,7 @@ def test_a_tower_that_does_not_fit_is_refused():
 
 
 def test_too_many_frames():
-    with pytest.raises(ValueError, match='9 frames a video'):
+    with pytest.raises(ValueError, match='9 frames per video'):
         build()(torch.randn(1, 9, 64), torch.ones(1, 9, dtype=torch.bool))
     with pytest.raises(ValueError, match='not a multiple of head_width 64'):
         MODELS.build(dict(type='TemporalTransformer', width=100))

@@ -1,4 +1,4 @@
-"""Search in three stages: pooled vectors, exact similarity, generator."""
+"""Search in three steps: pooled vectors, exact similarity, re-ranking."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 NUM_CANDIDATES = 1000
-NUM_RERANKED = 32
 CHUNK = 256
 
 
@@ -46,12 +45,12 @@ class Hit:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The results of a query.
+    """The results for one query.
 
     Args:
         query: the sentence, or the path of the video.
         hits: the best results, the best first.
-        seconds: time of each stage; of the first the mean over the queries of its batch.
+        seconds: time of each step; of the first the mean over the queries of its batch.
     """
 
     query: str
@@ -70,8 +69,8 @@ def search_texts(
     """Find videos for texts.
 
     The 1,000 nearest pooled vectors, or `top_k` if that is more, are scored by the model's
-    similarity, and the best 32 of those are re-ranked by the model. Every query has the same start
-    noise, so it does not matter which other queries it comes with.
+    similarity, and the model re-ranks the best of those, as many as it does in an evaluation. Every
+    query has the same start noise, so it does not matter which other queries it comes with.
 
     Args:
         model: the retriever, in evaluation mode.
@@ -141,7 +140,7 @@ def match_sentences(
 ) -> SearchResult:
     """Find the sentences that describe a video.
 
-    All are scored by the similarity, and the best 32 are re-ranked by the model.
+    All are scored by the similarity, and the model re-ranks the best of them.
 
     Args:
         model: the retriever, in evaluation mode.
@@ -188,10 +187,44 @@ def score_candidates(
         Their features, in half precision and in memory, and similarities [n].
     """
     videos = read_videos(gallery, rows)
-    if hasattr(model.similarity_head, 'frame_weights'):
-        weights = torch.from_numpy(gallery.arrays.read('frame_weights', rows))
-        return videos, model.similarity_head.score_gallery(text, videos, weights)[0]
-    return videos, similarity_matrix(model, text, videos, CHUNK)[0]
+    weights = torch.from_numpy(gallery.arrays.read('frame_weights', rows))
+    return videos, model.similarity.score_gallery(text, videos, weights, CHUNK)[0]
+
+
+@dataclass(frozen=True)
+class Shortlist:
+    """What the second step of a search hands to the third.
+
+    Args:
+        places: places of the K best candidates in the order that they were scored in, the best
+            first, [K], int64.
+        scores: their similarities, [1, K].
+        candidates: their features, on the device of the scores.
+    """
+
+    places: Tensor
+    scores: Tensor
+    candidates: VideoFeatures | TextFeatures
+
+
+def shortlist(
+    model: TextVideoRetriever,
+    direction: str,
+    scores: Tensor,
+    candidates: VideoFeatures | TextFeatures,
+) -> Shortlist:
+    """Take the candidates that the model re-ranks, as many as in an evaluation.
+
+    Args:
+        model: the retriever.
+        direction: 't2v' (candidates are videos) or 'v2t' (candidates are texts).
+        scores: similarities of the C candidates, [C].
+        candidates: their features, on any device and of any precision.
+    """
+    count = model.num_candidates(direction)
+    places = scores.sort(descending=True, stable=True).indices[:count]
+    chosen = candidates[places.to(candidates.mask.device)].to(scores)
+    return Shortlist(places, scores[None, places], chosen)
 
 
 def best_frame_similarity(
@@ -226,16 +259,13 @@ def _rerank(
     top_k: int,
 ) -> list[Hit]:
     """Let the model re-rank the best candidates; the others keep their similarity."""
-    best = scores.sort(descending=True, stable=True).indices[:NUM_RERANKED]
-    final = scores.clone()
-    added = {}
-    if len(best):
-        chosen = candidates[best.to(candidates.mask.device)].to(scores)
-        before = scores[None, best]
-        after = model.rerank_queries(direction, before, query, chosen, torch.zeros(1).long())
-        if after is not before:  # the model has something to add
-            final[best] = after[0]
-            added = dict(zip(best.tolist(), (after - before)[0].tolist(), strict=True))
+    best = shortlist(model, direction, scores, candidates)
+    final, added = scores.clone(), {}
+    if len(best.places):
+        index = torch.zeros(1, dtype=torch.int64)
+        after = model.rerank_queries(direction, best.scores, query, best.candidates, index)
+        final[best.places] = after[0]
+        added = dict(zip(best.places.tolist(), (after - best.scores)[0].tolist(), strict=True))
     return _hits(items, scores, added, final, top_k)
 
 

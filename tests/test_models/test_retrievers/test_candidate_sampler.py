@@ -2,8 +2,9 @@ import pytest
 import torch
 from mmaction.registry import MODELS
 
-from diffusionret_mm.models.retrievers import gallery_sampler
-from diffusionret_mm.models.retrievers.gallery_sampler import GallerySampler
+from diffusionret_mm.models.generators import TextFramePooling
+from diffusionret_mm.models.retrievers import candidate_sampler
+from diffusionret_mm.models.retrievers.candidate_sampler import CandidateSampler
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 NUM_QUERIES, NUM_VIDEOS, NUM_FRAMES, K = 7, 9, 5, 4
@@ -45,8 +46,8 @@ def test_frames_projected_once_give_the_same(masking, dtype):
     generator = build(masking)
     texts, videos, chosen, noise = draw()
     videos = videos.to(dtype)
-    by_pair = GallerySampler(generator, videos, num_pairs=NUM_VIDEOS * NUM_FRAMES)
-    by_frame = GallerySampler(generator, videos, num_pairs=NUM_VIDEOS * NUM_FRAMES + 1)
+    by_pair = CandidateSampler(generator, videos, num_pairs=NUM_VIDEOS * NUM_FRAMES)
+    by_frame = CandidateSampler(generator, videos, num_pairs=NUM_VIDEOS * NUM_FRAMES + 1)
     assert by_pair.projected is None
     assert by_frame.projected.hidden.shape == (NUM_VIDEOS * NUM_FRAMES, 32)
     expected = by_pair.sample(texts, chosen, noise)
@@ -57,23 +58,23 @@ def test_frames_projected_once_give_the_same(masking, dtype):
 
 
 def test_a_large_gallery_is_not_projected_as_a_whole(monkeypatch):
-    monkeypatch.setattr(gallery_sampler, 'PROJECTED_BYTES', NUM_VIDEOS * NUM_FRAMES * 5 * 16 * 4)
+    monkeypatch.setattr(candidate_sampler, 'PROJECTED_BYTES', NUM_VIDEOS * NUM_FRAMES * 5 * 16 * 4)
     generator, (_, videos, _, _) = build('before_softmax'), draw()
-    assert GallerySampler(generator, videos, num_pairs=10**6).projected is not None
+    assert CandidateSampler(generator, videos, num_pairs=10**6).projected is not None
     longer = VideoFeatures(videos.frames.repeat(2, 1, 1), videos.mask.repeat(2, 1))
-    assert GallerySampler(generator, longer, num_pairs=10**6).projected is None
+    assert CandidateSampler(generator, longer, num_pairs=10**6).projected is None
 
 
 def test_a_head_that_only_pools(monkeypatch):
     generator, (texts, videos, chosen, noise) = build('before_softmax'), draw()
-    expected = GallerySampler(generator, videos).sample(texts, chosen, noise)
+    expected = CandidateSampler(generator, videos).sample(texts, chosen, noise)
     pool = generator.attention.forward
 
-    class Pool(torch.nn.Module):
+    class Pool(TextFramePooling):
         def forward(self, *args):
             return pool(*args)
 
     generator.attention = Pool()
-    sampler = GallerySampler(generator, videos, num_pairs=10**6)
+    sampler = CandidateSampler(generator, videos, num_pairs=10**6)
     assert sampler.projected is None
     torch.testing.assert_close(sampler.sample(texts, chosen, noise), expected)

@@ -1,4 +1,4 @@
-"""Sampling over the candidates of a gallery."""
+"""Sampling over candidates that many queries share."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 # Bound on the candidates' frames that are gathered at a time, and about a processor's cache.
 GATHER_BYTES = 2**24
-# Bound on the projections of all frames of a gallery.
+# Bound on the projections of all frames of the candidates.
 PROJECTED_BYTES = 2**28
 
 
-class GallerySampler:
-    """Denoises distributions over candidates that are chosen from one gallery.
+class CandidateSampler:
+    """Denoises distributions over candidates that are chosen from one set.
 
     What depends on the generator alone, and in direction v2t on the candidate texts alone, is
     computed once for all queries.
 
     Args:
         generator: the generator; its direction says what queries and candidates are.
-        candidates: the gallery: videos in direction t2v, texts in v2t. It and the queries may lie
+        candidates: all of them: videos in direction t2v, texts in v2t. They and the queries may lie
             on another device than the generator and have half precision.
         num_pairs: number of (query, candidate) pairs to come. If it is more than the frames of the
-            gallery, these are projected once, and the projections are pooled; otherwise the pooled
-            videos are projected. The results are equal to rounding.
+            candidates, these are projected once and the projections are pooled; otherwise the
+            pooled videos are projected. The results are equal to rounding.
     """
 
     def __init__(
@@ -111,11 +111,11 @@ class GallerySampler:
         return self.generator.pool(texts, queries.frames[rows], queries.mask[rows])
 
     def _frames_pay(self, num_pairs: int) -> bool:
-        """Whether all frames are to be projected once; the head must tell their weights."""
+        """Whether all frames are to be projected once."""
         num_frames = self.candidates.mask.numel()
         bytes_of_frame = 5 * self.generator.denoiser.width * 4  # features, values and hidden
         return (
-            hasattr(self.generator.attention, 'attention')
+            self.generator.attention.mixes_frames
             and num_frames < num_pairs
             and num_frames * bytes_of_frame <= PROJECTED_BYTES
         )

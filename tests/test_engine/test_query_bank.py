@@ -27,13 +27,14 @@ def test_rows_beside_the_plain_ones_and_a_bank_that_is_kept(bank_runner):
     runner = bank_runner()
     metrics = runner.test()
     final = [name for name in metrics if name.startswith(('t2v/', 'v2t/'))]
+    assert {'t2v/R@1', 'v2t/MnR'} <= set(final)
     for kind in ('QB-Norm', 'IS'):
         assert all(f'{kind}/{name}' in metrics for name in final)
     manifest = Path(runner.work_dir) / 'query_bank/manifest.json'
     made, first = manifest.stat().st_mtime_ns, manifest.read_text()
     assert runner.test() == metrics
     assert manifest.stat().st_mtime_ns == made
-    for parameter in runner.model.similarity_head.parameters():
+    for parameter in runner.model.similarity.parameters():
         parameter.data += 0.1
     runner.test()
     assert manifest.read_text() != first  # of other weights

@@ -1,4 +1,4 @@
-"""The first stage of a search: the nearest pooled vectors of the whole gallery."""
+"""The first step of a search: the nearest pooled vectors of the whole gallery."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRAINING_VECTORS_PER_LIST = 50
 PROBED_SHARE = 32
 
 
-class FirstStage(Protocol):
+class FirstStep(Protocol):
     """What finds candidates by inner products of pooled vectors."""
 
     def add(self, rows: np.ndarray, vectors: np.ndarray) -> None:
@@ -46,7 +46,7 @@ class FirstStage(Protocol):
 
         Args:
             queries: shape [q, D], float32.
-            count: rows wanted a query.
+            count: rows wanted per query.
 
         Returns:
             Rows [q, count] int64, `NO_ROW` where there are no more, and inner products [q, count]
@@ -54,7 +54,7 @@ class FirstStage(Protocol):
         """
 
 
-class FaissFirstStage:
+class FaissFirstStep:
     """Vectors of this machine, by FAISS: exact for a small gallery, inverted lists for a large one.
 
     The vectors are the array `pooled` of the gallery. The index is derived from it: a file of
@@ -93,7 +93,7 @@ class FaissFirstStage:
             self._make_index(state, removed)
 
     def search(self, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """See `FirstStage.search`."""
+        """See `FirstStep.search`."""
         while True:
             state = self.catalogue.state()
             removed = self._removed_rows(state.version)
