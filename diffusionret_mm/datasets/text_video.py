@@ -139,7 +139,7 @@ class TextVideoDataset(BaseDataset):
                 if not isinstance(entry, dict) or not isinstance(entry.get(key), kind):
                     raise AnnotationError(
                         f'{self.ann_file}, entry {row}: it must have the {kind.__name__} "{key}": '
-                        f'{entry!r:.200}'
+                        f'{entry!r:.200}.'
                     )
         counts = Counter(entry['video_id'] for entry in entries)
         repeated = [key for key, count in counts.items() if count > 1]

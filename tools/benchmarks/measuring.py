@@ -25,7 +25,7 @@ class RowCount:
     """Counts the rows that a module is given, such as images by an image tower.
 
     Args:
-        module: The module.
+        module: the module.
     """
 
     def __init__(self, module: torch.nn.Module) -> None:
