@@ -144,7 +144,7 @@ def _pipeline(transforms: bytes) -> Compose:
 
 
 def max_words_of(transforms: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many tokens a text has by the transforms.
+    """Return the number of tokens that the transforms make of a text, at most.
 
     Raises:
         ValueError: if they do not tokenise.
