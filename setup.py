@@ -72,7 +72,7 @@ EXPORT_REQUIRES = ['onnx>=1.17', 'onnxscript>=0.5', 'onnxruntime>=1.20']
 SEARCH_REQUIRES = ['faiss-cpu>=1.11', 'qdrant-client>=1.10']
 # Tested with gradio 6.31.0; playwright drives the Chromium of the system, if there is one.
 DEMO_REQUIRES = [*SEARCH_REQUIRES, 'gradio>=6']
-# transformers is no dependency: the tests check that its presence does no harm.
+# transformers is not a dependency: the tests check that its presence does no harm.
 TEST_REQUIRES = [
     'pytest>=8',
     'pytest-timeout',

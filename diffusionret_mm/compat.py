@@ -63,7 +63,7 @@ def silence_file_client() -> None:
     """Silence mmengine's messages that `FileClient` and `HardDiskBackend` are deprecated.
 
     mmaction2's loading transforms (`DecordInit`, `PyAVInit`, ...) make a `FileClient` at
-    the first item of each loader worker, so both come once a worker and epoch, and a user can do
+    the first item of each loader worker, so both come once per worker and epoch, and a user can do
     nothing about it. Versions: mmengine 0.2 to 0.10 with mmaction2 1.x. Can go when
     mmaction2 uses `mmengine.fileio` functions.
     """
@@ -116,8 +116,8 @@ def get_installed_path(package: str) -> str:
     """Return the folder of an installed package, named by its module or its distribution.
 
     Raises:
-        PackageNotFoundError: Nothing of this name is installed.
-        RuntimeError: It is a namespace package, which has no single folder.
+        PackageNotFoundError: nothing of this name is installed.
+        RuntimeError: it is a namespace package, which has no single folder.
     """
     spec = importlib.util.find_spec(package)
     if spec is None:

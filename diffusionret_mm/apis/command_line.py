@@ -78,7 +78,7 @@ def build_inferencer(args: argparse.Namespace, **kwargs: Any) -> TextVideoInfere
 
 @contextmanager
 def stop_with_message() -> Iterator[None]:
-    """Make what a user can put right a message and exit status 2 in place of a traceback."""
+    """Exit with a message and status 2, without a traceback, on errors that a user can mend."""
     try:
         yield
     except USER_ERRORS as error:
@@ -154,7 +154,7 @@ def _add_cfg_options(parser: argparse.ArgumentParser) -> None:
 
 
 def leave_processes() -> None:
-    """Take leave of the other processes of a launcher, at the end of a tool.
+    """Leave the process group of a launcher, at the end of a tool.
 
     A process that exits while its communication threads run may abort (gloo: "terminate called
     without an active exception"), and the launcher then reports a failure.

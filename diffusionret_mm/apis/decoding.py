@@ -1,4 +1,4 @@
-"""Videos to packed frames by a config's own test pipeline, in processes that may crash."""
+"""Decoding of videos by a config's own test pipeline, in processes that may crash."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def list_videos(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]
 
 
 def file_of(path: str) -> VideoFile:
-    """Return what tells a file from its earlier and later states."""
+    """Return path, size and time of a file, which tell it from its earlier and later states."""
     return VideoFile(path, *version_of_file(path))
 
 
@@ -95,7 +95,7 @@ def decode_in_parallel(
     """Decode videos in processes; one that crashes its decoder is given up, the others go on.
 
     Args:
-        transforms: of `video_transforms`.
+        transforms: what `video_transforms` returns.
         paths: the files.
         workers: number of processes; None: one per CPU core.
         show_progress: whether to show a bar with rate and time left.
@@ -114,7 +114,7 @@ def decode(transforms: bytes, path: str) -> dict[str, Any]:
     """Decode a video, in a process of its own: it leaves torch with one thread.
 
     Args:
-        transforms: of `video_transforms`, pickled.
+        transforms: what `video_transforms` returns, pickled.
         path: the file.
 
     Returns:
@@ -145,7 +145,7 @@ def _pipeline(transforms: bytes) -> Compose:
 
 
 def max_words_of(transforms: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many tokens a text has by the transforms.
+    """Return the number of tokens that the transforms make of a text, at most.
 
     Raises:
         ValueError: if they do not tokenise.

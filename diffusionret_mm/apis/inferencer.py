@@ -47,7 +47,7 @@ PathLike = str | os.PathLike[str]
 class TextVideoInferencer:
     """A trained retriever at work, in the manner of mmengine's `BaseInferencer`.
 
-    It is no subclass of that: a retriever has queries of two kinds and a gallery in place of one
+    It is not a subclass of that: a retriever has queries of two kinds and a gallery in place of one
     kind of input.
 
     Args:

@@ -1,4 +1,4 @@
-"""Train and test from a config."""
+"""Training and testing from a config."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_retriever(cfg: Config, checkpoint: str, out: str | None) -> dict[str, f
 
 
 def validate_on_test(cfg: Config) -> None:
-    """Make the test split the validation split, and let training keep nothing back for that.
+    """Validate on the test split, and train on the whole training split.
 
     Args:
         cfg: the whole config; it is changed.
@@ -150,10 +150,10 @@ def refuse_unnamed_hooks(cfg: Config) -> None:
 
 
 def join_processes(cfg: Config) -> None:
-    """Start communication with the other processes that the launcher started, if any.
+    """Join the process group of the launcher, if there is one.
 
     Args:
-        cfg: the whole config; on a machine without GPU it is made to do without.
+        cfg: the whole config; it is changed on a machine without GPU.
     """
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none':

@@ -1,4 +1,4 @@
-"""The runs of a comparison: one process a config and seed, and a record of each."""
+"""The runs of a comparison: one process per config and seed, and a record of each."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Method:
     """One config of a comparison.
 
     Args:
-        name: of the config file without its ending; the row of the table.
+        name: name of the config file without its ending; it names the row of the table.
         cfg: the whole config, its options merged.
         folder: its part of the work dir.
     """
@@ -55,7 +55,7 @@ def load_methods(
         options: settings that override those of every config, as of `--cfg-options`.
 
     Returns:
-        One method a config, in their order.
+        One method per config, in their order.
 
     Raises:
         ComparisonError: if a file is missing, two have one name, or they are not tested alike.

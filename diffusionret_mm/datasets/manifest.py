@@ -1,4 +1,4 @@
-"""What `tools/data/prepare.py` found out about a data set, in one file."""
+"""The manifest of a data set: what `tools/data/prepare.py` found out, in one file."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class VideoRecord:
     Attributes:
         status: 'ok', 'missing' or 'unreadable'.
         reason: why it is unreadable; of a readable one, what is wrong with its end.
-        path: below the video folder.
+        path: path below the video folder.
         bytes: size of the file.
         mtime_ns: when it was changed, in nanoseconds.
         decoder: which of 'decord', 'pyav' and 'opencv' read it.
         frames: number of frames.
         fps: mean frame rate; 0 if unknown.
         duration: seconds; 0 if unknown.
-        width: of a frame in pixels.
-        height: of a frame in pixels.
+        width: width of a frame in pixels.
+        height: height of a frame in pixels.
     """
 
     status: str
@@ -74,7 +74,7 @@ class Manifest:
 
         Raises:
             FileNotFoundError: if there is no such file.
-            AnnotationError: if it is no manifest, or one of another version.
+            AnnotationError: if it is not a manifest, or one of another version.
         """
         path = Path(path)
         if not path.is_file():
@@ -97,7 +97,8 @@ class Manifest:
             )
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
             raise AnnotationError(
-                f'{path} is no manifest of tools/data/prepare.py ({type(error).__name__}: {error}).'
+                f'{path} is not a manifest of tools/data/prepare.py '
+                f'({type(error).__name__}: {error}).'
             ) from error
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -1,4 +1,4 @@
-"""Videos as a browser can play them."""
+"""Video files in a form that browsers play."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_SECONDS = 60
 
 
 class Playback:
-    """Gives the file itself if browsers play it, else a copy in H.264 that is made once.
+    """Finds a playable file of a video: the video itself, or a copy in H.264 that is made once.
 
     A copy has no sound, is 480 pixels wide and high at most, and ends after a minute.
 

@@ -1,4 +1,4 @@
-"""In which settings two configs differ, and which of these change training."""
+"""The settings in which two configs differ, and which of these change training."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def config_differences(then: tuple[str, int], now: tuple[str, int]) -> tuple[lis
 def parse_config_text(text: str) -> dict[str, Any]:
     """Read a config that `Config.pretty_text` wrote, without running it as Python code.
 
-    Values that are no plain data are kept as the text that they are.
+    Values that are not plain data are kept as the text that they are.
 
     Examples:
         >>> parse_config_text('model = dict(width=8, size=torch.Size(2))')

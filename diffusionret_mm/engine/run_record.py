@@ -1,4 +1,4 @@
-"""What a run was made of: code, command, data and protocol."""
+"""The record of a run: its code, command, data and protocol."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
     """Return the size of a data set, and the files that define it with their checksums.
 
     Args:
-        dataset: of any class; the captions of a `TextVideoDataset` are counted.
+        dataset: a data set of any class; the captions of a `TextVideoDataset` are counted.
     """
     described: dict[str, Any] = dict(type=type(dataset).__name__, items=len(dataset))
     files: Sequence[Any] = ()

@@ -1,4 +1,4 @@
-"""What a folder of exported encoders holds."""
+"""The files of a folder of exported encoders."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ FACTS_FILE = 'encoders.json'
 
 
 class ExportError(RuntimeError):
-    """Encoders that cannot be exported, or whose export is damaged or computes something else."""
+    """Encoders cannot be exported, or their export is damaged or computes something else."""
 
 
 @dataclass(frozen=True)
 class EncoderFacts:
-    """What a user of the graphs must know.
+    """The sizes and the origin of exported encoders.
 
     Args:
         max_words: tokens of a text, at most.

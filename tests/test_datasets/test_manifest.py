@@ -61,7 +61,7 @@ def test_what_is_no_manifest(tmp_path, manifest):
         Manifest.load(path)
     for text in ('', '[]', '{}', '{"format_version": 1}'):
         path.write_text(text)
-        with pytest.raises(AnnotationError, match='is no manifest'):
+        with pytest.raises(AnnotationError, match='is not a manifest'):
             Manifest.load(path)
     manifest.save(path)
     content = json.loads(path.read_text())

@@ -128,10 +128,14 @@ class TestQueryRanks:
         ('scores', 'target', 'message'),
         [
             (torch.zeros(4), torch.arange(4), 'must be a matrix'),
-            (torch.zeros(4, 4), torch.arange(3), r'shape \[4\], got \[3\]'),
-            (torch.zeros(4, 4), torch.zeros(4, 1).long(), r'shape \[4\], got \[4, 1\]'),
+            (torch.zeros(4, 4), torch.arange(3), r'shape \[4\]; got \[3\]'),
+            (torch.zeros(4, 4), torch.zeros(4, 1).long(), r'shape \[4\]; got \[4, 1\]'),
             (torch.zeros(4, 4), torch.zeros(4), 'must be integer'),
-            (torch.zeros(4, 3), torch.arange(4), r'ground truth \[3\] is 3, outside 0 to 2'),
+            (
+                torch.zeros(4, 3),
+                torch.arange(4),
+                r'ground truth \[3\] is 3, which is outside of 0 to 2',
+            ),
             (torch.zeros(2, 3), torch.tensor([0, -1]), r'ground truth \[1\] is -1'),
         ],
     )
@@ -187,9 +191,9 @@ class TestGroupedQueryRanks:
     @pytest.mark.parametrize(
         ('video_of_text', 'message'),
         [
-            ([0, 0, 2], 'video row 1 has no caption'),
-            ([0, 1, 3], r'ground truth \[2\] is 3, outside 0 to 2'),
-            ([0, 1, 2, 2], r'shape \[3\], got \[4\]'),
+            ([0, 0, 2], 'Row 1 of the videos has no caption'),
+            ([0, 1, 3], r'ground truth \[2\] is 3, which is outside of 0 to 2'),
+            ([0, 1, 2, 2], r'shape \[3\]; got \[4\]'),
         ],
     )
     def test_refuses(self, video_of_text, message):

@@ -101,7 +101,7 @@ def test_command_line(golden, tmp_path):
     assert '0 failed' in done.stdout
     done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, timeout=200)
     assert done.returncode == 1
-    assert 'no golden directory' in done.stderr
+    assert 'is not a golden directory' in done.stderr
 
 
 class TestTolerance:

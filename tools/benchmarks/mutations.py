@@ -108,11 +108,11 @@ class Mutant:
     """A module with one change.
 
     Args:
-        module: Path of the module below the package.
-        line: Number of the first changed line, from 1.
-        before: That line as it is, stripped.
-        after: That line as it becomes, stripped.
-        source: The whole changed source.
+        module: path of the module below the package.
+        line: number of the first changed line, from 1.
+        before: that line as it is, stripped.
+        after: that line as it becomes, stripped.
+        source: the whole changed source.
     """
 
     module: str

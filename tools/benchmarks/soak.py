@@ -32,7 +32,8 @@ from diffusionret_mm.storage.checkpoints import load_checkpoint_file
 
 ROOT = Path(__file__).parents[2]
 NAME = 'diffusionret_shapes'
-# 24 videos in batches of 6: 4 iterations an epoch, 4 epochs a stage, a checkpoint every other one.
+# 24 videos in batches of 6: 4 iterations per epoch and 4 epochs per stage; every other epoch ends
+# with a checkpoint.
 EPOCH, STAGE, EPOCHS = 4, 4, 8
 TOTAL = EPOCH * EPOCHS
 OPTIONS = [

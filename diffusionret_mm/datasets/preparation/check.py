@@ -1,4 +1,4 @@
-"""Check a data set: are its files there, readable and as many as the literature has?"""
+"""A check of a data set: are its files there, readable and as many as the literature has?"""
 
 from __future__ import annotations
 

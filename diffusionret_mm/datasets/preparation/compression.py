@@ -1,4 +1,4 @@
-"""Encode videos anew, small enough to be read fast."""
+"""Compression of videos, so that they are read fast."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ QUALITY = '23'  # the default of x264, which published code uses
 
 
 def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -> str:
-    """Encode the readable videos of a data set to a short side of 224 pixels at 3 frames a second.
+    """Encode the readable videos of a data set: short side 224 pixels, 3 frames per second.
 
     They keep their names below `out/videos_224_3fps`, with the extension .mp4. Videos that are
     smaller keep their size. Each file appears when it is complete and has the time of its
@@ -101,7 +101,7 @@ def compress_video(source: Path, target: Path) -> None:
                     stream.width, stream.height = target_size(image.width, image.height)
                     stream.pix_fmt = 'yuv420p'
                     stream.options = {'crf': QUALITY}
-                    stream.codec_context.thread_count = 1  # there is a process a core already
+                    stream.codec_context.thread_count = 1  # there is a process per core already
                 frame = image.reformat(stream.width, stream.height, 'yuv420p', interpolation='AREA')
                 frame.pts, frame.time_base = number, Fraction(1, FRAMES_PER_SECOND)
                 writer.mux(stream.encode(frame))
@@ -116,8 +116,8 @@ def target_size(width: int, height: int) -> tuple[int, int]:
     """Return width and height for a short side of 224, or the same ones if that is smaller.
 
     Args:
-        width: in pixels.
-        height: in pixels.
+        width: width in pixels.
+        height: height in pixels.
 
     Returns:
         Even numbers, as the encoder wants.

@@ -1,4 +1,4 @@
-"""Store the sampled frames of every video once."""
+"""A store of the sampled frames of every video."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def frame_transforms(num_frames: int, size: int, **options: str) -> list[dict[st
     """Return the transforms that `--frames` stands for.
 
     Args:
-        num_frames: of `SampleVideoFrames`.
-        size: of `CLIPResizeCrop`.
+        num_frames: number of frames that `SampleVideoFrames` takes.
+        size: side of a frame in pixels, for `CLIPResizeCrop`.
         **options: others of `SampleVideoFrames`, such as its rule.
     """
     sample = dict(type='SampleVideoFrames', num_frames=num_frames, **options)

@@ -35,10 +35,10 @@ class Clip:
     """One video of the data set.
 
     Attributes:
-        video_id: Its name, for instance `'test_0003_reversed'`.
-        group: The name it shares with its two twins, `'test_0003'`.
-        scene: What it shows.
-        captions: What it is described with.
+        video_id: its name, for instance `'test_0003_reversed'`.
+        group: the name it shares with its two twins, `'test_0003'`.
+        scene: what it shows.
+        captions: what it is described with.
     """
 
     video_id: str
@@ -68,17 +68,17 @@ def render_shapes(
     files, with any number of workers.
 
     Args:
-        data_root: The folder; it must be absent, empty, or hold this data set.
-        seed: Seed of all random draws, at least 0.
-        num_scenes: Number of scenes of the splits `'train'`, `'val'` and `'test'`; each
+        data_root: the folder; it must be absent, empty, or hold this data set.
+        seed: seed of all random draws, at least 0.
+        num_scenes: number of scenes of the splits `'train'`, `'val'` and `'test'`; each
             scene makes three clips.
-        captions_per_video: Captions of each clip, 1 to 8.
-        workers: Number of threads. Default: number of CPU cores.
+        captions_per_video: captions of each clip, 1 to 8.
+        workers: number of threads. Default: number of CPU cores.
 
     Raises:
-        ValueError: If a setting is out of range, or the folder holds the data set with others.
-        FileExistsError: If the folder holds something else.
-        OSError: If the folder cannot be written.
+        ValueError: if a setting is out of range, or the folder holds the data set with others.
+        FileExistsError: if the folder holds something else.
+        OSError: if the folder cannot be written.
     """
     root = Path(data_root).expanduser().resolve()
     settings = _check_settings(seed, num_scenes, captions_per_video)
@@ -97,9 +97,9 @@ def draw_clips(
     """Draw all scenes and captions of the data set, without rendering them.
 
     Args:
-        seed: Seed of all random draws.
-        num_scenes: Number of scenes per split.
-        captions_per_video: Captions of each clip.
+        seed: seed of all random draws.
+        num_scenes: number of scenes per split.
+        captions_per_video: captions of each clip.
 
     Returns:
         The clips of each split, twins next to each other. No scene occurs twice.
@@ -122,11 +122,11 @@ def _check_settings(
     """Bring the settings into the form in which meta.json keeps them."""
     if set(num_scenes) != set(DEFAULT_NUM_SCENES) or min(num_scenes.values()) < 1:
         raise ValueError(
-            "num_scenes must give a number of at least 1 for each of 'train', 'val' and 'test', "
+            "num_scenes must give a number of at least 1 for each of 'train', 'val' and 'test'; "
             f'got {dict(num_scenes)}.'
         )
     if seed < 0:
-        raise ValueError(f'seed must be 0 or larger, got {seed}.')
+        raise ValueError(f'seed must be 0 or larger; got {seed}.')
     return {
         'format_version': FORMAT_VERSION,
         'seed': int(seed),

@@ -76,7 +76,7 @@ class LoadStoredFrames(BaseTransform):
         if video_id in self.index['failed']:
             raise VideoReadError(
                 f'{results["filename"]} could not be read when the frames in {self.store} were '
-                f'stored: {self.index["failed"][video_id]}'
+                f'stored: {self.index["failed"][video_id]}.'
             )
         video = self.index['videos'].get(video_id)
         if video is None:
@@ -118,7 +118,7 @@ def read_index(store: Path) -> dict[str, Any]:
 
 
 def version_of(filename: str, span: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what tells a video file, and the part of it that counts, from another.
+    """Return what identifies a video file and the part of it that counts.
 
     Args:
         filename: the file.

@@ -1,4 +1,4 @@
-"""What a run costs: time, memory and parameters."""
+"""The hook that records the costs of a run: time, memory and parameters."""
 
 from __future__ import annotations
 
