@@ -76,6 +76,7 @@ DEMO_REQUIRES = [*SEARCH_REQUIRES, 'gradio>=6']
 TEST_REQUIRES = [
     'pytest>=8',
     'pytest-timeout',
+    'pytest-xdist',
     'ruff>=0.12',
     'transformers',
     'playwright',

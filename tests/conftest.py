@@ -1,6 +1,9 @@
-"""Small models, small clips."""
+"""Small models, small clips, and how tests are spread over processes."""
 
+import os
 from pathlib import Path
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # tests run in several processes already
 
 import pytest
 
@@ -33,6 +36,20 @@ PIPELINE = [
     dict(type='TokenizeCaptions', max_words=12),
     dict(type='PackTextVideoInputs'),
 ]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Put slow files first, and keep the tests of a file in one process of pytest-xdist.
+
+    They share what their module builds. A file that starts last and takes long would leave the
+    other process idle.
+    """
+    slow = {item.path for item in items if item.get_closest_marker('slow')}
+    items.sort(key=lambda item: item.path not in slow)
+    for item in items:
+        if not item.get_closest_marker('xdist_group'):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition('::')[0]))
 
 
 @pytest.fixture(autouse=True)

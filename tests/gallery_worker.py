@@ -1,4 +1,4 @@
-"""Run by torchrun: ranks of the recorded gallery, from features to both re-ranked directions.
+"""Run by one or two processes: ranks of the recorded gallery in both re-ranked directions.
 
 Arguments: a golden directory, the file to write, and any number of chunk sizes.
 """

@@ -1,4 +1,4 @@
-"""Run by torchrun: the gradients of a global batch of eight texts and four videos.
+"""Run by one or more processes: the gradients of a global batch of eight texts and four videos.
 
 Arguments: the file to write, and the rule of `gather_batch`.
 """

@@ -1,15 +1,19 @@
 """The estimator that HBI learns from, trained on the matched pairs of a data set."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from mmengine.config import Config
 
 from diffusionret_mm.apis.banzhaf import train_estimator
 
+ROOT = Path(__file__).parents[1]
+
 
 @pytest.fixture
 def cfg(tmp_path, tiny_model_cfg):
-    cfg = Config.fromfile('configs/comparison/wti.py')
+    cfg = Config.fromfile(ROOT / 'configs/comparison/wti.py')
     loader = cfg.train_dataloader
     loader.batch_size = 4
     loader.dataset.update(

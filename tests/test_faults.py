@@ -1,12 +1,11 @@
 """What goes wrong in a run, as its user sees it."""
 
-import os
 import re
-import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
+
+import pytest
+from processes import run_command, run_script
 
 ROOT = Path(__file__).parents[1]
 OPTIONS = [
@@ -26,29 +25,6 @@ for split in ('train', 'val', 'test'):
     ]
 
 
-def free_port():
-    with socket.socket() as handle:
-        handle.bind(('127.0.0.1', 0))
-        return str(handle.getsockname()[1])
-
-
-def run(folder, *command):
-    """Exit status and output of a command."""
-    environment = dict(os.environ, OMP_NUM_THREADS='1', PORT=free_port())
-    environment['PYTHONPATH'] = f'{ROOT}:{ROOT / "tests"}'
-    environment['PATH'] = f'{Path(sys.executable).parent}:{environment["PATH"]}'
-    done = subprocess.run(
-        [*map(str, command)],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=280,
-    )
-    return done.returncode, done.stdout
-
-
 CONFIG = """
 _base_ = {base!r}
 custom_imports = dict(imports=['diffusionret_mm', 'faults'], allow_failed_imports=False)
@@ -56,12 +32,12 @@ default_hooks = dict(fault=dict(type='FaultHook', rank=1, nan_at=2, die_at=4))
 """
 
 
+@pytest.mark.slow
 def test_nan_on_one_process_is_skipped_by_all_and_its_death_ends_them(tmp_path):
     (tmp_path / 'faulty.py').write_text(
         CONFIG.format(base=str(ROOT / 'configs/diffusionret_shapes.py'))
     )
-    status, output = run(
-        tmp_path,
+    done = run_command(
         'bash',
         ROOT / 'tools/dist_train.sh',
         'faulty.py',
@@ -70,9 +46,11 @@ def test_nan_on_one_process_is_skipped_by_all_and_its_death_ends_them(tmp_path):
         *OPTIONS,
         'train_dataloader.batch_size=3',
         'default_hooks.non_finite.action=skip',
+        cwd=tmp_path,
     )
     ended = time.time()
-    assert status != 0
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
     assert 'Iteration 3 (epoch 1): the loss is not finite' in output
     names = re.search(r'Videos of the batch: (.*)', output)[1].split(', ')
     assert len(set(names)) == 6  # of both processes
@@ -82,14 +60,14 @@ def test_nan_on_one_process_is_skipped_by_all_and_its_death_ends_them(tmp_path):
     died = (tmp_path / 'died').stat().st_mtime
     assert ended - died < 60
 
-    status, output = run(
-        tmp_path,
-        sys.executable,
+    done = run_script(
         ROOT / 'tools/train.py',
         ROOT / 'configs/diffusionret_shapes.py',
         *('--work-dir', 'work_dirs/faulty', '--resume', 'auto', '--cfg-options'),
         *OPTIONS,
+        cwd=tmp_path,
     )
-    assert status == 0, output[-3000:]
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-3000:]
     assert 'epoch_1.pth (epoch 1, iteration 3)' in output
     assert (tmp_path / 'work_dirs/faulty/metrics.json').is_file()

@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from processes import run_command, run_ranks, run_script
 
 ROOT = Path(__file__).parents[1]
 SMALL = [
@@ -28,12 +27,8 @@ for split in ('val', 'test'):
     ]
 
 
-def run(folder, *command, fails=False):
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
-    environment['PATH'] = f'{Path(sys.executable).parent}:{environment["PATH"]}'
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280
-    )
+def checked(done, fails=False):
+    """What a process printed, once its exit status is as it should be."""
     output = done.stdout + done.stderr
     assert (done.returncode != 0) == fails, output[-3000:]
     return output
@@ -47,19 +42,20 @@ def config(name):
 def two_processes(tmp_path_factory):
     """A run of both stages by two processes, and what it printed."""
     folder = tmp_path_factory.mktemp('run')
-    output = run(
-        folder,
+    done = run_command(
         'bash',
-        str(ROOT / 'tools/dist_train.sh'),
+        ROOT / 'tools/dist_train.sh',
         config('diffusionret_shapes.py'),
         '2',
         '--cfg-options',
         *SMALL,
         'train_dataloader.batch_size=3',
+        cwd=folder,
     )
-    return folder, output
+    return folder, checked(done)
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_one_gets_the_same_test(two_processes):
     folder, output = two_processes
     work_dir = folder / 'work_dirs/diffusionret_shapes'
@@ -68,20 +64,17 @@ def test_two_processes_train_and_one_gets_the_same_test(two_processes):
     assert output.count('Report: ') == 1  # the main process writes it, alone
     assert 'Hardest failures' in (work_dir / 'report.html').read_text()
     best = max(work_dir.glob('best_*.pth'), key=lambda path: int(path.stem.split('_')[-1]))
-    run(
-        folder,
-        sys.executable,
-        str(ROOT / 'tools/test.py'),
+    done = run_script(
+        ROOT / 'tools/test.py',
         config('diffusionret_shapes.py'),
-        str(best),
-        '--out',
-        'one.json',
-        '--dump',
-        'scores.npz',
-        '--cfg-options',
+        best,
+        *('--out', 'one.json', '--dump', 'scores.npz', '--cfg-options'),
         *SMALL,
         'default_hooks.report.draw=False',
+        cwd=folder,
+        fresh=True,
     )
+    checked(done)
     assert json.loads((folder / 'one.json').read_text()) == pytest.approx(metrics)
     assert (folder / 'scores.npz').is_file()
 
@@ -90,8 +83,8 @@ def test_two_processes_have_the_gradients_of_one(tmp_path):
     """Updates from a global batch do not depend on how it is split, unless as published."""
 
     def gradients(processes, rule):
-        run(tmp_path, 'torchrun', f'--nproc_per_node={processes}', '--master_port=29517',
-            str(ROOT / 'tests/gather_worker.py'), 'gradients.pt', rule)  # fmt: skip
+        worker = ROOT / 'tests/gather_worker.py'
+        checked(run_ranks(processes, worker, 'gradients.pt', rule, cwd=tmp_path))
         return torch.load(tmp_path / 'gradients.pt')
 
     one, two, published = gradients(1, 'exact'), gradients(2, 'exact'), gradients(2, 'published')
@@ -103,12 +96,14 @@ def test_two_processes_have_the_gradients_of_one(tmp_path):
 
 
 def test_mistakes_of_the_command_line(tmp_path):
-    train = [sys.executable, str(ROOT / 'tools/train.py')]
-    assert 'There is no config none.py' in run(tmp_path, *train, 'none.py', fails=True)
+    train = ROOT / 'tools/train.py'
+    done = run_script(train, 'none.py', cwd=tmp_path, fresh=True)
+    assert 'There is no config none.py' in checked(done, fails=True)
     if not torch.cuda.is_available():
-        output = run(tmp_path, *train, config('diffusionret_shapes.py'), '--amp', fails=True)
-        assert '--amp needs a GPU' in output
-    assert 'usage:' in run(tmp_path, 'bash', str(ROOT / 'tools/dist_test.sh'), fails=True)
+        done = run_script(train, config('diffusionret_shapes.py'), '--amp', cwd=tmp_path)
+        assert '--amp needs a GPU' in checked(done, fails=True)
+    done = run_command('bash', ROOT / 'tools/dist_test.sh', cwd=tmp_path)
+    assert 'usage:' in checked(done, fails=True)
 
 
 @pytest.mark.parametrize(
@@ -118,17 +113,19 @@ def test_mistakes_of_the_command_line(tmp_path):
         ('slurm_test.sh', ['c.py', 'c.pth'], 'test.py c.py c.pth --launcher slurm'),
     ],
 )
-def test_slurm_scripts(tmp_path, monkeypatch, script, arguments, tool):
+def test_slurm_scripts(tmp_path, script, arguments, tool):
     """What they hand to srun, which stands in for Slurm here."""
     srun = tmp_path / 'srun'
     srun.write_text('#!/bin/sh\necho "$@"\n')
     srun.chmod(0o755)
-    monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
-    monkeypatch.setenv('GPUS', '16')
-    monkeypatch.setenv('SRUN_ARGS', '--time 60 --exclude node1')
-    path = str(ROOT / 'tools' / script)
-    output = run(tmp_path, 'bash', path, 'gpu', 'job', *arguments)
+    environment = dict(
+        PATH=f'{tmp_path}:{os.environ["PATH"]}',
+        GPUS='16',
+        SRUN_ARGS='--time 60 --exclude node1',
+    )
+    command = ['bash', ROOT / 'tools' / script, 'gpu', 'job']
+    output = checked(run_command(*command, *arguments, env=environment))
     assert '--partition=gpu --job-name=job --gres=gpu:8 --ntasks=16' in output
     assert '--time 60 --exclude node1 python -u' in output
     assert output.strip().endswith(tool)
-    assert 'usage:' in run(tmp_path, 'bash', path, 'gpu', 'job', fails=True)
+    assert 'usage:' in checked(run_command(*command, env=environment), fails=True)

@@ -1,9 +1,9 @@
 """The benchmark of the encoders at a small size: both sides agree, and the figures are there."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
+
+from processes import run_script
 
 TOOL = Path(__file__).parents[2] / 'tools/benchmarks/encode.py'
 SIZES = dict(arch='ViT-S-32', videos=4, captions=3, frames=2, batch=2, repeats=1)
@@ -12,8 +12,7 @@ SIZES = dict(arch='ViT-S-32', videos=4, captions=3, frames=2, batch=2, repeats=1
 def test_both_sides_agree(tmp_path):
     target = tmp_path / 'figures.json'
     options = [f'--{name}={value}' for name, value in SIZES.items()]
-    command = [sys.executable, TOOL, *options, '--json', target]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=280)
+    done = run_script(TOOL, *options, '--json', target)
     assert done.returncode == 0, done.stderr
     figures = json.loads(target.read_text())
     assert figures['max_abs_diff'] < 1e-4

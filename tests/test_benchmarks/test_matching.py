@@ -2,11 +2,11 @@
 
 import importlib.util
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import torch
+from processes import run_script
 from torch.utils.flop_counter import FlopCounterMode
 
 TOOL = Path(__file__).parents[2] / 'tools/benchmarks/matching.py'
@@ -15,8 +15,7 @@ SMALL = ['--texts', '70', '--videos', '45', '--words', '9', '--frames', '4', '--
 
 def run(tmp_path, *options):
     target = tmp_path / 'figures.json'
-    command = [sys.executable, TOOL, *SMALL, '--repeats', '1', '--json', target, *options]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=250)
+    done = run_script(TOOL, *SMALL, '--repeats', 1, '--json', target, *options)
     assert done.returncode == 0, done.stderr
     return json.loads(target.read_text()), done.stdout
 

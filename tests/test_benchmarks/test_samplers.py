@@ -1,14 +1,12 @@
 """The table of samplers, on a random model and a few rendered clips."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
+from processes import run_script
 
 ROOT = Path(__file__).parents[2]
 SMALL = [
@@ -23,13 +21,10 @@ def test_samplers_are_compared_with_ddim(tmp_path):
     checkpoint = tmp_path / 'random.pth'
     torch.manual_seed(0)
     torch.save(MODELS.build(Config.fromfile(config).model).state_dict(), checkpoint)
-    command = [sys.executable, ROOT / 'tools/benchmarks/samplers.py', config, checkpoint]
-    command += ['--json', tmp_path / 'table.json', '--cfg-options', *SMALL]
-    command += ['model.generator.num_train_steps=12', 'model.generator.num_sample_steps=12']
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
-    done = subprocess.run(
-        list(map(str, command)), cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
+    options = ['--json', 'table.json', '--cfg-options', *SMALL]
+    options += ['model.generator.num_train_steps=12', 'model.generator.num_sample_steps=12']
+    tool = ROOT / 'tools/benchmarks/samplers.py'
+    done = run_script(tool, config, checkpoint, *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     table = json.loads((tmp_path / 'table.json').read_text())
     assert table['DDIMScheduler, 12 steps']['t2v same'] == 100

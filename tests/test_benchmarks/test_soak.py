@@ -2,11 +2,12 @@
 
 import importlib.util
 import json
-import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
+from processes import run_script
 
 TOOL = Path(__file__).parents[2] / 'tools/benchmarks/soak.py'
 
@@ -19,10 +20,10 @@ def load_tool():
     return module
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_a_checkpoint_and_in_the_cache_ends_like_one_never_killed(tmp_path):
     kills = tmp_path / 'kills.json'
-    command = [sys.executable, TOOL, '--kills', '2', '--folder', tmp_path / 'runs', '--json', kills]
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True)
+    done = run_script(TOOL, '--kills', 2, '--folder', tmp_path / 'runs', '--json', kills)
     assert done.returncode == 0, done.stdout + done.stderr
     assert '2 kills' in done.stdout
     assert 'metrics and weights are equal' in done.stdout

@@ -1,9 +1,9 @@
 """The benchmark of X-Pool, T-MASS and TextDiff at a small size."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
+
+from processes import run_script
 
 TOOL = Path(__file__).parents[2] / 'tools/benchmarks/text_diffusion.py'
 SMALL = ['--texts', '30', '--videos', '20', '--frames', '4', '--width', '64', '--samples', '3']
@@ -11,8 +11,7 @@ SMALL = ['--texts', '30', '--videos', '20', '--frames', '4', '--width', '64', '-
 
 def test_every_method_has_its_figures(tmp_path):
     target = tmp_path / 'figures.json'
-    command = [sys.executable, TOOL, *SMALL, '--json', target]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=250)
+    done = run_script(TOOL, *SMALL, '--json', target)
     assert done.returncode == 0, done.stderr
     rows = json.loads(target.read_text())
     assert [row['method'] for row in rows] == ['XPool', 'TMASS', 'TextDiff']

@@ -2,26 +2,22 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+import pytest
+from processes import run_script
 
 ROOT = Path(__file__).parents[2]
 
 
 def compare(folder, *options, fails=False):
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
-    command = [sys.executable, ROOT / 'tools/compare.py', *options]
-    done = subprocess.run(
-        list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True,
-        timeout=280,
-    )  # fmt: skip
+    done = run_script(ROOT / 'tools/compare.py', *options, cwd=folder, fresh=True)
     output = done.stdout + done.stderr
     assert (done.returncode == 1) == fails, output[-3000:]
     return output
 
 
+@pytest.mark.slow
 def test_a_failure_stops_no_other_run(tmp_path, write_config):
     good, bad = write_config('good'), write_config('bad', model=dict(type='None'))
     options = ['--work-dir', 'runs', '--out', 'tables/one']

@@ -1,13 +1,12 @@
 """Published state dicts of every method, whole and damaged."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import open_clip
 import pytest
 import torch
 from mmaction.registry import MODELS
+from processes import run_script
 
 from diffusionret_mm.conversion import LAYOUTS, ConversionError, convert_state_dict
 from diffusionret_mm.models.checkpoint_check import CheckpointError
@@ -243,14 +242,13 @@ def test_layouts_name_their_similarities():
 
 
 class TestCommandLine:
-    def run(self, *arguments):
-        command = [sys.executable, str(ROOT / 'tools/convert_checkpoint.py'), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=200)
+    def run(self, *arguments, **options):
+        return run_script(ROOT / 'tools/convert_checkpoint.py', *arguments, **options)
 
     def test_report_and_file(self, tmp_path):
         state = published('diffusionret', torch.float16)
         torch.save(state, tmp_path / 'best.pth')
-        done = self.run(tmp_path / 'best.pth', tmp_path / 'ours.pth', '--keys')
+        done = self.run(tmp_path / 'best.pth', tmp_path / 'ours.pth', '--keys', fresh=True)
         assert done.returncode == 0, done.stderr
         assert f'{len(state)} keys: {len(state) - 4} converted, 4 dropped' in done.stdout
         assert 'diffusion_model.proj.bias -> generators.t2v.denoiser.out_proj.bias' in done.stdout

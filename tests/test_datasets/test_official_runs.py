@@ -12,6 +12,7 @@ from diffusionret_mm.apis import test_retriever as evaluate
 from diffusionret_mm.apis import train_retriever
 from diffusionret_mm.datasets.preparation import check_dataset
 
+ROOT = Path(__file__).parents[2]
 TINY_MODEL = {
     'model.backbone.pretrained': None,
     'model.backbone.freeze_patch_embedding': False,
@@ -42,7 +43,7 @@ SIZES = dict(msrvtt=(3, 3), msvd=(3, 6), lsmdc=(3, 3), activitynet=(3, 3), didem
 
 def load(path, root, work_dir, **options):
     """Read a config with paths, a tiny backbone and the sizes of a short run."""
-    cfg = Config.fromfile(path)
+    cfg = Config.fromfile(ROOT / path)
     for split in ('train', 'val', 'test'):
         loader = f'{split}_dataloader'
         if cfg[loader] is not None:
@@ -144,7 +145,7 @@ def test_one_checkpoint_on_the_other_data_sets(official, tmp_path):
 def test_a_shapes_checkpoint_on_another_data_set_by_a_config_of_one_s_own(official, tmp_path):
     """Any other pair: the model of the source and the data set of the target."""
     scenes = dict(train=4, val=2, test=2)
-    cfg = Config.fromfile('configs/diffusionret_shapes.py')
+    cfg = Config.fromfile(ROOT / 'configs/diffusionret_shapes.py')
     options = {f'{split}_dataloader.dataset.num_scenes': scenes for split in scenes}
     options |= {f'{split}_dataloader.dataset.data_root': str(tmp_path / 's') for split in scenes}
     options |= {
@@ -158,10 +159,10 @@ def test_a_shapes_checkpoint_on_another_data_set_by_a_config_of_one_s_own(offici
     cfg.work_dir = str(tmp_path / 'run')
     train_retriever(cfg)
 
-    text = Path('configs/ood/msrvtt_to_msvd.py').read_text()
+    text = (ROOT / 'configs/ood/msrvtt_to_msvd.py').read_text()
     text = text.replace('diffusionret_vit-b32', 'diffusionret_tiny')
     path = tmp_path / 'shapes_to_msvd.py'
-    path.write_text(text.replace('../_base_', str(Path('configs/_base_').resolve())))
+    path.write_text(text.replace('../_base_', str(ROOT / 'configs/_base_')))
     cfg = Config.fromfile(path)
     cfg.work_dir = str(tmp_path / 'ood')
     cfg.merge_from_dict(

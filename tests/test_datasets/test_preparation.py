@@ -2,8 +2,6 @@
 
 import importlib.util
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -11,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.registry import DefaultScope
+from processes import start_script
 
 from diffusionret_mm.datasets import MSRVTTDataset
 from diffusionret_mm.datasets.errors import AnnotationError
@@ -26,7 +25,7 @@ NAMES = ('msrvtt', 'msvd', 'lsmdc', 'activitynet', 'didemo')
 
 def command(name, root, *options):
     folders = ['--annotations', str(root), '--videos', str(root / 'videos')]
-    return [sys.executable, str(TOOL), name, *folders, *options]
+    return [str(TOOL), name, *folders, *options]
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ def run_tool(monkeypatch, capsys):
     spec.loader.exec_module(tool)
 
     def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', command(*arguments)[1:])
+        monkeypatch.setattr(sys, 'argv', command(*arguments))
         status = tool.main()
         said = capsys.readouterr()
         return status, said.out + said.err
@@ -130,19 +129,13 @@ def test_the_tool_killed_in_the_middle_continues(tmp_path, write_clip):
     entries = [dict(video_id=f'v{n}', video=f'{n}.mp4', captions=['x']) for n in range(120)]
     (tmp_path / 'test.json').write_text(json.dumps(entries))
     journal = journal_of(tmp_path / 'manifest.json')
-    environment = dict(os.environ, PYTHONPATH=str(TOOL.parents[2]))
-    process = subprocess.Popen(
-        command('json', tmp_path, '--workers', '1'),
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = start_script(*command('json', tmp_path, '--workers', '1'))
     deadline = time.monotonic() + 100
     while not (journal.is_file() and journal.read_bytes().count(b'\n') >= 5):
         assert time.monotonic() < deadline
         time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     done = journal.read_bytes().count(b'\n')
     preparation = check('json', tmp_path)
     assert 5 <= done < 120

@@ -1,14 +1,19 @@
 """Whole runs of seconds."""
 
+from pathlib import Path
+
 import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from diffusionret_mm.apis import train_retriever
+
+ROOT = Path(__file__).parents[2]
 SCENES = dict(train=6, val=2, test=2)
 EPOCHS = dict(stage_one=2, total=4)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def data_root(tmp_path_factory):
     return tmp_path_factory.mktemp('data') / 'shapes'
 
@@ -18,7 +23,7 @@ def make_cfg(tmp_path, data_root, tiny_model_cfg):
     """A function that makes a config of a run of seconds from the top-level config."""
 
     def make(name='run', **options):
-        cfg = Config.fromfile('configs/diffusionret_shapes.py')
+        cfg = Config.fromfile(ROOT / 'configs/diffusionret_shapes.py')
         cfg.model = tiny_model_cfg | dict(stage='generation')
         cfg.work_dir = str(tmp_path / name)
         transforms = cfg.load_frames.transforms
@@ -39,3 +44,20 @@ def make_cfg(tmp_path, data_root, tiny_model_cfg):
 
     with DefaultScope.overwrite_default_scope('mmaction'):
         yield make
+
+
+@pytest.fixture(scope='session')
+def whole_runs(tmp_path_factory):
+    """Folder and metrics of the run that `whole` makes, once it did."""
+    return dict(folder=tmp_path_factory.mktemp('whole') / 'run')
+
+
+@pytest.fixture
+def whole(make_cfg, whole_runs):
+    """Folder and metrics of one run of both stages, trained and tested; tests only read them."""
+    folder = whole_runs['folder']
+    if 'metrics' not in whole_runs:
+        cfg = make_cfg()
+        cfg.work_dir = str(folder)
+        whole_runs['metrics'] = train_retriever(cfg)
+    return folder, whole_runs['metrics']

@@ -58,6 +58,7 @@ class Keep:
 STOPPED_AT = ('iter_2.pth', 'iter_4.pth', 'epoch_2.pth', 'iter_8.pth')
 
 
+@pytest.mark.slow
 def test_resumed_anywhere_all_losses_and_the_end_are_the_same(make_cfg, tmp_path, monkeypatch):
     kept = tmp_path / 'kept'
     with monkeypatch.context() as patch:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import mmengine
 import pytest
@@ -10,6 +11,8 @@ from mmengine.config import Config
 from diffusionret_mm.apis import train_retriever
 from diffusionret_mm.apis.run import test_retriever as evaluate
 from diffusionret_mm.engine.run_record import append_record, protocol_of, source_state
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_each_start_of_a_run_is_recorded(make_cfg, tmp_path):
@@ -39,7 +42,7 @@ def test_each_start_of_a_run_is_recorded(make_cfg, tmp_path):
 
 
 def test_the_protocol_names_the_decoder_and_the_frames():
-    protocol = protocol_of(Config.fromfile('configs/published/diffusionret_msrvtt.py'))
+    protocol = protocol_of(Config.fromfile(ROOT / 'configs/published/diffusionret_msrvtt.py'))
     assert protocol['choose_on_test'] is True
     assert protocol['train_dataloader.dataset.item'] == 'caption'
     assert protocol['optim_wrapper.optimizer.type'] == 'BertAdam'

@@ -28,9 +28,8 @@ def validations(work_dir):
     }
 
 
-def test_a_run_goes_through_both_stages_and_its_test_repeats(make_cfg, tmp_path):
-    metrics = train_retriever(make_cfg())
-    work_dir = tmp_path / 'run'
+def test_a_run_goes_through_both_stages_and_its_test_repeats(make_cfg, tmp_path, whole):
+    work_dir, metrics = whole
     assert json.loads((work_dir / 'metrics.json').read_text()) == metrics
     assert {'t2v/R@1', 'v2t/MnR', 'discrimination/t2v/R@1', 'discrimination/v2t/MdR'} <= set(
         metrics
@@ -64,31 +63,30 @@ def test_a_run_goes_through_both_stages_and_its_test_repeats(make_cfg, tmp_path)
 
 
 @pytest.mark.parametrize('epoch', [1, 2, 3])
-def test_a_resumed_run_ends_as_if_it_had_not_stopped(make_cfg, tmp_path, epoch):
+def test_a_resumed_run_ends_as_if_it_had_not_stopped(make_cfg, tmp_path, whole, epoch):
     """Before the switch, at it, and behind it: weights, moments of AdamW, and measurements."""
-    build_runner(make_cfg('whole')).train()
-    cfg = make_cfg('part', resume=True, load_from=str(tmp_path / 'whole' / f'epoch_{epoch}.pth'))
+    folder, _ = whole
+    cfg = make_cfg('part', resume=True, load_from=str(folder / f'epoch_{epoch}.pth'))
     runner = build_runner(cfg)
     runner.train()
     assert runner.model.stage == 'generation'
     for later in range(epoch + 1, 5):
-        part, whole = (
-            torch.load(tmp_path / name / f'epoch_{later}.pth', weights_only=False)
-            for name in ('part', 'whole')
+        part, expected = (
+            torch.load(run / f'epoch_{later}.pth', weights_only=False)
+            for run in (tmp_path / 'part', folder)
         )
         for state in ('state_dict', 'optimizer'):
-            torch.testing.assert_close(part[state], whole[state], rtol=0, atol=0)
-        assert part['meta']['stage'] == whole['meta']['stage']
-    measured = validations(tmp_path / 'whole')
+            torch.testing.assert_close(part[state], expected[state], rtol=0, atol=0)
+        assert part['meta']['stage'] == expected['meta']['stage']
+    measured = validations(folder)
     assert list(measured) == [1, 2, 3, 4]
     again = validations(tmp_path / 'part')
     assert list(again)[-1] == 4
     assert again == {later: measured[later] for later in again}
 
 
-def test_the_second_stage_alone_goes_on_from_a_file(make_cfg, tmp_path):
-    build_runner(make_cfg('one')).train()
-    path = tmp_path / 'one' / 'epoch_2.pth'
+def test_the_second_stage_alone_goes_on_from_a_file(make_cfg, tmp_path, whole):
+    path = whole[0] / 'epoch_2.pth'
     cfg = make_cfg('two', load_from=str(path))
     cfg.default_hooks.stage_switch.begin = 0
     cfg.train_cfg.max_epochs = 1

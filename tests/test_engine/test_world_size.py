@@ -1,13 +1,12 @@
 """A run does not depend on the number of processes that share its global batch."""
 
 import json
-import os
-import subprocess
-import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+from processes import run_ranks
 
 ROOT = Path(__file__).parents[2]
 GLOBAL_BATCH = 32
@@ -51,17 +50,12 @@ default_hooks = dict(
 def train(folder, processes, *options):
     """Train by `processes`; return the losses of each iteration, the weights and the metrics."""
     (folder / 'config.py').write_text(CONFIG)
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
     work_dir = folder / f'by_{processes}'
     command = [
-        *(sys.executable, '-m', 'torch.distributed.run', f'--nproc_per_node={processes}'),
-        *('--master_port=29531', str(ROOT / 'tools/train.py'), 'config.py'),
-        *('--launcher', 'pytorch', '--work-dir', str(work_dir)),
+        *(ROOT / 'tools/train.py', 'config.py', '--launcher', 'pytorch', '--work-dir', work_dir),
         *(['--cfg-options', *options] if options else []),
     ]
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280
-    )
+    done = run_ranks(processes, *command, cwd=folder)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     scalars = next(work_dir.glob('*/vis_data/scalars.json')).read_text().splitlines()
     rows = [row for row in map(json.loads, scalars) if 'loss' in row]
@@ -69,20 +63,32 @@ def train(folder, processes, *options):
     return rows, state, json.loads((work_dir / 'metrics.json').read_text())
 
 
+@pytest.fixture(scope='module')
+def alone(tmp_path_factory):
+    """A function that returns the run of one process with some negatives, trained once."""
+
+    @cache
+    def run(negatives):
+        return train(tmp_path_factory.mktemp('one'), 1, f'model.negatives={negatives}')
+
+    return run
+
+
 @pytest.mark.parametrize('negatives', ['batch', 'training_set'])
-def test_two_processes_train_as_one(tmp_path, negatives):
+@pytest.mark.slow
+def test_two_processes_train_as_one(tmp_path, alone, negatives):
     """Twenty iterations over both stages and the switch: losses, weights and metrics."""
-    option = f'model.negatives={negatives}'
-    assert_same(train(tmp_path, 1, option), train(tmp_path, 2, option))
+    assert_same(alone(negatives), train(tmp_path, 2, f'model.negatives={negatives}'))
 
 
-def test_a_sharded_optimizer_trains_as_a_whole_one(tmp_path):
+@pytest.mark.slow
+def test_a_sharded_optimizer_trains_as_a_whole_one(tmp_path, alone):
     """ZeRO: each process holds the state of its share of the parameters."""
     sharded = [
         f'{place}.optimizer.type=ShardedAdamW'
         for place in ('optim_wrapper', 'default_hooks.stage_switch.optim_wrapper')
     ]
-    assert_same(train(tmp_path, 1), train(tmp_path, 2, *sharded))
+    assert_same(alone('batch'), train(tmp_path, 2, 'model.negatives=batch', *sharded))
 
 
 def assert_same(run, other):

@@ -1,14 +1,12 @@
 import errno
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from processes import start_script
 
 from diffusionret_mm.features import open_or_build
 from diffusionret_mm.features.store import FeatureWriter
@@ -84,9 +82,7 @@ def test_a_disk_that_fills_up_leaves_no_half_cache(tmp_path, monkeypatch, when):
 
 
 def start(root, name):
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
-    command = [sys.executable, str(ROOT / 'tests' / 'cache_worker.py'), str(root), name]
-    return subprocess.Popen(command, env=environment)
+    return start_script(ROOT / 'tests/cache_worker.py', root, name)
 
 
 def wait_for(path):
@@ -105,15 +101,17 @@ def test_a_killed_builder_leaves_nothing_usable_and_the_next_takes_over(tmp_path
         wait_for(tmp_path / f'{name}.waiting')
     assert not root.exists()
     assert not list(tmp_path.glob('*.done'))
-    os.kill(first.pid, signal.SIGKILL)
-    first.wait()
+    first.kill()
+    first.join()
     wait_for_one = [tmp_path / f'{name}.building' for name in ('second', 'third')]
     limit = time.monotonic() + 120
     while not any(path.exists() for path in wait_for_one):
         assert time.monotonic() < limit
         time.sleep(0.05)
     (tmp_path / 'go').touch()
-    assert [process.wait(timeout=120) for process in others] == [0, 0]
+    for process in others:
+        process.join(120)
+    assert [process.exitcode for process in others] == [0, 0]
     # One of them built, both opened it, and the dead process's files are gone.
     assert sum(path.exists() for path in wait_for_one) == 1
     assert len(list(tmp_path.glob('*.done'))) == 2

@@ -1,14 +1,13 @@
 """Recorded outputs of the published implementation against ours, and the check itself."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from parity import check_parity
 from parity.golden import EXACT, GoldenFile, Tolerance
+from processes import run_script
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,12 +93,12 @@ def test_command_line(golden, tmp_path):
     small.mkdir()
     for name in ('state_dict.npz', 'wti.npz'):
         shutil.copy(golden / name, small)
-    command = [sys.executable, str(ROOT / 'tools/check_parity.py')]
-    done = subprocess.run([*command, str(small)], capture_output=True, text=True, timeout=200)
+    tool = ROOT / 'tools/check_parity.py'
+    done = run_script(tool, small, fresh=True)
     assert done.returncode == 0, done.stderr
     assert 'wti.npz' in done.stdout
     assert '0 failed' in done.stdout
-    done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, timeout=200)
+    done = run_script(tool, tmp_path)
     assert done.returncode == 1
     assert 'is not a golden directory' in done.stderr
 

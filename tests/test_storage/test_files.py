@@ -1,12 +1,9 @@
 """Files that are whole or absent."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
+from processes import start_script
 
 from diffusionret_mm.storage.files import (
     open_atomically,
@@ -80,13 +77,17 @@ with open_atomically(sys.argv[1]) as file:
 """
 
 
-def test_a_killed_writer_leaves_what_was_there(tmp_path):
+def test_a_killed_writer_leaves_what_was_there(tmp_path, tmp_path_factory):
     path = tmp_path / 'file'
     write(path, b'one')
-    with subprocess.Popen([sys.executable, '-c', WRITER, str(path)]) as process:
-        while not any(entry.stat().st_size == 2 for entry in tmp_path.glob('.file.*.tmp')):
-            time.sleep(0.05)
-        os.kill(process.pid, signal.SIGKILL)
+    script = tmp_path_factory.mktemp('script') / 'writer.py'
+    script.write_text(WRITER)
+    process = start_script(script, path)
+    while not any(entry.stat().st_size == 2 for entry in tmp_path.glob('.file.*.tmp')):
+        assert process.is_alive()
+        time.sleep(0.05)
+    process.kill()
+    process.join()
     assert path.read_bytes() == b'one'
     assert len(list(tmp_path.iterdir())) == 2
     remove_leftovers(tmp_path)

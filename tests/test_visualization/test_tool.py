@@ -10,7 +10,8 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from PIL import Image
 
-TOOL = Path(__file__).parents[2] / 'tools/visualize.py'
+ROOT = Path(__file__).parents[2]
+TOOL = ROOT / 'tools/visualize.py'
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def visualize(monkeypatch, tmp_path, capsys):
 @pytest.fixture
 def config(tmp_path, tiny_model_cfg):
     """A config of a tiny model and a split of six rendered videos."""
-    cfg = Config.fromfile('configs/diffusionret_shapes.py')
+    cfg = Config.fromfile(ROOT / 'configs/diffusionret_shapes.py')
     cfg.model = tiny_model_cfg | dict(stage='generation')
     cfg.work_dir = str(tmp_path / 'run')
     for loader in (cfg.train_dataloader, cfg.test_dataloader):
