@@ -77,6 +77,7 @@ TEST_REQUIRES = [
     'pytest>=8',
     'pytest-timeout',
     'pytest-xdist',
+    'import-linter>=2.1',
     'ruff>=0.12',
     'transformers',
     'playwright',
