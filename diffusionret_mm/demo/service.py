@@ -195,7 +195,7 @@ class DemoService:
     def _video(self, row: int) -> tuple[str, VideoFeatures]:
         path = self.file_of(row)
         video = read_videos(self.gallery, np.array([row]))
-        return path, video.to(self.model.backbone.logit_scale)
+        return path, video.to(self.model.similarity.placement)
 
     def _encode_upload(self, file: str) -> VideoFeatures:
         return self.inferencer.encode_items([self._decode(file)])

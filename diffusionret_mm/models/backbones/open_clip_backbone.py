@@ -12,14 +12,15 @@ import open_clip
 import torch
 from mmaction.registry import MODELS
 from mmengine.logging import print_log
-from mmengine.model import BaseModule
 from torch import Tensor, nn
+
+from diffusionret_mm.models.backbones.base import TextVideoBackbone
 
 MAX_LOG_SCALE = math.log(100.0)
 
 
 @MODELS.register_module()
-class OpenCLIPBackbone(BaseModule):
+class OpenCLIPBackbone(TextVideoBackbone):
     """CLIP with all token features of the text tower and one feature per frame.
 
     Nothing is normalised: the similarity decides (DiffusionRet, Section 3.1 and supplement A.1).

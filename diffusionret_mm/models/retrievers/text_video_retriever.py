@@ -11,6 +11,7 @@ from mmengine.model import BaseModel, is_model_wrapper
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from diffusionret_mm.models.backbones.base import TextVideoBackbone
 from diffusionret_mm.models.checkpoint_check import check_state_dict
 from diffusionret_mm.models.gather import GATHER_RULES, gather_batch
 from diffusionret_mm.models.retrievers.reranking import ReRanking
@@ -73,7 +74,7 @@ class TextVideoRetriever(InStages, ReRanking, BaseModel):
         # Built here, because BaseModel would look in mmengine's registry alone.
         preprocessor = MODELS.build(data_preprocessor or dict(type='RetrievalDataPreprocessor'))
         super().__init__(data_preprocessor=preprocessor)
-        self.backbone = MODELS.build(backbone)
+        self.backbone: TextVideoBackbone = MODELS.build(backbone)
         self.temporal = self.build_part(temporal) if temporal else None
         self.similarity: Similarity = self.build_part(similarity)
         self.loss_head = MODELS.build(loss)
@@ -87,9 +88,10 @@ class TextVideoRetriever(InStages, ReRanking, BaseModel):
     def init_weights(self) -> None:
         """Load the backbone's pre-trained weights, then start other transformers from them."""
         super().init_weights()
-        if self.temporal is not None:
-            self.temporal.init_from_text_tower(self.backbone.text_tower)
-        self.similarity.init_from_text_tower(self.backbone.text_tower)
+        tower = self.backbone.text_tower
+        for module in (self.temporal, self.similarity):
+            if tower is not None and module is not None:
+                module.init_from_text_tower(tower)
 
     @classmethod
     def of(cls, module: nn.Module) -> TextVideoRetriever:
