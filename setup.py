@@ -42,8 +42,9 @@ def choose_mmcv() -> str:
 
 
 # Tested together on Python 3.11: torch 2.15, mmengine 0.10.7, mmcv-lite 2.1.0, mmaction2 1.2.0,
-# open_clip_torch 3.3.0, diffusers 0.42.1, av 18.1, decord 0.6.0, numpy 2.4, transformers 5.23. The
-# lower bounds name the oldest releases whose interfaces the code is written for; they were not run.
+# open_clip_torch 3.3.0, diffusers 0.42.1, av 18.1, decord 0.6.0, filelock 4.2.12, pebble 5.2.3,
+# numpy 2.4, transformers 5.23. The lower bounds name the oldest releases whose interfaces the code
+# is written for; they were not run.
 INSTALL_REQUIRES = [
     'torch>=2.1',
     'torchvision',
@@ -57,6 +58,8 @@ INSTALL_REQUIRES = [
     'av>=14',
     'decord>=0.6.0',  # asked for by mmaction2 too
     'tqdm',
+    'filelock>=3.12',  # asked for by torch too
+    'pebble>=5.0',
     'rich>=12.3',
     # For pictures and reports; what stands above asks for them too.
     'matplotlib',
@@ -69,11 +72,12 @@ EXPORT_REQUIRES = ['onnx>=1.17', 'onnxscript>=0.5', 'onnxruntime>=1.20']
 SEARCH_REQUIRES = ['faiss-cpu>=1.11', 'qdrant-client>=1.10']
 # Tested with gradio 6.31.0; playwright drives the Chromium of the system, if there is one.
 DEMO_REQUIRES = [*SEARCH_REQUIRES, 'gradio>=6']
-# transformers is no dependency: the tests check that its presence does no harm.
+# transformers is not a dependency: the tests check that its presence does no harm.
 TEST_REQUIRES = [
     'pytest>=8',
     'pytest-timeout',
     'pytest-xdist',
+    'import-linter>=2.1',
     'ruff>=0.12',
     'transformers',
     'playwright',

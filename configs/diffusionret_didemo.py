@@ -1,12 +1,17 @@
 # DiffusionRet on DiDeMo: ViT-B/32, 64 frames, 64 words, global batch 128.
 _base_ = [
-    './_base_/models/diffusionret_vit-b32.py',
+    './_base_/backbones/vit-b32.py',
+    './_base_/models/diffusionret.py',
     './_base_/datasets/didemo.py',
+    './_base_/datasets/paragraphs.py',
     './_base_/schedules/two_stage.py',
     './_base_/default_runtime.py',
 ]
 
-# 64 frames a video: activations are computed again, not kept.
-model = dict(backbone=dict(with_cp=True))
+# 64 frames per video: activations are computed again, not kept.
+model = dict(backbone=dict(_base_.backbone, with_cp=True), temporal=_base_.temporal)
+train_dataloader = dict(dataset=_base_.train_split)
+val_dataloader = dict(dataset=_base_.val_split)
+test_dataloader = dict(dataset=_base_.test_split)
 
-custom_hooks = [_base_.stage_two, _base_.feature_cache]
+default_hooks = dict(stage_switch=_base_.stage_switch, feature_cache=_base_.feature_cache)

@@ -1,11 +1,18 @@
 # DiffusionRet on MSR-VTT with ViT-L/14: 12 frames, 32 words, global batch 128.
 _base_ = [
-    './_base_/models/diffusionret_vit-l14.py',
+    './_base_/backbones/vit-l14.py',
+    './_base_/models/diffusionret.py',
     './_base_/datasets/msrvtt.py',
+    './_base_/datasets/sentences.py',
     './_base_/schedules/two_stage.py',
     './_base_/default_runtime.py',
 ]
 
+model = dict(backbone=_base_.backbone, temporal=_base_.temporal, encode_chunk=8)
+train_dataloader = dict(dataset=_base_.train_split)
+val_dataloader = dict(dataset=_base_.val_split)
+test_dataloader = dict(dataset=_base_.test_split)
+
 # The state of the optimizer is spread over the processes: tools/dist_train.sh, two or more.
 optim_wrapper = dict(optimizer=dict(type='ShardedAdamW'))
-custom_hooks = [_base_.stage_two, _base_.feature_cache]
+default_hooks = dict(stage_switch=_base_.stage_switch, feature_cache=_base_.feature_cache)

@@ -1,12 +1,13 @@
 # DiffusionRet from random weights on clips that the project renders: the main job, anywhere.
 _base_ = [
-    './_base_/models/diffusionret_tiny.py',
+    './_base_/backbones/tiny.py',
+    './_base_/models/diffusionret.py',
     './_base_/datasets/shapes.py',
     './_base_/schedules/two_stage.py',
     './_base_/default_runtime.py',
 ]
 
-model = dict(num_negatives=63)
+model = dict(backbone=_base_.backbone, temporal=_base_.temporal, num_negatives=63)
 
 stage_one_epochs = 21
 max_epochs = 29
@@ -21,8 +22,8 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', begin=2, end=stage_one_epochs, convert_to_iter_based=True),
 ]
 
-custom_hooks = [
-    dict(
+default_hooks = dict(
+    stage_switch=dict(
         type='StageSwitchHook',
         begin=stage_one_epochs,
         optim_wrapper=dict(
@@ -40,6 +41,6 @@ custom_hooks = [
             ),
         ],
     ),
-    dict(type='FeatureCacheHook'),
-]
+    feature_cache=dict(type='FeatureCacheHook'),
+)
 auto_scale_lr = dict(base_batch_size=64)

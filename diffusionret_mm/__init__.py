@@ -11,8 +11,13 @@ import os
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 from diffusionret_mm import compat  # noqa: E402
+from diffusionret_mm.storage.checkpoints import (  # noqa: E402
+    load_checkpoint_file,
+    save_checkpoint_file,
+)
 
-compat.apply()  # before anything imports mmaction.models
+# Before anything imports mmaction.models.
+compat.apply(load_checkpoint_file, save_checkpoint_file)
 
 from diffusionret_mm import datasets, engine, evaluation, models  # noqa: E402, F401
 from diffusionret_mm.version import __version__  # noqa: E402

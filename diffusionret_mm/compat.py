@@ -24,16 +24,22 @@ from mmengine.runner import checkpoint as checkpoint_module
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.utils import package_utils
 
-from diffusionret_mm.storage.checkpoints import load_checkpoint_file, save_checkpoint_file
+Load = Callable[[str, Any], Any]
+Save = Callable[[Any, str], None]
 
 
-def apply() -> None:
-    """Run every work-around that the installed versions need."""
+def apply(load_checkpoint: Load, save_checkpoint: Save) -> None:
+    """Run every work-around that the installed versions need.
+
+    Args:
+        load_checkpoint: Loads a local checkpoint: filename and `map_location` to its content.
+        save_checkpoint: Saves a local checkpoint: content and filename.
+    """
     silence_mmcv_lite()
     silence_file_client()
     replace_pkg_resources()
-    register_checkpoint_loader()
-    save_checkpoints_atomically()
+    register_checkpoint_loader(load_checkpoint)
+    save_checkpoints_atomically(save_checkpoint)
     provide_drn()
     disable_broken_multimodal()
     allow_distributed_cpu()
@@ -57,7 +63,7 @@ def silence_file_client() -> None:
     """Silence mmengine's messages that `FileClient` and `HardDiskBackend` are deprecated.
 
     mmaction2's loading transforms (`DecordInit`, `PyAVInit`, ...) make a `FileClient` at
-    the first item of each loader worker, so both come once a worker and epoch, and a user can do
+    the first item of each loader worker, so both come once per worker and epoch, and a user can do
     nothing about it. Versions: mmengine 0.2 to 0.10 with mmaction2 1.x. Can go when
     mmaction2 uses `mmengine.fileio` functions.
     """
@@ -110,8 +116,8 @@ def get_installed_path(package: str) -> str:
     """Return the folder of an installed package, named by its module or its distribution.
 
     Raises:
-        PackageNotFoundError: Nothing of this name is installed.
-        RuntimeError: It is a namespace package, which has no single folder.
+        PackageNotFoundError: nothing of this name is installed.
+        RuntimeError: it is a namespace package, which has no single folder.
     """
     spec = importlib.util.find_spec(package)
     if spec is None:
@@ -183,27 +189,24 @@ def _source_of(package: str, *path: str) -> str:
     return file.read_text(encoding='utf-8') if file.is_file() else ''
 
 
-def register_checkpoint_loader() -> None:
-    """Make mmengine read local checkpoints with `load_checkpoint_file`.
+def register_checkpoint_loader(load_checkpoint: Load) -> None:
+    """Make mmengine read local checkpoints with a loader of ours.
 
     mmengine calls `torch.load(filename)`, which since torch 2.6 refuses what mmengine saves
     itself (`HistoryBuffer`, numpy arrays), so resuming fails; before torch 2.6 it runs whatever
     code the file contains. Versions: mmengine up to 0.10.7 (open-mmlab/mmengine#1655, #1650). Can
     go when mmengine loads its checkpoints with `weights_only=True`.
     """
+
+    # mmengine logs the name of the loader without `load_from_`.
+    def load_from_local(filename: str, map_location: Any = None) -> Any:
+        return load_checkpoint(filename, map_location)
+
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
 
 
-def load_from_local(filename: str, map_location: Any = None) -> Any:
-    """Load a local file for mmengine, which logs the name of this function without `load_from_`.
-
-    See `load_checkpoint_file`.
-    """
-    return load_checkpoint_file(filename, map_location)
-
-
-def save_checkpoints_atomically() -> None:
-    """Make mmengine write local checkpoints with `save_checkpoint_file`.
+def save_checkpoints_atomically(save_local: Save) -> None:
+    """Make mmengine write local checkpoints whole or not at all, by a function of ours.
 
     mmengine opens the file under its final name and writes into it, so a process that is killed, or
     a full disk, leaves half a checkpoint in place of the whole one of that name, and
@@ -224,7 +227,7 @@ def save_checkpoints_atomically() -> None:
         if file_client_args or backend_args or '://' in str(filename):
             original(checkpoint, filename, file_client_args, backend_args)
         else:
-            save_checkpoint_file(checkpoint, filename)
+            save_local(checkpoint, filename)
 
     save_checkpoint._is_atomic = True
     _replace_in_mmengine(original, save_checkpoint)

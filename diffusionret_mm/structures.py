@@ -65,7 +65,7 @@ class TextFeatures(_Features):
 
     Args:
         words: every token of each text, shape [N, L, D], float.
-        mask: True for real tokens (start and end of text included), shape [N, L], bool.
+        mask: true for real tokens (start and end of text included), shape [N, L], bool.
         pooled: the end-of-text token, shape [N, D], float.
     """
 
@@ -88,7 +88,7 @@ class VideoFeatures(_Features):
 
     Args:
         frames: frames after the temporal module, shape [M, F, D], float.
-        mask: True for real frames, shape [M, F], bool.
+        mask: true for real frames, shape [M, F], bool.
     """
 
     frames: Tensor

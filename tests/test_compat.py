@@ -91,6 +91,15 @@ print('RESULTS' + json.dumps(results))
 """
 
 
+APPLY = """
+APPLIED = True
+compat = load_compat()
+from diffusionret_mm.storage import checkpoints
+for _ in range(2):
+    compat.apply(checkpoints.load_checkpoint_file, checkpoints.save_checkpoint_file)
+"""
+
+
 def run_steps(setup: str, checkpoint: Path) -> dict:
     command = [sys.executable, '-c', PRELUDE + setup + STEPS, str(checkpoint), str(COMPAT)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -119,7 +128,7 @@ def with_drn_only(checkpoint) -> dict:
 
 @pytest.fixture(scope='module')
 def with_all(checkpoint) -> dict:
-    return run_steps('APPLIED = True\nfor _ in range(2): load_compat().apply()', checkpoint)
+    return run_steps(APPLY, checkpoint)
 
 
 class TestStillNeeded:

@@ -107,3 +107,14 @@ def test_a_data_set(make_run, folder):
     cfg = make_run('folder_dataset', dataset=dict(type='FolderDataset'))
     train_test_search(cfg, folder)
     assert not any(Path(cfg.work_dir).rglob('*.pth'))  # the test alone leaves none
+
+
+def test_a_backbone(make_run, folder):
+    cfg = make_run('colour_backbone', dict(backbone=dict(type='ColourBackbone'), temporal=None))
+    inferencer, found = train_test_search(cfg, folder)
+    assert inferencer.model.backbone.embed_dim == 8
+    text = inferencer.encode_text('the clip a is shown')
+    videos = inferencer.encode_video([hit.item for hit in found.hits])
+    scores = torch.tensor([hit.similarity for hit in found.hits])
+    expected = inferencer.model.similarity(text, videos)[0].detach()
+    torch.testing.assert_close(scores, expected, rtol=1e-3, atol=1e-3)

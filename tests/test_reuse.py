@@ -1,4 +1,4 @@
-"""The parts in other people's configs: the two examples of the README, run."""
+"""Parts of one's own, and ours in other people's configs: the examples of the README, run."""
 
 import re
 from pathlib import Path
@@ -9,8 +9,8 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-README = Path('README.md').read_text(encoding='utf-8')
-PLAIN_MMACTION, OUTSIDE = re.findall(r'```python\n(.*?)```', README, flags=re.DOTALL)
+README = (Path(__file__).parents[1] / 'README.md').read_text(encoding='utf-8')
+OWN, PLAIN_MMACTION, OUTSIDE = re.findall(r'```python\n(.*?)```', README, flags=re.DOTALL)
 
 
 @pytest.fixture
@@ -21,6 +21,18 @@ def plain_config(tmp_path, write_clip):
     text = PLAIN_MMACTION.replace("'list.txt'", repr(str(tmp_path / 'list.txt')))
     path.write_text(text.replace('size=224', 'size=32'))
     return path
+
+
+def test_a_model_of_ones_own_re_ranks(tiny_model_cfg, features):
+    exec(OWN, {})
+    parts = {key: tiny_model_cfg[key] for key in ('backbone', 'similarity', 'temporal')}
+    model = MODELS.build(dict(parts, type='Halved', loss=dict(type='ContrastiveLoss'))).eval()
+    texts, videos = features(num_texts=3, num_videos=40)
+    scores = model.similarity(texts, videos).detach()
+    t2v, _ = model.rerank(scores, texts, videos)
+    changed = t2v != scores
+    assert (changed.sum(dim=1) == 32).all()
+    torch.testing.assert_close(t2v[changed], scores[changed] / 2)
 
 
 def test_a_plain_mmaction_model_trains_through_our_transforms(plain_config, tmp_path):

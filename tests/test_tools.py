@@ -17,7 +17,7 @@ SMALL = [
     'train_dataloader.dataset.num_scenes.test=2',
     'train_cfg.max_epochs=2',
     'train_cfg.val_interval=1',
-    'custom_hooks.0.begin=1',
+    'default_hooks.stage_switch.begin=1',
     'model.generator.num_sample_steps=5',
 ]
 for split in ('val', 'test'):

@@ -32,7 +32,7 @@ def parse_args() -> argparse.Namespace:
         description='Train and test several configs on one data set, one after the other, and '
         'write one table. Runs that are done are not run again.'
     )
-    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files; a row each')
+    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files, one row each')
     parser.add_argument('--seeds', type=int, default=1, metavar='N', help='seeds 0 to N-1')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/comparison'))
     parser.add_argument(

@@ -28,7 +28,7 @@ def parse_args() -> argparse.Namespace:
     add_inferencer_options(parser)
     parser.add_argument('gallery', help='folder of the gallery')
     parser.add_argument(
-        '--sentences', type=Path, metavar='FILE', help='captions to choose from, one a line'
+        '--sentences', type=Path, metavar='FILE', help='captions to choose from, one per line'
     )
     parser.add_argument(
         '--host', default='127.0.0.1', help='address to listen on; 0.0.0.0 lets others in'

@@ -12,6 +12,7 @@ from mmengine.config import Config
 
 from diffusionret_mm.apis import train_retriever
 from diffusionret_mm.apis.command_line import add_run_options, leave_processes, load_config
+from diffusionret_mm.apis.run import use_amp
 
 
 def parse_args() -> argparse.Namespace:
@@ -54,7 +55,10 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         else:
             cfg.resume, cfg.load_from = True, args.resume
     if args.amp is not None:
-        use_amp(cfg, args.amp)
+        try:
+            use_amp(cfg, args.amp)
+        except RuntimeError as error:
+            raise SystemExit(str(error)) from error
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
         cfg.default_hooks.checkpoint.save_best = None
@@ -65,29 +69,6 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     cfg.randomness.diff_rank_seed = args.diff_rank_seed
     cfg.randomness.deterministic = args.deterministic
     return cfg
-
-
-def use_amp(cfg: Config, dtype: str) -> None:
-    """Make every optimizer wrapper of the config one of mixed precision.
-
-    Args:
-        cfg: the whole config; it is changed.
-        dtype: 'float16', whose loss is scaled, or 'bfloat16', which needs no scale.
-
-    Raises:
-        SystemExit: on a machine without GPU.
-    """
-    import torch
-
-    if not torch.cuda.is_available():
-        raise SystemExit(
-            '--amp needs a GPU: on a CPU mixed precision is slower than float32. Train without it.'
-        )
-    scale = 'dynamic' if dtype == 'float16' else 1.0
-    wrappers = [cfg.optim_wrapper]
-    wrappers += [hook.optim_wrapper for hook in cfg.custom_hooks if 'optim_wrapper' in hook]
-    for wrapper in wrappers:
-        wrapper.update(type='AmpOptimWrapper', dtype=dtype, loss_scale=scale)
 
 
 def main() -> None:

@@ -23,9 +23,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('config', help='config of a retriever that ranks by WTI: configs/drl/')
     parser.add_argument('out', type=Path, help='file to write, .pth')
-    parser.add_argument('--checkpoint', help='of the config; default: its pre-trained CLIP')
+    parser.add_argument(
+        '--checkpoint', help='checkpoint of the config; default: its pre-trained CLIP'
+    )
     parser.add_argument('--iterations', type=int, default=700, help='batches to train on')
-    parser.add_argument('--coalitions', type=int, default=100, help='drawn for each pair')
+    parser.add_argument('--coalitions', type=int, default=100, help='coalitions drawn per pair')
     parser.add_argument('--seed', type=int, default=0, help='random seed')
     parser.add_argument(
         '--cfg-options',

@@ -58,14 +58,19 @@ def parse_args() -> argparse.Namespace:
     diffusion.add_argument('--direction', choices=['t2v', 'v2t'], default='t2v')
     retrieval.add_argument('--top-k', type=int, default=5, help='candidates shown; default 5')
     retrieval.add_argument(
-        '--hardest', type=int, metavar='N', help='the N texts of the worst rank, not --queries'
+        '--hardest',
+        type=int,
+        metavar='N',
+        help='draw the N texts of the worst rank in place of --queries',
     )
     curves = pictures.add_parser('curves', help='training curves of both stages')
     curves.add_argument('run', type=Path, help='work dir of a training run')
     samples = pictures.add_parser('samples', help='a page of videos with their captions')
     add_config_options(samples)
     samples.add_argument('--split', choices=['train', 'val', 'test'], default='test')
-    samples.add_argument('--count', type=int, default=50, help='videos, evenly spread; default 50')
+    samples.add_argument(
+        '--count', type=int, default=50, help='number of videos, evenly spread; default 50'
+    )
     for part in pictures.choices.values():
         part.add_argument(
             '--out', type=Path, default=Path('pictures'), help='folder; default pictures'

@@ -1,9 +1,15 @@
 # CLIP4Clip (seqTransf) on MSVD: ViT-B/32, 12 frames, global batch 128.
 _base_ = [
-    '../_base_/models/clip4clip_vit-b32.py',
+    '../_base_/backbones/vit-b32.py',
+    '../_base_/models/clip4clip.py',
     '../_base_/datasets/msvd.py',
+    '../_base_/datasets/sentences.py',
     '../_base_/schedules/baselines.py',
     '../_base_/default_runtime.py',
 ]
 
+model = dict(backbone=_base_.backbone, temporal=_base_.temporal)
+train_dataloader = dict(dataset=_base_.train_split)
+val_dataloader = dict(dataset=_base_.val_split)
+test_dataloader = dict(dataset=_base_.test_split)
 randomness = dict(seed=42)

@@ -1,7 +1,10 @@
 # CLIP4Clip (seqTransf) from random weights on clips that the project renders.
 _base_ = [
-    '../_base_/models/clip4clip_tiny.py',
+    '../_base_/backbones/tiny.py',
+    '../_base_/models/clip4clip.py',
     '../_base_/datasets/shapes.py',
     '../_base_/schedules/one_stage_shapes.py',
     '../_base_/default_runtime.py',
 ]
+
+model = dict(backbone=_base_.backbone, temporal=_base_.temporal)

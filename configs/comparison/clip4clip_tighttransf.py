@@ -1,7 +1,10 @@
 # CLIP4Clip tightTransf in the comparison on shapes: 8 epochs of 4 frames.
 _base_ = [
-    '../_base_/models/clip4clip_tighttransf_tiny.py',
+    '../_base_/backbones/tiny.py',
+    '../_base_/models/clip4clip_tighttransf.py',
     '../_base_/datasets/shapes_4_frames.py',
     '../_base_/schedules/one_stage_shapes_short.py',
     '../_base_/default_runtime.py',
 ]
+
+model = dict(backbone=_base_.backbone, similarity=dict(_base_.temporal, type='PairTransformer'))

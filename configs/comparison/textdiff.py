@@ -1,10 +1,15 @@
 # TextDiff in the comparison on shapes: 8 epochs of 4 frames.
 _base_ = [
-    '../_base_/models/textdiff_tiny.py',
+    '../_base_/backbones/tiny.py',
+    '../_base_/models/textdiff.py',
     '../_base_/datasets/shapes_4_frames.py',
     '../_base_/schedules/one_stage_shapes_short.py',
     '../_base_/default_runtime.py',
 ]
 
 # The teacher learns alone for a fifth of the steps, as in textdiff_shapes.py.
-model = dict(diffusion=dict(denoiser=dict(num_frames=4), teacher_iterations=55))
+model = dict(
+    backbone=_base_.backbone,
+    temporal=_base_.temporal,
+    diffusion=dict(denoiser=dict(num_frames=_base_.num_frames), teacher_iterations=55),
+)

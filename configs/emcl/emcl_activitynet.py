@@ -1,10 +1,15 @@
 # EMCL-Net on ActivityNet Captions: ViT-B/32, 64 frames, global batch 128.
 _base_ = [
-    '../_base_/models/emcl_vit-b32.py',
+    '../_base_/backbones/vit-b32.py',
+    '../_base_/models/emcl.py',
     '../_base_/datasets/activitynet.py',
+    '../_base_/datasets/paragraphs.py',
     '../_base_/schedules/baselines.py',
     '../_base_/default_runtime.py',
 ]
 
-# 64 frames a video: activations are computed again, not kept.
-model = dict(backbone=dict(with_cp=True))
+# 64 frames per video: activations are computed again, not kept.
+model = dict(backbone=dict(_base_.backbone, with_cp=True), temporal=_base_.temporal)
+train_dataloader = dict(dataset=_base_.train_split)
+val_dataloader = dict(dataset=_base_.val_split)
+test_dataloader = dict(dataset=_base_.test_split)

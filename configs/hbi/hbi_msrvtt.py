@@ -1,10 +1,15 @@
 # HBI on MSR-VTT (9k / 1k-A): ViT-B/32, 12 frames, global batch 128.
 _base_ = [
-    '../_base_/models/hbi_vit-b32.py',
+    '../_base_/backbones/vit-b32.py',
+    '../_base_/models/hbi.py',
     '../_base_/datasets/msrvtt.py',
+    '../_base_/datasets/sentences.py',
     '../_base_/schedules/baselines.py',
     '../_base_/default_runtime.py',
 ]
 
-train_dataloader = dict(dataset=dict(item='caption'))
+model = dict(backbone=_base_.backbone, temporal=_base_.temporal)
+train_dataloader = dict(dataset=dict(_base_.train_split, item='caption'))
+val_dataloader = dict(dataset=_base_.val_split)
+test_dataloader = dict(dataset=_base_.test_split)
 randomness = dict(seed=42)

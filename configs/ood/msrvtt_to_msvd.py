@@ -3,8 +3,13 @@
 # also if that is more than in training: the model has positions for 77 of each.
 # Any other pair: the model of the source, the data set of the target, and the lines below.
 _base_ = [
-    '../_base_/models/diffusionret_vit-b32.py',
+    '../_base_/backbones/vit-b32.py',
+    '../_base_/models/diffusionret.py',
     '../_base_/datasets/msvd.py',
+    '../_base_/datasets/sentences.py',
     '../_base_/default_runtime.py',
 ]
+
+model = dict(backbone=_base_.backbone, temporal=_base_.temporal)
+test_dataloader = dict(dataset=_base_.test_split)
 train_dataloader = val_dataloader = val_cfg = val_evaluator = None  # the target is only for testing

@@ -1,9 +1,16 @@
 # CLIP4Clip (seqTransf) that learns from WTI and from itself, on clips that the project renders. The
 # teachers are trained first: tools/train.py configs/drl/drl_shapes.py, and clip4clip_shapes.py.
-_base_ = '../clip4clip/clip4clip_shapes.py'
+_base_ = [
+    '../_base_/backbones/tiny.py',
+    '../_base_/models/teachtext.py',
+    '../_base_/datasets/shapes.py',
+    '../_base_/schedules/one_stage_shapes.py',
+    '../_base_/default_runtime.py',
+]
 
 model = dict(
-    type='TeachTextDistillation',
+    backbone=_base_.backbone,
+    temporal=_base_.temporal,
     teachers=[
         dict(
             config=f'configs/{method}/{method}_shapes.py',

@@ -1,10 +1,15 @@
 # T-MASS on ActivityNet Captions: ViT-B/32, 12 frames, batches of 32.
 _base_ = [
-    '../_base_/models/tmass_vit-b32.py',
-    '../_base_/datasets/activitynet_12_frames.py',
+    '../_base_/backbones/vit-b32.py',
+    '../_base_/models/tmass.py',
+    '../_base_/datasets/activitynet.py',
+    '../_base_/datasets/paragraphs_12_frames.py',
     '../_base_/schedules/one_stage.py',
     '../_base_/default_runtime.py',
 ]
 
-train_dataloader = dict(batch_size=32)
+model = dict(backbone=_base_.backbone)
+train_dataloader = dict(batch_size=32, dataset=_base_.train_split)
+val_dataloader = dict(dataset=_base_.val_split)
+test_dataloader = dict(dataset=_base_.test_split)
 randomness = dict(seed=24)

@@ -1,7 +1,15 @@
 # T-MASS from random weights on clips that the project renders.
 _base_ = [
-    '../_base_/models/tmass_tiny.py',
+    '../_base_/backbones/tiny.py',
+    '../_base_/models/tmass.py',
     '../_base_/datasets/shapes.py',
     '../_base_/schedules/one_stage_shapes.py',
     '../_base_/default_runtime.py',
 ]
+
+model = dict(
+    backbone=_base_.backbone,
+    temporal=_base_.temporal,
+    similarity=dict(num_frames=_base_.num_frames),
+    support_weight=0.8,
+)

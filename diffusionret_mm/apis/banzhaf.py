@@ -40,12 +40,12 @@ def train_estimator(
 
     Args:
         cfg: config of a retriever with a `WeightedTokenInteraction`, such as `configs/drl/`.
-        checkpoint: of that config; None starts from its pre-trained CLIP, as published, where the
-            weights of words and frames are random.
+        checkpoint: checkpoint of that config; None starts from its pre-trained CLIP, as published,
+            where the weights of words and frames are random.
         iterations: batches to train on.
-        num_coalitions: draws a pair (published: 100).
+        num_coalitions: draws per pair (published: 100).
         lr: learning rate of Adam, which falls to 0 on a cosine.
-        seed: of weights, order and draws.
+        seed: seed of weights, order and draws.
 
     Returns:
         The network, and the share of the labels' variance that it explained in the last tenth of

@@ -78,7 +78,7 @@ def build_inferencer(args: argparse.Namespace, **kwargs: Any) -> TextVideoInfere
 
 @contextmanager
 def stop_with_message() -> Iterator[None]:
-    """Make what a user can put right a message and exit status 2 in place of a traceback."""
+    """Exit with a message and status 2, without a traceback, on errors that a user can mend."""
     try:
         yield
     except USER_ERRORS as error:
@@ -103,8 +103,24 @@ def read_config(args: argparse.Namespace) -> Config:
         raise SystemExit(f'There is no config {path}.')
     cfg = Config.fromfile(path)
     if args.cfg_options:
+        _refuse_places_of_hooks(cfg, args.cfg_options)
         cfg.merge_from_dict(args.cfg_options)
     return cfg
+
+
+def _refuse_places_of_hooks(cfg: Config, options: dict[str, Any]) -> None:
+    """Refuse `custom_hooks.0.begin` and the like: hooks of our configs have names.
+
+    Raises:
+        SystemExit: if there is such an option.
+    """
+    for key in options:
+        if key.startswith('custom_hooks.') and not cfg.get('custom_hooks'):
+            raise SystemExit(
+                f'{key} names a hook by its place in a list. Hooks have names now: '
+                'default_hooks.stage_switch.OPTION for the StageSwitchHook, '
+                'default_hooks.feature_cache.OPTION for the FeatureCacheHook.'
+            )
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -138,7 +154,7 @@ def _add_cfg_options(parser: argparse.ArgumentParser) -> None:
 
 
 def leave_processes() -> None:
-    """Take leave of the other processes of a launcher, at the end of a tool.
+    """Leave the process group of a launcher, at the end of a tool.
 
     A process that exits while its communication threads run may abort (gloo: "terminate called
     without an active exception"), and the launcher then reports a failure.

@@ -1,4 +1,4 @@
-"""Videos to packed frames by a config's own test pipeline, in processes that may crash."""
+"""Decoding of videos by a config's own test pipeline, in processes that may crash."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.text_video import is_read_error
 from diffusionret_mm.datasets.video_files import VIDEO_SUFFIXES
 from diffusionret_mm.search import VideoFile
+from diffusionret_mm.storage.fingerprint import version_of_file
 from diffusionret_mm.storage.pool import run_in_parallel
 
 SUFFIXES = VIDEO_SUFFIXES - {'.', '.null'}
@@ -84,9 +85,8 @@ def list_videos(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]
 
 
 def file_of(path: str) -> VideoFile:
-    """Return what tells a file from its earlier and later states."""
-    status = os.stat(path)
-    return VideoFile(path, status.st_size, status.st_mtime_ns)
+    """Return path, size and time of a file, which tell it from its earlier and later states."""
+    return VideoFile(path, *version_of_file(path))
 
 
 def decode_in_parallel(
@@ -95,7 +95,7 @@ def decode_in_parallel(
     """Decode videos in processes; one that crashes its decoder is given up, the others go on.
 
     Args:
-        transforms: of `video_transforms`.
+        transforms: what `video_transforms` returns.
         paths: the files.
         workers: number of processes; None: one per CPU core.
         show_progress: whether to show a bar with rate and time left.
@@ -105,7 +105,8 @@ def decode_in_parallel(
     """
     function = partial(decode, pickle.dumps(transforms))
     title = 'videos' if show_progress else None
-    for path, item, error in run_in_parallel(function, paths, workers, title):
+    results = run_in_parallel(function, paths, workers, title, VideoReadError)
+    for path, item, error in results:
         yield path, item and {key: torch.from_numpy(value) for key, value in item.items()}, error
 
 
@@ -113,7 +114,7 @@ def decode(transforms: bytes, path: str) -> dict[str, Any]:
     """Decode a video, in a process of its own: it leaves torch with one thread.
 
     Args:
-        transforms: of `video_transforms`, pickled.
+        transforms: what `video_transforms` returns, pickled.
         path: the file.
 
     Returns:
@@ -144,7 +145,7 @@ def _pipeline(transforms: bytes) -> Compose:
 
 
 def max_words_of(transforms: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many tokens a text has by the transforms.
+    """Return the number of tokens that the transforms make of a text, at most.
 
     Raises:
         ValueError: if they do not tokenise.

@@ -1,4 +1,4 @@
-"""From files to a gallery: new and changed ones, batch by batch."""
+"""Indexing of video files into a gallery, batch by batch."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def _check(inferencer: TextVideoInferencer, gallery: Gallery, qdrant: str | None
 def _log(run: _IndexRun, num_known: int, seconds: float) -> None:
     print_log(
         f'Indexed {run.num_added:,} videos in {seconds:.1f} s '
-        f'({run.num_added / seconds:.1f} a second); {num_known:,} were known, '
+        f'({run.num_added / seconds:.1f} per second); {num_known:,} were known, '
         f'{len(run.unreadable):,} cannot be read. The gallery {run.writer.folder} holds '
         f'{len(run.writer.gallery):,}. {_list(run.unreadable)}',
         logger='current',

@@ -24,7 +24,7 @@ from diffusionret_mm.apis.decoding import (
 from diffusionret_mm.apis.indexing import index_videos
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.transforms.captions import tokenize
-from diffusionret_mm.datasets.transforms.stored_frames import fingerprint_of, settings_of
+from diffusionret_mm.datasets.transforms.stored_frames import settings_of
 from diffusionret_mm.datasets.video_files import VIDEO_SUFFIXES
 from diffusionret_mm.export import ExportError, OnnxEncoders
 from diffusionret_mm.features.fingerprint import EXTRACTOR, hash_of_weights
@@ -35,6 +35,7 @@ from diffusionret_mm.search import (
     search_like,
     search_texts,
 )
+from diffusionret_mm.storage.fingerprint import fingerprint_of
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 # What features depend on beside weights and transforms; where the backbone's weights came from is
@@ -46,7 +47,7 @@ PathLike = str | os.PathLike[str]
 class TextVideoInferencer:
     """A trained retriever at work, in the manner of mmengine's `BaseInferencer`.
 
-    It is no subclass of that: a retriever has queries of two kinds and a gallery in place of one
+    It is not a subclass of that: a retriever has queries of two kinds and a gallery in place of one
     kind of input.
 
     Args:

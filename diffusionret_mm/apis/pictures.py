@@ -1,4 +1,4 @@
-"""What pictures are made of: a tested checkpoint, or a data set."""
+"""Evaluations and data sets from which pictures are drawn."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def build_dataset(cfg: Config, split: str) -> TextVideoDataset:
 
 
 class _KeepPictures(Hook):
-    """Holds on to features and scores, which the loop drops after its hooks."""
+    """A hook that keeps features and scores, which the loop drops after its hooks."""
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         self.pictures = SplitPictures.of_test(runner)

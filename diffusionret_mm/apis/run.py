@@ -1,4 +1,4 @@
-"""Train and test from a config."""
+"""Training and testing from a config."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from mmengine.dist import barrier, get_world_size, init_dist, is_distributed, is
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from diffusionret_mm.engine.config_differences import NAMED_HOOKS
 from diffusionret_mm.engine.global_batch import share_global_batch
 from diffusionret_mm.evaluation import METRICS_FILE, write_metrics
+
+# Names that mmengine has default hooks for; there, None leaves a default out.
+MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
 
 def train_retriever(cfg: Config) -> dict[str, float]:
@@ -74,7 +78,7 @@ def test_retriever(cfg: Config, checkpoint: str, out: str | None) -> dict[str, f
 
 
 def validate_on_test(cfg: Config) -> None:
-    """Make the test split the validation split, and let training keep nothing back for that.
+    """Validate on the test split, and train on the whole training split.
 
     Args:
         cfg: the whole config; it is changed.
@@ -84,21 +88,72 @@ def validate_on_test(cfg: Config) -> None:
     cfg.train_dataloader.dataset.pop('rows', None)
 
 
+def use_amp(cfg: Config, dtype: str) -> None:
+    """Make every optimizer wrapper of the config one of mixed precision.
+
+    Args:
+        cfg: the whole config; it is changed.
+        dtype: 'float16', whose loss is scaled, or 'bfloat16', which needs no scale.
+
+    Raises:
+        RuntimeError: on a machine without GPU.
+    """
+    if not torch.cuda.is_available():
+        raise RuntimeError(
+            '--amp needs a GPU: on a CPU mixed precision is slower than float32. Train without it.'
+        )
+    scale = 'dynamic' if dtype == 'float16' else 1.0
+    wrappers = [cfg.optim_wrapper]
+    stage_switch = (cfg.get('default_hooks') or {}).get('stage_switch')
+    if stage_switch is not None:
+        wrappers.append(stage_switch.optim_wrapper)
+    for wrapper in wrappers:
+        wrapper.update(type='AmpOptimWrapper', dtype=dtype, loss_scale=scale)
+
+
 def build_runner(cfg: Config) -> Runner:
     """Build mmengine's runner, on GPUs where there are any, else on the CPU.
 
     Args:
         cfg: the whole config.
     """
+    refuse_unnamed_hooks(cfg)
+    _leave_out_hooks(cfg)
     join_processes(cfg)
     return Runner.from_cfg(cfg)
 
 
+def _leave_out_hooks(cfg: Config) -> None:
+    """Take out hooks that are None, such as `default_hooks.stage_switch=None`.
+
+    mmengine does that for its own six names alone.
+    """
+    hooks = cfg.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook is None and name not in MMENGINE]:
+        del hooks[name]
+
+
+def refuse_unnamed_hooks(cfg: Config) -> None:
+    """Refuse hooks in `custom_hooks` that belong to `default_hooks`, where they have names.
+
+    Raises:
+        ValueError: if there is one; it says where to put it.
+    """
+    for hook in cfg.get('custom_hooks') or ():
+        name = NAMED_HOOKS.get(hook['type'])
+        if name is not None:
+            raise ValueError(
+                f'{hook["type"]} is an entry of default_hooks now: write '
+                f'default_hooks = dict({name}=dict(type={hook["type"]!r}, ...)) in place of '
+                f'custom_hooks, and default_hooks.{name}.OPTION in --cfg-options.'
+            )
+
+
 def join_processes(cfg: Config) -> None:
-    """Start communication with the other processes that the launcher started, if any.
+    """Join the process group of the launcher, if there is one.
 
     Args:
-        cfg: the whole config; on a machine without GPU it is made to do without.
+        cfg: the whole config; it is changed on a machine without GPU.
     """
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none':

@@ -1,4 +1,4 @@
-"""The runs of a comparison: one process a config and seed, and a record of each."""
+"""The runs of a comparison: one process per config and seed, and a record of each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmengine.config import Config
 
 from diffusionret_mm.engine.hooks.run_cost import COST_FILE
 from diffusionret_mm.evaluation import METRICS_FILE
-from diffusionret_mm.storage.files import open_atomically
+from diffusionret_mm.storage.files import open_atomically, write_json
 
 RECORD_FILE = 'record.json'
 LOG_FILE = 'run.log'
@@ -30,7 +30,7 @@ class Method:
     """One config of a comparison.
 
     Args:
-        name: of the config file without its ending; the row of the table.
+        name: name of the config file without its ending; it names the row of the table.
         cfg: the whole config, its options merged.
         folder: its part of the work dir.
     """
@@ -55,7 +55,7 @@ def load_methods(
         options: settings that override those of every config, as of `--cfg-options`.
 
     Returns:
-        One method a config, in their order.
+        One method per config, in their order.
 
     Raises:
         ComparisonError: if a file is missing, two have one name, or they are not tested alike.
@@ -134,8 +134,7 @@ def run_seed(method: Method, seed: int, train_tool: Path) -> dict[str, Any] | No
         return None
     metrics, costs = (json.loads(part.read_text()) for part in parts)
     record = dict(seed=seed, metrics=metrics, costs=costs)
-    with open_atomically(record_file) as file:
-        file.write((json.dumps(record, indent=2) + '\n').encode())
+    write_json(record_file, record, indent=2)
     return record
 
 

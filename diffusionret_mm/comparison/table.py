@@ -28,9 +28,9 @@ class Row:
     """One method of the table.
 
     Args:
-        name: of the method.
-        seeds: of its finished runs.
-        values: of each metric and cost, one a run.
+        name: name of the method.
+        seeds: seeds of its finished runs.
+        values: values of each metric and cost, one per run.
     """
 
     name: str
@@ -51,9 +51,9 @@ def summarise(name: str, records: Sequence[Mapping[str, Any]]) -> Row:
     """Make the row of a method.
 
     Args:
-        name: of the method.
-        records: of its finished runs, one or more: `seed`, `metrics` and `costs`, as `run_seed`
-            gives them.
+        name: name of the method.
+        records: records of its finished runs, one or more: `seed`, `metrics` and `costs`, as
+            `run_seed` gives them.
 
     Raises:
         KeyError: if a record lacks a metric of the table.
@@ -110,7 +110,7 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
 
 
 def write_plot(path: Path, rows: Sequence[Row]) -> None:
-    """Draw R@1 in both directions: a dot a run, a line at the mean.
+    """Draw R@1 in both directions: one dot per run, a line at the mean.
 
     Args:
         path: file to write; its ending is the format.

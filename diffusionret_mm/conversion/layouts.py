@@ -1,4 +1,4 @@
-"""What the keys of each published checkpoint are called here."""
+"""The names of keys in published checkpoints, and ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State dicts from the files that people pass around."""
+"""Readers of state dicts in all usual file formats."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     other = [key for key, value in state.items() if not isinstance(value, Tensor)]
     if other or not state:
         raise ValueError(
-            f'{path} is no state dict: {len(state) - len(other)} of its {len(state)} entries are '
-            f'tensors (not {", ".join(map(repr, other[:3]))}).'
+            f'{path} is not a state dict: {len(state) - len(other)} of its {len(state)} entries '
+            f'are tensors (not {", ".join(map(repr, other[:3]))}).'
         )
     if all(key.startswith(DISTRIBUTED_PREFIX) for key in state):
         state = {key.removeprefix(DISTRIBUTED_PREFIX): value for key, value in state.items()}

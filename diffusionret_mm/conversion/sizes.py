@@ -90,7 +90,7 @@ def read_size(shapes: Mapping[str, tuple[int, ...]], places: Iterable[tuple[str,
     ]
     if not values:
         names = sorted({name for name, _ in places})
-        raise SizesError(f'none of the keys {", ".join(names)} is there to tell a size')
+        raise SizesError(f'None of the keys {", ".join(names)} is there to tell a size.')
     return Counter(values).most_common(1)[0][0]
 
 

@@ -25,7 +25,7 @@ class ActivityNetCaptionsDataset(PublicDataset):
         data_root: folder that the other paths start from.
         ann_file: the list of ids: `train_ids.json` or `val_ids.json`.
         captions: the sentences: `train.json` or `val_1.json`.
-        **kwargs: of `PublicDataset`.
+        **kwargs: arguments of `PublicDataset`.
     """
 
     public_name = 'activitynet'
@@ -73,14 +73,16 @@ class ActivityNetCaptionsDataset(PublicDataset):
         ids = read_list(Path(self.ann_file))
         for number, video_id in enumerate(ids):
             if not isinstance(video_id, str):
-                raise AnnotationError(f'{self.ann_file}, entry {number}: {video_id!r} is no id.')
+                raise AnnotationError(
+                    f'{self.ann_file}, entry {number}: {video_id!r} is not an id.'
+                )
         return [video_id.strip() for video_id in ids]
 
     def _entry(self, video_id: str, paragraph: dict[str, Any]) -> dict[str, Any]:
         try:
             end = math.ceil(paragraph['duration'])
             if isinstance(paragraph['sentences'], str):
-                raise TypeError('a text is no list')
+                raise TypeError('a text is not a list')
             caption = ' '.join(paragraph['sentences'])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise AnnotationError(

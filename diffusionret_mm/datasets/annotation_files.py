@@ -1,4 +1,4 @@
-"""Text files as people have them: byte order marks, Windows line ends, blank lines."""
+"""Readers of text files that may have byte order marks, Windows line ends and blank lines."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError as error:
         raise AnnotationError(
-            f'{path} is not UTF-8 (byte {error.start}: {error.reason}); convert it: '
-            f'iconv -f latin1 -t utf-8 {path.name}'
+            f'{path} is not UTF-8 (byte {error.start}: {error.reason}); convert it by '
+            f'`iconv -f latin1 -t utf-8 {path.name}`.'
         ) from error
 
 
@@ -100,7 +100,7 @@ def read_csv(path: Path, *columns: str) -> list[dict[str, str]]:
         if len(fields) != len(header):
             raise AnnotationError(
                 f'{path}, line {number}: {len(fields)} fields for the {len(header)} columns '
-                f'{header}; a text with commas must stand in quotes: {fields}'
+                f'{header}; a text with commas must stand in quotes: {fields}.'
             )
         table.append(dict(zip(header, fields, strict=True)))
     return table
@@ -111,7 +111,7 @@ def read_fields(path: Path, **dialect: Any) -> Iterator[tuple[int, list[str]]]:
 
     Args:
         path: the file.
-        **dialect: of `csv.reader`.
+        **dialect: options of `csv.reader`.
 
     Returns:
         Line numbers, from 1, each with the fields of the row that ends there.

@@ -36,7 +36,7 @@ class DiDeMoDataset(PublicDataset):
     Args:
         data_root: folder that the other paths start from.
         split: 'train', 'val' or 'test'.
-        **kwargs: of `PublicDataset`.
+        **kwargs: arguments of `PublicDataset`.
 
     Raises:
         ValueError: if the split does not exist.
@@ -82,7 +82,7 @@ class DiDeMoDataset(PublicDataset):
             if not pair or not all(isinstance(value, str) for value in pair):
                 raise AnnotationError(
                     f'{self.ann_file}, entry {number}: it must be an object with the texts "video" '
-                    f'and "description": {entry!r:.200}'
+                    f'and "description": {entry!r:.200}.'
                 )
             pairs.append(pair)
         return pairs

@@ -30,7 +30,7 @@ BROKEN_CLIPS = frozenset(
 
 @DATASETS.register_module()
 class LSMDCDataset(PublicDataset):
-    """LSMDC: a clip and its sentence a line, in six columns that tabs separate.
+    """LSMDC: each line has a clip and its sentence, in six columns that tabs separate.
 
     A clip that has several lines is one video with several captions. The clips of `BROKEN_CLIPS`
     are left out.
@@ -39,7 +39,7 @@ class LSMDCDataset(PublicDataset):
         data_root: folder that the other paths start from.
         ann_file: `LSMDC16_annos_training.csv`, `LSMDC16_annos_val.csv` or
             `LSMDC16_challenge_1000_publictect.csv`.
-        **kwargs: of `PublicDataset`.
+        **kwargs: arguments of `PublicDataset`.
     """
 
     public_name = 'lsmdc'
@@ -61,7 +61,7 @@ class LSMDCDataset(PublicDataset):
             if len(fields) != len(COLUMNS) or not fields[0]:
                 raise AnnotationError(
                     f'{self.ann_file}, line {number}: {len(fields)} fields that tabs separate; it '
-                    f'must have the {len(COLUMNS)} fields {", ".join(COLUMNS)}: {fields}'
+                    f'must have the {len(COLUMNS)} fields {", ".join(COLUMNS)}: {fields}.'
                 )
             captions.setdefault(fields[0], []).append(fields[-1])
         self.note('clips known as broken are left out', sorted(BROKEN_CLIPS & captions.keys()))

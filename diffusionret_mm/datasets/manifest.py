@@ -1,8 +1,7 @@
-"""What `tools/data/prepare.py` found out about a data set, in one file."""
+"""The manifest of a data set: what `tools/data/prepare.py` found out, in one file."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from diffusionret_mm.datasets.errors import AnnotationError
-from diffusionret_mm.storage.files import open_atomically
+from diffusionret_mm.storage.files import write_json
+from diffusionret_mm.storage.fingerprint import sha256_of
 
 # To be raised when files of before can no longer be read.
 FORMAT_VERSION = 1
@@ -25,15 +25,15 @@ class VideoRecord:
     Attributes:
         status: 'ok', 'missing' or 'unreadable'.
         reason: why it is unreadable; of a readable one, what is wrong with its end.
-        path: below the video folder.
+        path: path below the video folder.
         bytes: size of the file.
         mtime_ns: when it was changed, in nanoseconds.
         decoder: which of 'decord', 'pyav' and 'opencv' read it.
         frames: number of frames.
         fps: mean frame rate; 0 if unknown.
         duration: seconds; 0 if unknown.
-        width: of a frame in pixels.
-        height: of a frame in pixels.
+        width: width of a frame in pixels.
+        height: height of a frame in pixels.
     """
 
     status: str
@@ -74,7 +74,7 @@ class Manifest:
 
         Raises:
             FileNotFoundError: if there is no such file.
-            AnnotationError: if it is no manifest, or one of another version.
+            AnnotationError: if it is not a manifest, or one of another version.
         """
         path = Path(path)
         if not path.is_file():
@@ -97,7 +97,8 @@ class Manifest:
             )
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
             raise AnnotationError(
-                f'{path} is no manifest of tools/data/prepare.py ({type(error).__name__}: {error}).'
+                f'{path} is not a manifest of tools/data/prepare.py '
+                f'({type(error).__name__}: {error}).'
             ) from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -119,8 +120,7 @@ class Manifest:
             'annotations': dict(self.annotations),
             'videos': {key: _without_none(record) for key, record in self.videos.items()},
         }
-        with open_atomically(path) as file:
-            file.write((json.dumps(content, indent=1) + '\n').encode())
+        write_json(path, content, indent=1)
 
     def video_path(self, video_id: str) -> Path | None:
         """Return the file of a video, or None if it is missing or unreadable.
@@ -154,19 +154,6 @@ class Manifest:
                     f'{path} has changed since the data set {self.dataset!r} was prepared; '
                     f'{PREPARE_AGAIN}, or put the file of then back.'
                 )
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits.
-
-    Args:
-        path: the file.
-    """
-    with open(path, 'rb') as file:
-        digest = hashlib.sha256()
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _without_none(record: VideoRecord) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class MSRVTTDataset(PublicDataset):
         captions: `MSRVTT_data.json`, or the official `train_val_videodatainfo.json` or
             `test_videodatainfo.json`, which have the same form; unused if the csv file has
             captions.
-        **kwargs: of `PublicDataset`.
+        **kwargs: arguments of `PublicDataset`.
     """
 
     public_name = 'msrvtt'
@@ -98,6 +98,6 @@ class MSRVTTDataset(PublicDataset):
             except (KeyError, TypeError) as error:
                 raise AnnotationError(
                     f'{self.companion}, entry {number} of "sentences": it must be an object with '
-                    f'"video_id" and "caption": {sentence!r:.200}'
+                    f'"video_id" and "caption": {sentence!r:.200}.'
                 ) from error
         return captions

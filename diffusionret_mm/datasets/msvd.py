@@ -25,13 +25,13 @@ def _line_ids(path: Path) -> list[str]:
 
 @DATASETS.register_module()
 class MSVDDataset(PublicDataset):
-    """MSVD: ids from a list, about 40 captions a video from `raw-captions.pkl`.
+    """MSVD: ids from a list, about 40 captions per video from `raw-captions.pkl`.
 
     Args:
         data_root: folder that the other paths start from.
-        ann_file: `train_list.txt`, `val_list.txt` or `test_list.txt`, an id a line.
+        ann_file: `train_list.txt`, `val_list.txt` or `test_list.txt`, one id per line.
         captions: the pickled captions: a dict from ids to lists of sentences or lists of words.
-        **kwargs: of `PublicDataset`.
+        **kwargs: arguments of `PublicDataset`.
     """
 
     public_name = 'msvd'
@@ -74,7 +74,7 @@ class MSVDDataset(PublicDataset):
             except (AttributeError, TypeError) as error:
                 raise AnnotationError(
                     f'{self.companion}, key {key!r}: the captions must be a list of sentences or '
-                    f'of lists of words: {sentences!r:.200}'
+                    f'of lists of words: {sentences!r:.200}.'
                 ) from error
         return captions
 
@@ -100,7 +100,7 @@ def read_plain_pickle(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        AnnotationError: if it is no pickle, or refers to anything else.
+        AnnotationError: if it is not a pickle, or refers to anything else.
     """
     check_exists(path)
     try:
@@ -109,7 +109,9 @@ def read_plain_pickle(path: Path) -> Any:
     except AnnotationError as error:
         raise AnnotationError(f'{path} is not read: {error}') from None
     except Exception as error:  # broken pickles raise errors of nearly any class
-        raise AnnotationError(f'{path} is no pickle: {type(error).__name__}: {error}') from error
+        raise AnnotationError(
+            f'{path} is not a pickle: {type(error).__name__}: {error}.'
+        ) from error
 
 
 def _sentence(words: str | bytes | Iterable[str | bytes]) -> str:

@@ -1,4 +1,4 @@
-"""What the readers of the public data sets share: the files are as the field passes them around."""
+"""The base class of the public data sets, whose files are read as the field passes them around."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from diffusionret_mm.datasets.video_files import VideoFiles
 class PublicDataset(TextVideoDataset):
     """A data set whose videos are found by their ids; a reader overrides `read_annotation`.
 
-    What the files have too much or too little is counted, logged and kept in `notes`, a dict from
-    what it is to the ids that it concerns.
+    `notes` maps each oddity of the files, such as empty captions, to the ids that it concerns.
+    Each is logged with its count.
 
     Args:
         data_root: folder that the other paths start from.
@@ -28,7 +28,7 @@ class PublicDataset(TextVideoDataset):
         videos: folder of the videos; their extensions, sub-folders and case do not matter.
         manifest: file that `tools/data/prepare.py` wrote; it says where each video is, so that the
             folder is not searched. None: search it.
-        **kwargs: of `TextVideoDataset`.
+        **kwargs: arguments of `TextVideoDataset`.
 
     Raises:
         FileNotFoundError: if an annotation file or the folder is missing.
@@ -143,7 +143,7 @@ class PublicDataset(TextVideoDataset):
             if not isinstance(caption, str):
                 raise AnnotationError(
                     f'{self.ann_file}: video {entry["video_id"]!r} has the caption {caption!r}, '
-                    'which is no text.'
+                    'which is not a text.'
                 )
         captions = [' '.join(caption.split()) for caption in entry['captions']]
         filled = [caption for caption in captions if caption]

@@ -19,7 +19,7 @@ class GroupSampler(DefaultSampler):
 
     Args:
         dataset: a `TextVideoDataset`.
-        **kwargs: of mmengine's `DefaultSampler`.
+        **kwargs: arguments of mmengine's `DefaultSampler`.
     """
 
     def __init__(self, dataset: Any, **kwargs: Any) -> None:

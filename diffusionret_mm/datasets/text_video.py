@@ -94,7 +94,7 @@ class TextVideoDataset(BaseDataset):
                 'captions_per_video are for training only.'
             )
         if item == 'caption' and captions_per_video not in (None, 1):
-            raise ValueError("item='caption' has one caption an item; remove captions_per_video.")
+            raise ValueError("item='caption' has one caption per item; remove captions_per_video.")
         self.item = item
         self.rows = slice(*rows) if rows else slice(None)
         self.captions_per_video = captions_per_video
@@ -139,7 +139,7 @@ class TextVideoDataset(BaseDataset):
                 if not isinstance(entry, dict) or not isinstance(entry.get(key), kind):
                     raise AnnotationError(
                         f'{self.ann_file}, entry {row}: it must have the {kind.__name__} "{key}": '
-                        f'{entry!r:.200}'
+                        f'{entry!r:.200}.'
                     )
         counts = Counter(entry['video_id'] for entry in entries)
         repeated = [key for key, count in counts.items() if count > 1]
@@ -257,12 +257,12 @@ class TextVideoDataset(BaseDataset):
     def _check_entry(self, row: int, entry: dict[str, Any], seen: set[str]) -> None:
         where = f'{self.ann_file}, entry {row}'
         if not isinstance(entry, dict):
-            raise AnnotationError(f'{where} must be an object: {entry!r:.200}')
+            raise AnnotationError(f'{where} must be an object: {entry!r:.200}.')
         for key in self.required_keys:
             if not entry.get(key):
-                raise AnnotationError(f'{where}: "{key}" is missing or empty: {entry}')
+                raise AnnotationError(f'{where}: "{key}" is missing or empty: {entry}.')
         if not isinstance(entry['captions'], list):
-            raise AnnotationError(f'{where}: "captions" must be a list: {entry}')
+            raise AnnotationError(f'{where}: "captions" must be a list: {entry}.')
         if entry['video_id'] in seen:
             raise AnnotationError(f'{where}: video_id {entry["video_id"]!r} occurs twice.')
         seen.add(entry['video_id'])

@@ -48,7 +48,7 @@ _indices: dict[str, _Index] = {}
 class VideoFiles:
     """The videos below a folder.
 
-    The folder is walked once a process, and again only after files were added or removed. Files
+    The folder is walked once per process, and again only after files were added or removed. Files
     are known by their name without video extensions (`a.mp4` and `a.avi.mp4` are both `a`); hidden
     files and those with another extension are passed over.
 

@@ -1,4 +1,4 @@
-"""What a video file holds, and whether it can be read from its first frame to its last."""
+"""Probing of a video file: what it holds, and whether its first and last frame can be read."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class VideoInfo:
         frames: number of frames, as that decoder counts them.
         fps: mean frame rate; 0 if unknown.
         duration: seconds, frames / fps; 0 if unknown.
-        width: of a frame in pixels.
-        height: of a frame in pixels.
+        width: width of a frame in pixels.
+        height: height of a frame in pixels.
         broken_tail: what is wrong with the end of the file; empty if nothing is.
     """
 

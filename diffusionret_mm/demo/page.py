@@ -100,7 +100,7 @@ class Page:
             why = gr.Button('Why this one?', elem_id='why')
             like = gr.Button('Videos like it', elem_id='like')
             describe = gr.Button('Its captions', elem_id='describe')
-        with gr.Accordion('Sentences to choose captions from, one a line', open=False):
+        with gr.Accordion('Sentences to choose captions from, one per line', open=False):
             sentences = gr.Textbox(lines=4, show_label=False, elem_id='sentences')
         captions = gr.HTML(elem_id='captions')
         attention = gr.Plot(show_label=False, elem_id='attention')

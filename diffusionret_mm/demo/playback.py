@@ -1,13 +1,15 @@
-"""Videos as a browser can play them."""
+"""Video files in a form that browsers play."""
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from fractions import Fraction
 from pathlib import Path
 
 import av
+
+from diffusionret_mm.storage.files import written_beside
+from diffusionret_mm.storage.fingerprint import fingerprint_of, version_of_file
 
 PLAYABLE_CODECS = {'h264', 'vp8', 'vp9', 'av1'}
 PLAYABLE_SUFFIXES = {'.mp4', '.webm', '.m4v', '.mov'}
@@ -17,7 +19,7 @@ MAX_SECONDS = 60
 
 
 class Playback:
-    """Gives the file itself if browsers play it, else a copy in H.264 that is made once.
+    """Finds a playable file of a video: the video itself, or a copy in H.264 that is made once.
 
     A copy has no sound, is 480 pixels wide and high at most, and ends after a minute.
 
@@ -43,19 +45,16 @@ class Playback:
             codec = container.streams.video[0].codec_context.name
         if codec in PLAYABLE_CODECS and original.suffix.lower() in PLAYABLE_SUFFIXES:
             return original
-        status = original.stat()
-        version = f'{path}\0{status.st_size}\0{status.st_mtime_ns}'
-        copy = self.folder / f'{hashlib.sha256(version.encode()).hexdigest()[:24]}.mp4'
+        copy = self.folder / f'{fingerprint_of([path, *version_of_file(path)])}.mp4'
         with self._lock:  # one copy at a time, each once
             if not copy.is_file():
-                scratch = copy.with_suffix('.tmp.mp4')
-                _transcode(path, scratch)
-                scratch.replace(copy)
+                with written_beside(copy) as scratch:
+                    _transcode(path, scratch)
         return copy
 
 
 def _transcode(source: str, target: Path) -> None:
-    with av.open(source) as container, av.open(str(target), 'w') as output:
+    with av.open(source) as container, av.open(str(target), 'w', format='mp4') as output:
         stream = container.streams.video[0]
         rate = stream.average_rate or Fraction(FRAME_RATE)
         scale = min(1.0, MAX_SIDE / max(stream.width, stream.height))

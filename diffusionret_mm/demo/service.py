@@ -1,4 +1,4 @@
-"""What the web page asks for, checked: sentences, videos of the gallery, uploads."""
+"""Answers to the requests of the web page: each request is checked first."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TOP_K = 8
 
 
 class RequestError(ValueError):
-    """What a visitor asked for cannot be served; the message is for the visitor."""
+    """A request that cannot be served; its message is shown to the visitor."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class DemoService:
     def _video(self, row: int) -> tuple[str, VideoFeatures]:
         path = self.file_of(row)
         video = read_videos(self.gallery, np.array([row]))
-        return path, video.to(self.model.backbone.logit_scale)
+        return path, video.to(self.model.similarity.placement)
 
     def _encode_upload(self, file: str) -> VideoFeatures:
         return self.inferencer.encode_items([self._decode(file)])
@@ -210,7 +210,7 @@ class DemoService:
 
 
 def check_sentence(sentence: str) -> None:
-    """Refuse what is no sentence.
+    """Refuse a sentence that is empty or too long.
 
     Raises:
         RequestError: if it is empty or too long.

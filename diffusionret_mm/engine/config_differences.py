@@ -1,4 +1,4 @@
-"""In which settings two configs differ, and which of these change training."""
+"""The settings in which two configs differ, and which of these change training."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ TRAINING = (
     'optim_wrapper',
     'param_scheduler',
     'custom_hooks',
+    'default_hooks.stage_switch',
+    'default_hooks.feature_cache',
+    'default_hooks.validate_at_start',
     'randomness',
     'auto_scale_lr',
     'val_dataloader',
@@ -27,11 +30,19 @@ TRAINING = (
 HARMLESS = re.compile(
     r'.*_dataloader\.(num_workers|persistent_workers|prefetch_factor|pin_memory|timeout)'
     r'|.*\.(data_root|manifest|pretrained|out_file_path)'
-    r'|custom_hooks\.\d+\.directory'
+    r'|default_hooks\.feature_cache\.directory'
+    # The shapes of a checkpoint are checked, however its config says them.
+    r'|model\.(similarity|temporal|generator\.denoiser|diffusion\.denoiser)\.width'
     r'|val_dataloader\.batch_size|val_cfg\.(type|chunk_size)'
     r'|default_hooks\.checkpoint\.(?!save_best|rule|greater_keys|less_keys).*'
 )
 ABSENT = 'not set'
+# Names in `default_hooks` of hooks that were once entries of `custom_hooks`.
+NAMED_HOOKS = {
+    'StageSwitchHook': 'stage_switch',
+    'FeatureCacheHook': 'feature_cache',
+    'ValidateAtStartHook': 'validate_at_start',
+}
 
 
 def config_differences(then: tuple[str, int], now: tuple[str, int]) -> tuple[list[str], list[str]]:
@@ -60,7 +71,7 @@ def config_differences(then: tuple[str, int], now: tuple[str, int]) -> tuple[lis
 def parse_config_text(text: str) -> dict[str, Any]:
     """Read a config that `Config.pretty_text` wrote, without running it as Python code.
 
-    Values that are no plain data are kept as the text that they are.
+    Values that are not plain data are kept as the text that they are.
 
     Examples:
         >>> parse_config_text('model = dict(width=8, size=torch.Size(2))')
@@ -72,11 +83,25 @@ def parse_config_text(text: str) -> dict[str, Any]:
 
 def _settings(text: str, processes: int) -> dict[str, Any]:
     """The settings under dotted keys; the batch of a process becomes the global batch."""
-    settings = dict(_flat('', parse_config_text(text)))
+    config = parse_config_text(text)
+    _name_hooks(config)
+    settings = dict(_flat('', config))
     if 'train_dataloader.batch_size' in settings:
         batch = settings.pop('train_dataloader.batch_size')
         settings['train_dataloader.batch_size x processes'] = batch * processes
     return settings
+
+
+def _name_hooks(config: dict[str, Any]) -> None:
+    """Move hooks of earlier versions' `custom_hooks` to their places in `default_hooks`."""
+    rest = []
+    for hook in config.get('custom_hooks') or []:
+        name = NAMED_HOOKS.get(hook.get('type'))
+        if name is None:
+            rest.append(hook)
+        else:
+            config.setdefault('default_hooks', {})[name] = hook
+    config['custom_hooks'] = rest
 
 
 def _changes_training(key: str) -> bool:

@@ -61,9 +61,9 @@ def refuse_accumulation(cfg: Config) -> None:
     """
     wrappers = {'optim_wrapper': cfg.optim_wrapper}
     if cfg.model.get('negatives') != 'training_set':
-        for number, hook in enumerate(cfg.get('custom_hooks') or ()):
-            if 'optim_wrapper' in hook:
-                wrappers[f'custom_hooks.{number}.optim_wrapper'] = hook.optim_wrapper
+        stage_switch = (cfg.get('default_hooks') or {}).get('stage_switch')
+        if stage_switch is not None:
+            wrappers['default_hooks.stage_switch.optim_wrapper'] = stage_switch.optim_wrapper
     for name, wrapper in wrappers.items():
         if wrapper.get('accumulative_counts', 1) > 1:
             raise ValueError(

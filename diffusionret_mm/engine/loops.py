@@ -139,12 +139,12 @@ class TextVideoValLoop(_RetrievalRun, ValLoop):
 
     Args:
         *args: runner, dataloader and evaluator, as mmengine passes them.
-        chunk_size: texts and videos a block of the similarity; a bound on memory.
+        chunk_size: texts and videos per block of the similarity; a bound on memory.
         feature_dtype: how features are kept: 'float32', or 'float16' for half the memory.
         feature_dir: folder for them, seen by all processes; None keeps them in memory.
         query_bank: arguments of a `QueryBank`, which the post-processing 'QB-Norm' and 'IS' need;
             None makes no bank.
-        **kwargs: of `mmengine.runner.ValLoop`.
+        **kwargs: arguments of `mmengine.runner.ValLoop`.
 
     Raises:
         ValueError: if there is no such `feature_dtype`.

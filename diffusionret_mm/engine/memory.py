@@ -1,4 +1,4 @@
-"""How much memory a process has taken."""
+"""The memory that a process has taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run was made of: code, command, data and protocol."""
+"""The record of a run: its code, command, data and protocol."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from torch.utils.data import Dataset
 
-from diffusionret_mm.datasets.manifest import sha256_of
 from diffusionret_mm.datasets.text_video import TextVideoDataset
-from diffusionret_mm.storage.files import open_atomically
+from diffusionret_mm.storage.files import write_json
+from diffusionret_mm.storage.fingerprint import sha256_of
 
 PACKAGES = (
     'diffusionret_mm',
@@ -97,7 +97,7 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
     """Return the size of a data set, and the files that define it with their checksums.
 
     Args:
-        dataset: of any class; the captions of a `TextVideoDataset` are counted.
+        dataset: a data set of any class; the captions of a `TextVideoDataset` are counted.
     """
     described: dict[str, Any] = dict(type=type(dataset).__name__, items=len(dataset))
     files: Sequence[Any] = ()
@@ -149,8 +149,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """Write records as a JSON list, atomically."""
-    with open_atomically(path) as file:
-        file.write((json.dumps(records, indent=1, default=str) + '\n').encode())
+    write_json(path, records, indent=1, default=str)
 
 
 def _git(folder: Path, *command: str) -> str:

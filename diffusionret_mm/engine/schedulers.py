@@ -46,9 +46,9 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
         """Build one that counts iterations from a config that counts epochs.
 
         Args:
-            *args: as of the class.
+            *args: those of the class.
             period: epochs at whose end the rate is 0.
-            **kwargs: as of the class, and `epoch_length`, iterations an epoch.
+            **kwargs: those of the class, and `epoch_length`, iterations per epoch.
         """
         length = kwargs.pop('epoch_length', None)
         if not kwargs.pop('by_epoch', True) or not length:

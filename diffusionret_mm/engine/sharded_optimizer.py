@@ -21,7 +21,7 @@ class ShardedAdamW(ZeroRedundancyOptimizer):
 
     Args:
         params: parameters or groups of them.
-        **kwargs: of `torch.optim.AdamW`.
+        **kwargs: arguments of `torch.optim.AdamW`.
 
     Raises:
         RuntimeError: in a run of one process without a launcher.

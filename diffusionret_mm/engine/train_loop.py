@@ -23,7 +23,7 @@ VALIDATED, LENGTH = 'last_validated_epoch', 'epoch_length'
 class TextVideoTrainLoop(EpochBasedTrainLoop):
     """Training by epochs that can be resumed at any iteration, with the same losses.
 
-    Beside what mmengine's loop does:
+    In addition to what mmengine's loop does:
 
     - Before each step the random generators of torch, numpy and Python are seeded with the run's
       seed (with `diff_rank_seed` another on every rank) and the iteration. What a step draws

@@ -1,7 +1,7 @@
 """mmengine metrics on whole score matrices.
 
 The evaluation loop gathers the score matrices of the whole test set on every rank and hands them
-to the evaluator as a single data sample::
+to the evaluator as a single data sample:
 
     dict(
         rankings={'': (t2v [N, M], v2t [M, N]), 'discrimination': (t2v, v2t)},
@@ -41,16 +41,16 @@ class _WholeMatrixMetric(BaseMetric):
         The matrices stay out of `self.results`, because mmengine pickles those across ranks.
 
         Args:
-            data_batch: Not used.
-            data_samples: The one data sample, as described at the head of this module.
+            data_batch: not used.
+            data_samples: the one data sample, as described at the head of this module.
 
         Raises:
-            ValueError: If this is not the only data sample since the last evaluation.
+            ValueError: if this is not the only data sample since the last evaluation.
         """
         if len(self.results) + len(data_samples) != 1:
             raise ValueError(
-                f'{type(self).__name__} takes the whole score matrices as one data sample, got '
-                f'{len(data_samples)} after {len(self.results)}'
+                f'{type(self).__name__} takes the whole score matrices as one data sample; got '
+                f'{len(data_samples)} after {len(self.results)}.'
             )
         self.results.append(self._reduce(data_samples[0]))
 
@@ -69,13 +69,13 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
 
     Args:
         topk: Cut-offs k of `R@k`.
-        ties: Rule for equal scores: 'average', 'optimistic', 'pessimistic' or 'published'.
-        grouping: Captions of a video: 'own', or 'published', off by one (MSVD).
-        post_processing: Options by name in `POST_PROCESSING` or `BANK_POST_PROCESSING`, such
+        ties: rule for equal scores: 'average', 'optimistic', 'pessimistic' or 'published'.
+        grouping: captions of a video: 'own', or 'published', off by one (MSVD).
+        post_processing: options by name in `POST_PROCESSING` or `BANK_POST_PROCESSING`, such
             as `{'DSL': {}}`: the final ranking is measured after it too, in a row of that name.
             The latter need banks, which `query_bank` of the loop makes.
-        collect_device: Device for collecting results from other ranks, `'cpu'` or `'gpu'`.
-        prefix: Put before every name with a slash, to tell several test sets apart.
+        collect_device: device for collecting results from other ranks, `'cpu'` or `'gpu'`.
+        prefix: put before every name with a slash, to tell several test sets apart.
 
     Examples:
         >>> metric = TextVideoRetrievalMetric(topk=(1,))
@@ -86,7 +86,7 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         100.0
 
     Raises:
-        ValueError: If there is no such post-processing.
+        ValueError: if there is no such post-processing.
     """
 
     def __init__(
@@ -104,25 +104,25 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         known = POST_PROCESSING.keys() | BANK_POST_PROCESSING.keys()
         unknown = sorted(self.post_processing.keys() - known)
         if unknown:
-            raise ValueError(f'post_processing must be among {sorted(known)}; got {unknown}')
+            raise ValueError(f'post_processing must be among {sorted(known)}; got {unknown}.')
 
     def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
         """Hand back the metrics of the one data sample.
 
         Args:
-            results: The metrics as computed in `process`.
+            results: the metrics as computed in `process`.
 
         Returns:
             `t2v/R@1` to `v2t/MnR` of the final ranking, and the same after `<ranking>/` for
             the others.
 
         Raises:
-            ValueError: If there is not exactly one result.
+            ValueError: if there is not exactly one result.
         """
         if len(results) != 1:
             raise ValueError(
-                f'expected the metrics of one data sample, got {len(results)}: '
-                'call evaluate(size=1) after one process()'
+                f'Expected the metrics of one data sample; got {len(results)}. '
+                'Call evaluate(size=1) after one process().'
             )
         return results[0]
 
@@ -152,7 +152,7 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         if 'banks' not in data_sample:
             raise ValueError(
                 f'{name} needs banks of other queries: let the evaluation make them from the '
-                'training split, by test_cfg=dict(query_bank=dict()) in the config'
+                'training split, by test_cfg=dict(query_bank=dict()) in the config.'
             )
         banks = (bank.to(matrices[0]) for bank in data_sample['banks'])
         return BANK_POST_PROCESSING[name](*matrices, *banks, **options)
@@ -169,24 +169,24 @@ class DumpScores(_WholeMatrixMetric):
     appears under its name only when it is complete.
 
     Args:
-        out_file_path: File to write, ending in `.npz`; missing folders are made.
-        collect_device: Device for collecting results from other ranks, `'cpu'` or `'gpu'`.
+        out_file_path: file to write, ending in `.npz`; missing folders are made.
+        collect_device: device for collecting results from other ranks, `'cpu'` or `'gpu'`.
 
     Raises:
-        ValueError: If the path does not end in `.npz`.
+        ValueError: if the path does not end in `.npz`.
     """
 
     def __init__(self, out_file_path: str, collect_device: str = 'cpu') -> None:
         super().__init__(collect_device=collect_device)
         if not out_file_path.endswith('.npz'):
-            raise ValueError(f'score matrices are written as .npz, got {out_file_path!r}')
+            raise ValueError(f'Score matrices are written as .npz; got {out_file_path!r}.')
         self.out_file_path = out_file_path
 
     def compute_metrics(self, results: list[str]) -> dict[str, float]:
         """Log where the matrices were saved.
 
         Args:
-            results: The path of the file.
+            results: the path of the file.
 
         Returns:
             No metrics.

@@ -33,15 +33,15 @@ def dual_softmax(t2v: Tensor, v2t: Tensor, temperature: float = 0.01) -> tuple[T
     belongs to one query, and that scores are positive: a smaller share raises a negative score.
 
     Args:
-        t2v: Score of every video for every text, `[N, M]`.
-        v2t: Score of every text for every video, `[M, N]`.
-        temperature: Of the softmax.
+        t2v: score of every video for every text, `[N, M]`.
+        v2t: score of every text for every video, `[M, N]`.
+        temperature: temperature of the softmax.
 
     Returns:
         The new `t2v` and `v2t`.
 
     Raises:
-        ValueError: If the temperature is not positive.
+        ValueError: if the temperature is not positive.
 
     Examples:
         >>> t2v = torch.tensor([[0.5, 0.4], [0.5, 0.1]])  # both texts suit the first video
@@ -50,7 +50,7 @@ def dual_softmax(t2v: Tensor, v2t: Tensor, temperature: float = 0.01) -> tuple[T
                 [0.2500, 0.0000]])
     """
     if temperature <= 0:
-        raise ValueError(f'temperature must be positive; got {temperature}')
+        raise ValueError(f'temperature must be positive; got {temperature}.')
     return t2v * (t2v / temperature).softmax(dim=0), v2t * (v2t / temperature).softmax(dim=0)
 
 
@@ -64,17 +64,17 @@ def inverted_softmax(
     ranks and never overflows.
 
     Args:
-        t2v: Score of every video for every text, `[N, M]`.
-        v2t: Score of every text for every video, `[M, N]`.
-        bank_t2v: Similarity of the bank's texts to the videos, `[B, M]`.
-        bank_v2t: Similarity of the bank's videos to the texts, `[C, N]`.
-        beta: Inverse temperature, for scores in the range of cosines.
+        t2v: score of every video for every text, `[N, M]`.
+        v2t: score of every text for every video, `[M, N]`.
+        bank_t2v: similarity of the bank's texts to the videos, `[B, M]`.
+        bank_v2t: similarity of the bank's videos to the texts, `[C, N]`.
+        beta: inverse temperature, for scores in the range of cosines.
 
     Returns:
         The new `t2v` and `v2t`, in logarithms.
 
     Raises:
-        ValueError: If `beta` is not positive, or a bank is empty or of another gallery.
+        ValueError: if `beta` is not positive, or a bank is empty or of another gallery.
     """
     pairs = ((t2v, bank_t2v, 't2v'), (v2t, bank_v2t, 'v2t'))
     t2v, v2t = (_inverted(scores, bank, beta, name) for scores, bank, name in pairs)
@@ -98,21 +98,21 @@ def querybank_normalisation(
     So rows have different scales, and only ranks within a row mean anything.
 
     Args:
-        t2v: Score of every video for every text, `[N, M]`.
-        v2t: Score of every text for every video, `[M, N]`.
-        bank_t2v: Similarity of the bank's texts to the videos, `[B, M]`.
-        bank_v2t: Similarity of the bank's videos to the texts, `[C, N]`.
-        preset: Defaults of `beta` and `min_count`: 'official' is 20 and 1, 'jpthu17' is 70 and
+        t2v: score of every video for every text, `[N, M]`.
+        v2t: score of every text for every video, `[M, N]`.
+        bank_t2v: similarity of the bank's texts to the videos, `[B, M]`.
+        bank_v2t: similarity of the bank's videos to the texts, `[C, N]`.
+        preset: defaults of `beta` and `min_count`: 'official' is 20 and 1, 'jpthu17' is 70 and
             3 (t2v) or 5 (v2t).
-        beta: Inverse temperature, for scores in the range of cosines.
-        num_best: Candidates of a bank's query that count for it.
-        min_count: How often a hub counts, `dict(t2v=..., v2t=...)`.
+        beta: inverse temperature, for scores in the range of cosines.
+        num_best: candidates of a bank's query that count for it.
+        min_count: how often a hub counts, `dict(t2v=..., v2t=...)`.
 
     Returns:
         The new `t2v` and `v2t`.
 
     Raises:
-        ValueError: If there is no such preset, `beta` is not positive, `num_best` or a count is
+        ValueError: if there is no such preset, `beta` is not positive, `num_best` or a count is
             less than 1, or a bank is empty or of another gallery.
     """
     settings = _qb_norm_settings(preset, num_best, min_count)
@@ -130,24 +130,24 @@ def _qb_norm_settings(
     preset: str, num_best: int, min_count: Mapping[str, int] | None
 ) -> dict[str, float]:
     if preset not in QB_NORM_PRESETS:
-        raise ValueError(f'preset must be one of {sorted(QB_NORM_PRESETS)}; got {preset!r}')
+        raise ValueError(f'preset must be one of {sorted(QB_NORM_PRESETS)}; got {preset!r}.')
     settings = QB_NORM_PRESETS[preset] | dict(min_count or {})
     unknown = set(min_count or {}) - {'t2v', 'v2t'}
     if unknown or min(num_best, settings['t2v'], settings['v2t']) < 1:
         raise ValueError(
             'num_best and min_count (of t2v and v2t) must be at least 1; got '
-            f'{num_best} and {min_count}'
+            f'{num_best} and {min_count}.'
         )
     return settings
 
 
 def _inverted(scores: Tensor, bank: Tensor, beta: float, name: str) -> Tensor:
     if beta <= 0:
-        raise ValueError(f'beta must be positive; got {beta}')
+        raise ValueError(f'beta must be positive; got {beta}.')
     if not len(bank) or bank.shape[1] != scores.shape[1]:
         raise ValueError(
-            f'the {name} bank has the shape {list(bank.shape)}; queries in rows and the '
-            f'{scores.shape[1]} candidates of the gallery in columns were expected'
+            f'The {name} bank has the shape {list(bank.shape)}; queries in rows and the '
+            f'{scores.shape[1]} candidates of the gallery in columns were expected.'
         )
     return beta * scores - (beta * bank).logsumexp(dim=0)
 

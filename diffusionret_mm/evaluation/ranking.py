@@ -1,11 +1,11 @@
 """Ranks of the right candidates in score matrices.
 
-A query with b strictly better candidates and e other candidates of the same score stands somewhere
-in ranks b + 1 to b + 1 + e. By default ties count as if they were broken at random: R@k is the
-expected share, the rank is the middle of that range; so a constant matrix scores exactly like
-chance. The code published with DiffusionRet (`utils/metrics.py`) lists every tied position as a
-rank of its own and divides by the length of that list, so queries with ties weigh more;
-`ties='published'` does that. Without ties all rules agree.
+A query with b better candidates and e others of the same score has a rank from b + 1 to b + 1 + e.
+By default ties count as if they were broken at random: R@k is the expected share, and the rank is
+the middle of that range. So a constant matrix scores exactly like chance. The code published
+with DiffusionRet (`utils/metrics.py`) lists every tied position as a rank of its own and divides by
+the length of that list, so queries with ties weigh more; `ties='published'` does that. Without ties
+all rules agree.
 
 N is the number of texts and M the number of videos throughout. A higher score is better.
 """
@@ -27,8 +27,8 @@ class Ranks:
     """The ranks of N queries, 1 is best.
 
     Args:
-        best: Rank of each query if it wins its ties, `[N]`, int64.
-        worst: Rank of each query if it loses them, `[N]`, int64.
+        best: rank of each query if it wins its ties, `[N]`, int64.
+        worst: rank of each query if it loses them, `[N]`, int64.
     """
 
     best: Tensor
@@ -55,10 +55,10 @@ class Ranks:
             Ranks, with `'published'` as many as there are positions.
 
         Raises:
-            ValueError: If there is no such rule.
+            ValueError: if there is no such rule.
         """
         if ties not in TIE_RULES:
-            raise ValueError(f'ties must be one of {TIE_RULES}; got {ties!r}')
+            raise ValueError(f'ties must be one of {TIE_RULES}; got {ties!r}.')
         if ties == 'average':
             return self
         if ties == 'published':
@@ -72,18 +72,18 @@ class Ranks:
 
 
 def query_ranks(scores: Tensor, target: Tensor) -> Ranks:
-    """Rank of the one right candidate of every query.
+    """Rank of the one right candidate per query.
 
     Args:
-        scores: Score of every candidate for every query, `[N, M]`, any real dtype, infinities
+        scores: score of every candidate for every query, `[N, M]`, any real dtype, infinities
             allowed.
-        target: Column of the right candidate of each query, `[N]`, integer.
+        target: column of the right candidate of each query, `[N]`, integer.
 
     Returns:
         N ranks from 1 (best) to M.
 
     Raises:
-        ValueError: If the shapes do not fit, `target` is not integer or points outside the
+        ValueError: if the shapes do not fit, `target` is not integer or points outside the
             candidates, or a score is NaN.
 
     Examples:
@@ -99,23 +99,23 @@ def query_ranks(scores: Tensor, target: Tensor) -> Ranks:
 
 
 def grouped_query_ranks(scores: Tensor, video_of_text: Tensor) -> Ranks:
-    """Video-to-text rank of every video, whose captions compete as one group.
+    """Video-to-text rank per video, whose captions compete as one group.
 
     A group scores as its best caption does, and the query video's own group is ranked among the
     M groups. This is the protocol of the published multi-sentence evaluation (CLIP4Clip's
     `tensor_video_to_text_sim`), with every caption in the group of its own video. With one
-    caption a video it is plain video-to-text retrieval.
+    caption per video it is plain video-to-text retrieval.
 
     Args:
-        scores: Score of every text for every video, `[M, N]`, any real dtype.
-        video_of_text: Row in `scores` of the video that each text describes, `[N]`, integer,
+        scores: score of every text for every video, `[M, N]`, any real dtype.
+        video_of_text: row in `scores` of the video that each text describes, `[N]`, integer,
             in any order.
 
     Returns:
         M ranks from 1 (best) to M.
 
     Raises:
-        ValueError: If the shapes do not fit, `video_of_text` is not integer or points outside
+        ValueError: if the shapes do not fit, `video_of_text` is not integer or points outside
             the videos, a video has no caption, or a score is NaN.
 
     Examples:
@@ -169,25 +169,28 @@ def _check_no_nan(block: Tensor, first_row: int) -> None:
     """Name the first NaN, because comparisons with NaN would silently give good ranks."""
     if block.isnan().any():
         row, column = block.isnan().nonzero()[0].tolist()
-        raise ValueError(f'scores[{first_row + row}, {column}] is NaN')
+        raise ValueError(f'scores[{first_row + row}, {column}] is NaN.')
 
 
 def _check_matrix(scores: Tensor) -> None:
     if scores.ndim != 2:
-        raise ValueError(f'scores must be a matrix, got shape {list(scores.shape)}')
+        raise ValueError(f'The scores must be a matrix; got the shape {list(scores.shape)}.')
 
 
 def _checked_target(target: Tensor, length: int, num_candidates: int) -> Tensor:
     """The vector of right answers as int64, after checks of its shape, dtype and range."""
     if target.shape != (length,):
-        raise ValueError(f'ground truth must have shape [{length}], got {list(target.shape)}')
+        raise ValueError(
+            f'The ground truth must have the shape [{length}]; got {list(target.shape)}.'
+        )
     if target.is_floating_point():
-        raise ValueError(f'ground truth must be integer, got {target.dtype}')
+        raise ValueError(f'The ground truth must be integers; got {target.dtype}.')
     outside = (target < 0) | (target >= num_candidates)
     if outside.any():
         first = int(outside.nonzero()[0])
         raise ValueError(
-            f'ground truth [{first}] is {int(target[first])}, outside 0 to {num_candidates - 1}'
+            f'The ground truth [{first}] is {int(target[first])}, which is outside of 0 to '
+            f'{num_candidates - 1}.'
         )
     return target.long()
 
@@ -195,4 +198,4 @@ def _checked_target(target: Tensor, length: int, num_candidates: int) -> Tensor:
 def _check_every_video_has_text(video_of_text: Tensor, num_videos: int) -> None:
     captions = video_of_text.bincount(minlength=num_videos)
     if (captions == 0).any():
-        raise ValueError(f'video row {int((captions == 0).nonzero()[0])} has no caption')
+        raise ValueError(f'Row {int((captions == 0).nonzero()[0])} of the videos has no caption.')

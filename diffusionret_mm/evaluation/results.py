@@ -1,12 +1,11 @@
 """Results for the reader: a table for the terminal and a JSON file for scripts."""
 
-import json
 import math
 import os
 from collections.abc import Mapping
 
 from diffusionret_mm.evaluation.tables import Column, format_table, label
-from diffusionret_mm.storage.files import open_atomically
+from diffusionret_mm.storage.files import write_json
 
 _DIRECTIONS = {'t2v': 'text -> video', 'v2t': 'video -> text'}
 _TITLE = 'Retrieval (R@k in %, Rsum = R@1 + R@5 + R@10, MdR and MnR are ranks, 1 is best)'
@@ -16,7 +15,7 @@ def format_metrics(metrics: Mapping[str, float]) -> str:
     """Plain-text table of flat retrieval metrics.
 
     Args:
-        metrics: Values under `<ranking>/<direction>/<name>`, or `<direction>/<name>` for the
+        metrics: values under `<ranking>/<direction>/<name>`, or `<direction>/<name>` for the
             final ranking, with direction `t2v` or `v2t`. Other keys are left out, so an
             evaluator's whole result can be passed.
 
@@ -25,7 +24,7 @@ def format_metrics(metrics: Mapping[str, float]) -> str:
         ranking last. Columns come in the order of the keys; a row without a value shows `-`.
 
     Raises:
-        ValueError: If no key belongs to a retrieval direction.
+        ValueError: if no key belongs to a retrieval direction.
 
     Examples:
         >>> print(format_metrics({'t2v/R@1': 48.5, 't2v/MdR': 2.0}))
@@ -48,31 +47,30 @@ def write_metrics(path: str | os.PathLike[str], metrics: Mapping[str, float]) ->
     """Save metrics as JSON, whole or not at all.
 
     Args:
-        path: File to write; missing parent folders are made, an older file is replaced.
-        metrics: Values by name, kept in order and to the last bit.
+        path: file to write; missing parent folders are made, an older file is replaced.
+        metrics: values by name, kept in order and to the last bit.
 
     Raises:
-        ValueError: If a value is NaN or infinite, which JSON cannot hold.
+        ValueError: if a value is NaN or infinite, which JSON cannot hold.
     """
     for name, value in metrics.items():
         if not math.isfinite(value):
-            raise ValueError(f'metric {name!r} is {value}, which JSON cannot hold')
+            raise ValueError(f'The metric {name!r} is {value}, which JSON cannot hold.')
     values = {name: float(value) for name, value in metrics.items()}
-    with open_atomically(path) as file:
-        file.write((json.dumps(values, indent=2) + '\n').encode())
+    write_json(path, values, indent=2)
 
 
 def metric_rows(metrics: Mapping[str, float]) -> dict[tuple[str, str], dict[str, float]]:
     """Arrange flat retrieval metrics.
 
     Args:
-        metrics: As for `format_metrics`.
+        metrics: as for `format_metrics`.
 
     Returns:
         Values by (ranking, direction) and by name, the rows of the final ranking last.
 
     Raises:
-        ValueError: If no key belongs to a retrieval direction.
+        ValueError: if no key belongs to a retrieval direction.
     """
     rankings: dict[str, dict[str, dict[str, float]]] = {}
     for key, value in metrics.items():
@@ -80,7 +78,7 @@ def metric_rows(metrics: Mapping[str, float]) -> dict[tuple[str, str], dict[str,
         if direction in _DIRECTIONS:
             rankings.setdefault(ranking, {}).setdefault(direction, {})[name] = value
     if not rankings:
-        raise ValueError(f'no retrieval metrics among {list(metrics)}')
+        raise ValueError(f'There are no retrieval metrics among {list(metrics)}.')
     return {
         (ranking or 'final', _DIRECTIONS[direction]): row
         for ranking in sorted(rankings, key=lambda ranking: ranking == '')

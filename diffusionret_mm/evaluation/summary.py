@@ -16,17 +16,17 @@ def retrieval_metrics(ranks: Ranks, topk: Sequence[int] = (1, 5, 10, 50)) -> dic
     """Summary of the ranks of all queries.
 
     Args:
-        ranks: Rank of each query.
+        ranks: rank of each query.
         topk: Cut-offs k of `R@k`.
 
     Returns:
         In this order: `R@k` for each k (percent of the queries with rank <= k, ties as if broken
-        at random), `Rsum`
-        (R@1 + R@5 + R@10 in percent, 300 at best, whatever `topk` is), `MdR` (median rank, the
-        mean of the two middle ranks for an even number of queries) and `MnR` (mean rank).
+        at random), `Rsum` (R@1 + R@5 + R@10 in percent, 300 at best, whatever `topk` is), `MdR`
+        (median rank, the mean of the two middle ranks for an even number of queries) and `MnR`
+        (mean rank).
 
     Raises:
-        ValueError: If there are no ranks, or a cut-off is below 1.
+        ValueError: if there are no ranks, or a cut-off is below 1.
 
     Examples:
         >>> rank = torch.tensor([1, 3, 2, 40])
@@ -34,9 +34,9 @@ def retrieval_metrics(ranks: Ranks, topk: Sequence[int] = (1, 5, 10, 50)) -> dic
         {'R@1': 25.0, 'R@5': 75.0, 'Rsum': 175.0, 'MdR': 2.5, 'MnR': 11.5}
     """
     if not len(ranks.best):
-        raise ValueError('there are no ranks to summarise')
+        raise ValueError('There are no ranks to summarise.')
     if any(k < 1 for k in topk):
-        raise ValueError(f'cut-offs of R@k start at 1, got topk={tuple(topk)}')
+        raise ValueError(f'The cut-offs of R@k start at 1; got topk={tuple(topk)}.')
     metrics = {f'R@{k}': ranks.recall(k) for k in topk}
     metrics['Rsum'] = sum(ranks.recall(k) for k in (1, 5, 10))
     metrics['MdR'] = ranks.average.quantile(0.5).item()
@@ -57,12 +57,12 @@ def evaluate_ranking(
     The directions have matrices of their own, because re-ranking makes them differ.
 
     Args:
-        t2v: Score of every video for every text, `[N, M]`.
-        v2t: Score of every text for every video, `[M, N]`.
-        video_of_text: Video that each text describes, `[N]`, integer.
+        t2v: score of every video for every text, `[N, M]`.
+        v2t: score of every text for every video, `[M, N]`.
+        video_of_text: video that each text describes, `[N]`, integer.
         topk: Cut-offs k of `R@k`.
-        ties: Rule for equal scores, see `resolve`. `'published'` lists every tied
-            position, except in text-to-video with several captions a video, where the published
+        ties: rule for equal scores, see `Ranks.resolve`. `'published'` lists every tied
+            position, except in text-to-video with several captions per video, where the published
             code leaves the order of ties to an unstable sort and the middle is taken here.
         grouping: `'own'` puts every caption in the group of its own video; `'published'` is
             off by one caption as the published evaluation of MSVD, see `off_by_one`.
@@ -71,9 +71,8 @@ def evaluate_ranking(
         The values of `retrieval_metrics` under `t2v/R@1` to `v2t/MnR`.
 
     Raises:
-        ValueError: If the two matrices do not fit together, there is no such rule, and for the
-            reasons given at `query_ranks`, `grouped_query_ranks` and
-            `retrieval_metrics`.
+        ValueError: if the two matrices do not fit together, there is no such rule, and for the
+            reasons given at `query_ranks`, `grouped_query_ranks` and `retrieval_metrics`.
 
     Examples:
         >>> t2v = torch.eye(3)
@@ -83,10 +82,10 @@ def evaluate_ranking(
     """
     if t2v.shape != v2t.shape[::-1]:
         raise ValueError(
-            f't2v [N, M] and v2t [M, N] do not fit: {list(t2v.shape)} and {list(v2t.shape)}'
+            f't2v [N, M] and v2t [M, N] do not fit: {list(t2v.shape)} and {list(v2t.shape)}.'
         )
     if grouping not in GROUPINGS:
-        raise ValueError(f'grouping must be one of {GROUPINGS}; got {grouping!r}')
+        raise ValueError(f'grouping must be one of {GROUPINGS}; got {grouping!r}.')
     several = len(video_of_text) > len(v2t)
     if grouping == 'published' and several:
         t2v, v2t, video_of_text = off_by_one(t2v, v2t, video_of_text)
@@ -113,15 +112,15 @@ def off_by_one(t2v: Tensor, v2t: Tensor, video_of_text: Tensor) -> tuple[Tensor,
     tables only.
 
     Args:
-        t2v: Scores `[N, M]`.
-        v2t: Scores `[M, N]`.
-        video_of_text: Video of each text, `[N]`, texts grouped by video in the videos' order.
+        t2v: scores `[N, M]`.
+        v2t: scores `[M, N]`.
+        video_of_text: video of each text, `[N]`, texts grouped by video in the videos' order.
 
     Returns:
         `t2v [N - 1, M]`, `v2t [M, N - 1]` and the wrong `video_of_text [N - 1]`.
 
     Raises:
-        ValueError: If the texts are not grouped by video.
+        ValueError: if the texts are not grouped by video.
 
     Examples:
         >>> scores, video_of_text = torch.zeros(4, 2), torch.tensor([0, 0, 1, 1])
@@ -129,7 +128,7 @@ def off_by_one(t2v: Tensor, v2t: Tensor, video_of_text: Tensor) -> tuple[Tensor,
         tensor([0, 1, 1])
     """
     if (video_of_text.diff() < 0).any():
-        raise ValueError("grouping='published' needs the texts grouped by video, in their order")
+        raise ValueError("grouping='published' needs the texts grouped by video, in their order.")
     return t2v[:-1], v2t[:, :-1], video_of_text[1:]
 
 

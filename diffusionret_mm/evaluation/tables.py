@@ -25,8 +25,8 @@ class Column:
     """A column of a table.
 
     Args:
-        title: its header.
-        unit: of its numbers; it follows the title: "time, s".
+        title: text of its header.
+        unit: unit of its numbers; it follows the title: "time, s".
         align: 'left' or 'right'.
         number: format of its numbers, as for `format`; the default groups thousands.
     """

@@ -1,4 +1,4 @@
-"""Do the graphs compute what torch does?"""
+"""The comparison of exported graphs with torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a folder of exported encoders holds."""
+"""The files of a folder of exported encoders."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from diffusionret_mm.storage.files import write_json
+
 TEXT_FILE = 'text_encoder.onnx'
 VIDEO_FILE = 'video_encoder.onnx'
 FACTS_FILE = 'encoders.json'
 
 
 class ExportError(RuntimeError):
-    """Encoders that cannot be exported, or whose export is damaged or computes something else."""
+    """Encoders cannot be exported, or their export is damaged or computes something else."""
 
 
 @dataclass(frozen=True)
 class EncoderFacts:
-    """What a user of the graphs must know.
+    """The sizes and the origin of exported encoders.
 
     Args:
         max_words: tokens of a text, at most.
@@ -36,7 +38,7 @@ class EncoderFacts:
 
 def write_facts(folder: Path, facts: EncoderFacts) -> None:
     """Write the facts into the folder of the graphs."""
-    (folder / FACTS_FILE).write_text(json.dumps(asdict(facts), indent=2) + '\n')
+    write_json(folder / FACTS_FILE, asdict(facts), indent=2)
 
 
 def read_facts(folder: Path) -> EncoderFacts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +20,8 @@ from diffusionret_mm.export.files import (
 from diffusionret_mm.export.onnx_encoders import OnnxEncoders
 from diffusionret_mm.extras import import_extra
 from diffusionret_mm.features.fingerprint import hash_of_weights
+from diffusionret_mm.storage.folders import build_folder
+from diffusionret_mm.storage.locks import locked
 
 if TYPE_CHECKING:
     from diffusionret_mm.models.retrievers import TextVideoRetriever
@@ -67,6 +68,7 @@ def export_encoders(
     Raises:
         ModuleNotFoundError: if the extra `export` is not installed; it names the command.
         FileExistsError: if the folder exists.
+        RuntimeError: if another process exports to it.
         ExportError: if the encoders cannot be exported, or the graphs compute something else.
     """
     for module in ('onnx', 'onnxscript', 'onnxruntime'):
@@ -74,10 +76,8 @@ def export_encoders(
     folder = Path(folder)
     if folder.exists():
         raise FileExistsError(f'{folder} exists; give another folder or remove it.')
-    folder.parent.mkdir(parents=True, exist_ok=True)
     facts = _facts(model)
-    with tempfile.TemporaryDirectory(prefix=f'.{folder.name}.', dir=folder.parent) as temporary:
-        made = Path(temporary, 'encoders')
+    with locked(folder), build_folder(folder) as made:
         made.mkdir()
         _export(
             _TextGraph(model), random_texts(2, min(8, facts.max_words)), 'ids', ['words', 'pooled'],
@@ -88,9 +88,7 @@ def export_encoders(
             made / VIDEO_FILE,
         )  # fmt: skip
         write_facts(made, facts)
-        errors = compare_encoders(model, OnnxEncoders(made), tolerance)
-        made.rename(folder)
-    return errors
+        return compare_encoders(model, OnnxEncoders(made), tolerance)
 
 
 def _facts(model: TextVideoRetriever) -> EncoderFacts:

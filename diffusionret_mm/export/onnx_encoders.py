@@ -1,4 +1,4 @@
-"""Exported encoders at work."""
+"""Exported encoders, run by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class OnnxEncoders:
 
         Args:
             ids: CLIP token ids, shape [N, L], int64.
-            mask: True for real tokens, shape [N, L], bool.
+            mask: true for real tokens, shape [N, L], bool.
 
         Returns:
             Features of N texts, float32, on the device of `ids`.
@@ -64,7 +64,7 @@ class OnnxEncoders:
 
         Args:
             frames: shape [M, F, 3, H, W], float32.
-            mask: True for real frames, shape [M, F], bool.
+            mask: true for real frames, shape [M, F], bool.
 
         Returns:
             Features of M videos, float32, on the device of `frames`.

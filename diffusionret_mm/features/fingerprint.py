@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
-from diffusionret_mm.datasets.transforms.stored_frames import fingerprint_of, version_of
+from diffusionret_mm.datasets.transforms.stored_frames import version_of
 from diffusionret_mm.models.retrievers import TextVideoRetriever
+from diffusionret_mm.storage.fingerprint import fingerprint_of
 
 # Parts of a model config that features depend on.
 EXTRACTOR = ('backbone', 'temporal', 'similarity', 'data_preprocessor')

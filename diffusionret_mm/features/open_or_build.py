@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import errno
-import fcntl
-import glob
-import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from diffusionret_mm.features.store import FeatureStore, FeatureWriter, defect
+from diffusionret_mm.storage.folders import build_folder
+from diffusionret_mm.storage.locks import locked
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
@@ -24,8 +22,7 @@ def open_or_build(
     """Open a cache; build it if there is none, or one that is stale or cut short.
 
     Processes that want it at the same time wait for the first one. If that one dies, the next takes
-    over: the kernel frees the lock of a dead process (loader workers of it hold on for the seconds
-    they need to notice).
+    over: the kernel frees the lock of a dead process.
 
     Args:
         root: folder of the cache. It appears only when it is complete.
@@ -40,12 +37,10 @@ def open_or_build(
         FileExistsError: if the folder holds something else.
         OSError: if the disk is full, or the folder cannot be written.
     """
-    with _locked(root, log):
+    with locked(root, on_wait=log):
         reason = defect(root, fingerprint)
         if reason is not None:
             log(f'Building the feature cache {root}: {reason}.')
-            for leftover in root.parent.glob(f'.{glob.escape(root.name)}.partial-*'):
-                shutil.rmtree(leftover)
             _build(root, fingerprint, fill)
         return FeatureStore.open(root)
 
@@ -65,32 +60,18 @@ def check_space(folder: Path, num_bytes: int) -> None:
         raise OSError(errno.ENOSPC, f'{num_bytes / 1e9:.1f} GB are needed, {free / 1e9:.1f} free')
 
 
-@contextmanager
-def _locked(root: Path, log: Log) -> Iterator[None]:
-    """Hold the lock of the cache, a file beside it."""
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with (root.parent / f'.{root.name}.lock').open('a') as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log(f'Waiting for the process that builds or opens the feature cache {root}.')
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
 def _build(
     root: Path, fingerprint: Mapping[str, str], fill: Callable[[FeatureWriter], None]
 ) -> None:
     """Build in a folder beside the cache, then put it into place."""
-    scratch = root.parent / f'.{root.name}.partial-{os.getpid()}'
-    writer = FeatureWriter(scratch)
     try:
-        fill(writer)
-        writer.finish(fingerprint)
-        writer.close()
-        if root.exists():
-            shutil.rmtree(root)
-        scratch.rename(root)
+        with build_folder(root, replace=True) as scratch:
+            writer = FeatureWriter(scratch)
+            try:
+                fill(writer)
+                writer.finish(fingerprint)
+            finally:
+                writer.close()
     except OSError as error:
         if error.errno in FULL_DISK:
             raise OSError(
@@ -99,6 +80,3 @@ def _build(
                 'or give FeatureCacheHook a directory on another disk; nothing was left behind.',
             ) from error
         raise
-    finally:
-        writer.close()
-        shutil.rmtree(scratch, ignore_errors=True)

@@ -10,6 +10,7 @@ import numpy as np
 from diffusionret_mm.extras import import_extra
 from diffusionret_mm.search.catalogue import Catalogue, State
 from diffusionret_mm.search.segments import SegmentedArrays
+from diffusionret_mm.storage.files import written_beside
 
 NO_ROW = -1
 POOLED = 'pooled'
@@ -163,9 +164,8 @@ class FaissFirstStep:
         if kept:
             index.remove_ids(self.faiss.IDSelectorBatch(removed))
         name = f'pooled-{state.version:08d}.faiss'
-        scratch = self.folder / f'.{name}.tmp'
-        self.faiss.write_index(index, str(scratch))
-        scratch.replace(self.folder / name)
+        with written_beside(self.folder / name) as scratch:
+            self.faiss.write_index(index, str(scratch))
         self.catalogue.set_index(name, state.next_row)
         for file in self.folder.glob('pooled-*.faiss'):
             if file.name != name:  # those who have it open keep it

@@ -14,6 +14,7 @@ from diffusionret_mm.search.catalogue import Catalogue
 from diffusionret_mm.search.first_step import NO_ROW, POOLED, FaissFirstStep, FirstStep
 from diffusionret_mm.search.qdrant import QdrantFirstStep
 from diffusionret_mm.search.segments import ArrayLayout, SegmentedArrays
+from diffusionret_mm.storage.locks import lock_file_of
 
 TABLE = 'gallery.sqlite'
 
@@ -83,7 +84,7 @@ class Gallery:
         if catalogue.exists():
             raise GalleryError(f'{folder} holds a gallery already.')
         # A writer's lock, and what a killed `create` left.
-        leftovers = (f'.{TABLE}.lock', TABLE, f'{TABLE}-journal')
+        leftovers = (lock_file_of(folder / TABLE).name, TABLE, f'{TABLE}-journal')
         if folder.exists() and any(file.name not in leftovers for file in folder.iterdir()):
             raise GalleryError(
                 f'{folder} exists and holds no gallery. Nothing was changed; choose another folder.'

@@ -13,6 +13,7 @@ from diffusionret_mm.search.catalogue import VideoFile
 from diffusionret_mm.search.first_step import POOLED
 from diffusionret_mm.search.gallery import TABLE, Gallery
 from diffusionret_mm.search.segments import ArrayLayout
+from diffusionret_mm.storage.files import remove_leftovers
 from diffusionret_mm.storage.locks import locked
 
 
@@ -28,6 +29,7 @@ def writing_gallery(folder: str | os.PathLike[str]) -> Iterator[GalleryWriter]:
     """
     folder = Path(folder)
     with locked(folder / TABLE):
+        remove_leftovers(folder)
         writer = GalleryWriter(folder)
         yield writer
         if writer.gallery is not None:

@@ -1,7 +1,8 @@
-"""A function over many videos, in processes that may crash."""
+"""A function over many tasks, in processes that may crash or hang."""
 
 from __future__ import annotations
 
+import concurrent.futures
 import multiprocessing
 import os
 import signal
@@ -10,92 +11,132 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeVar
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from tqdm import tqdm
+from pebble import ProcessExpired, ProcessPool
 
-from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.storage.progress import progress_bar
 
 Task = TypeVar('Task')
 Outcome = tuple[Any, str]
+Failures = type[Exception] | tuple[type[Exception], ...]
 
 # A process that is forked need not import torch again; elsewhere forking is not safe.
 _START_METHOD = 'fork' if sys.platform == 'linux' else 'spawn'
+CRASHED = 'the process that read it crashed'
 
 
 def run_in_parallel(
-    function: Callable[[Task], Any], tasks: Sequence[Task], workers: int | None, title: str | None
+    function: Callable[[Task], Any],
+    tasks: Sequence[Task],
+    workers: int | None,
+    title: str | None,
+    failures: Failures,
+    timeout: float | None = None,
 ) -> Iterator[tuple[Task, Any, str]]:
     """Call a function for every task.
 
-    Decoders crash on some broken files. A task whose process dies is given up, the others go on.
+    Decoders crash on some broken files. A task whose process dies or takes too long is given up,
+    the others go on.
 
     Args:
-        function: what to do; it must be importable, and raise VideoReadError if a video is at
-            fault.
-        tasks: its arguments.
-        workers: number of processes; None: one per CPU core.
-        title: what the progress bar, with rate and time left, is called; None: there is none.
+        function: What to do; it must be importable.
+        tasks: Its arguments.
+        workers: Number of processes; None: one per CPU core.
+        title: What the progress bar, with rate and time left, is called; None: there is none.
+        failures: Errors of the function that only mean that its task has failed. Any other error
+            is raised here.
+        timeout: Seconds that a task may take; None sets no limit.
 
     Yields:
         As they finish: task, result and what is wrong; the result is None if anything is.
     """
+    job = _Job(function, failures, timeout)
     workers = min(workers or os.cpu_count() or 1, max(len(tasks), 1))
     waiting = deque(tasks)
-    # A log file needs no new line several times a second.
-    interval = 0.2 if sys.stderr.isatty() else 5
-    options = dict(desc=title, unit='video', mininterval=interval, disable=title is None)
-    with tqdm(total=len(tasks), **options) as progress:
+    with progress_bar(len(tasks), title, 'video') as progress:
         while waiting:
-            for task, outcome in _run_until_crash(function, waiting, workers):
+            for task, outcome in job.run(waiting, workers):
                 progress.update()
                 yield task, *outcome
 
 
-def _run_until_crash(
-    function: Callable[[Task], Any], waiting: deque[Task], workers: int
-) -> Iterator[tuple[Task, Outcome]]:
-    """Work tasks off; after a crash, each that may be to blame is run in a process of its own."""
-    running: dict[Future, Task] = {}
-    pool = _pool(workers)
-    try:
-        while waiting or running:
-            while waiting and len(running) < 2 * workers:
-                running[pool.submit(function, waiting[0])] = waiting[0]
-                waiting.popleft()
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                outcome = _outcome(future)
-                yield running.pop(future), outcome
-    except BrokenProcessPool:
-        for task in running.values():
-            yield task, _run_alone(function, task)
-    finally:
-        pool.shutdown(cancel_futures=True)
+@dataclass(frozen=True)
+class _Job(Generic[Task]):
+    """What is done with each task; see `run_in_parallel`."""
 
+    function: Callable[[Task], Any]
+    failures: Failures
+    timeout: float | None
 
-def _run_alone(function: Callable[[Task], Any], task: Task) -> Outcome:
-    with _pool(1) as pool:
+    def run(self, waiting: deque[Task], workers: int) -> Iterator[tuple[Task, Outcome]]:
+        """Work tasks off until none is left, or the pool itself has broken."""
+        running: dict[Future, Task] = {}
+        with _pool(workers) as pool:
+            while running or (waiting and pool.active):
+                with suppress(RuntimeError):  # it has broken, and takes no more
+                    while waiting and len(running) < 2 * workers:
+                        running[self._schedule(pool, waiting[0])] = waiting[0]
+                        waiting.popleft()
+                for future in _finished(pool, running):
+                    task = running.pop(future)
+                    try:
+                        outcome = self._outcome(future)
+                    except BrokenProcessPool:
+                        outcome = self._run_alone(task)
+                    yield task, outcome
+
+    def _run_alone(self, task: Task) -> Outcome:
+        """Run a task that was in a broken pool, which says not who is to blame."""
+        with _pool(1) as pool:
+            future = self._schedule(pool, task)
+            _finished(pool, {future: task})
+            try:
+                return self._outcome(future)
+            except BrokenProcessPool:
+                return None, CRASHED
+
+    def _schedule(self, pool: ProcessPool, task: Task) -> Future:
+        return pool.schedule(self.function, args=[task], timeout=self.timeout)
+
+    def _outcome(self, future: Future) -> Outcome:
+        if not future.done():
+            raise BrokenProcessPool
         try:
-            return _outcome(pool.submit(function, task))
-        except BrokenProcessPool:
-            return None, 'the process that read it crashed'
+            return future.result(), ''
+        except ProcessExpired:
+            return None, CRASHED
+        except concurrent.futures.TimeoutError:
+            if self.timeout is None:
+                raise
+            return None, f'the process that read it took longer than {self.timeout:g} s'
+        except self.failures as error:
+            return None, str(error)
 
 
-def _outcome(future: Future) -> Outcome:
-    try:
-        return future.result(), ''
-    except VideoReadError as error:
-        return None, str(error)
+def _finished(pool: ProcessPool, running: dict[Future, Task]) -> set[Future]:
+    """Wait for some tasks; of a pool that has broken, give back all."""
+    while pool.active:
+        done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
+        if done:
+            return done
+    return set(running)
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPool]:
+    """Give a pool; whatever it still does at the end is stopped."""
     context = multiprocessing.get_context(_START_METHOD)
-    return ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)
-    )
+    pool = ProcessPool(workers, context=context, initializer=_start_worker, initargs=(os.getpid(),))
+    try:
+        yield pool
+    finally:
+        pool.stop()
+        pool.join()
 
 
 def _start_worker(parent: int) -> None:

@@ -1,4 +1,4 @@
-"""Pictures: functions from arrays to figures, a file each, and what makes the arrays.
+"""Pictures: functions from arrays to figures, one file each, and what makes the arrays.
 
 `pictures` draws what an evaluation left, `explain` asks the model, `run_report` and `page`
 write web pages. Figures are matplotlib's; `to_image` makes of them what mmengine's `Visualizer`

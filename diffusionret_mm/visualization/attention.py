@@ -25,7 +25,7 @@ class WordFrameMatch:
 
     Args:
         words: the L tokens of the text.
-        cosines: of each word and frame, [L, F].
+        cosines: cosine of each word and frame, [L, F].
         word_weights: shape [L], sum 1.
         frame_weights: shape [F], sum 1.
     """

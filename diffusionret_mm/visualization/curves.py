@@ -24,7 +24,7 @@ def draw_curves(scalars: TrainingScalars) -> Figure:
     """Draw losses, R@1 of the validations and learning rates over the epochs.
 
     Args:
-        scalars: of a run of one stage or both.
+        scalars: scalars of a run of one stage or both.
     """
     figure = style.new_figure(height=6.2)
     losses, recalls, rates = figure.subplots(3, 1, sharex=True, height_ratios=[1.2, 1.2, 0.7])

@@ -19,7 +19,7 @@ NUM_STATES = 6
 
 @dataclass(frozen=True)
 class DiffusionProcess:
-    """What one query went through.
+    """The states of one query in the reverse diffusion.
 
     Args:
         query: the query, in words.
@@ -39,7 +39,7 @@ class DiffusionProcess:
 
 
 def draw_diffusion(processes: Sequence[DiffusionProcess]) -> Figure:
-    """Draw x_T to x_0 over the candidates, a row a query (DiffusionRet, supplement, Figure A).
+    """Draw x_T to x_0 over the candidates, one row per query (DiffusionRet, supplement, Figure A).
 
     Args:
         processes: one or more queries.

@@ -1,4 +1,4 @@
-"""What the pictures show, computed from a model and the features of an evaluation."""
+"""The quantities that pictures show, computed from a model and features of an evaluation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PictureError(ValueError):
-    """A picture that cannot be made of this model or data."""
+    """A picture cannot be made of this model or data."""
 
 
 def trace_diffusion(

@@ -51,7 +51,7 @@ def write_page(path: Path, title: str, sections: Sequence[Section]) -> None:
 
     Args:
         path: file to write.
-        title: of the page.
+        title: title of the page.
         sections: its parts; their texts are escaped.
     """
     import jinja2

@@ -72,7 +72,7 @@ class SplitPictures:
     def hardest_texts(self, count: int) -> list[int]:
         """Return the texts of the worst final rank, the worst first, equal ones by their row.
 
-        Texts whose video is found first are no failure and are left out.
+        Texts whose video is found first are no failures and are left out.
         """
         rank = query_ranks(self.scored.t2v, self.video_of_text).average
         order = rank.argsort(descending=True, stable=True)[:count]

@@ -23,8 +23,8 @@ def draw_recall(ranks: Mapping[tuple[str, str], Ranks], num_candidates: int) -> 
     """Draw R@k over k.
 
     Args:
-        ranks: of all queries under (ranking, direction), with ranking 'discrimination' or '', the
-            final one, and direction 't2v' or 'v2t'.
+        ranks: ranks of all queries under (ranking, direction), with ranking 'discrimination' or '',
+            the final one, and direction 't2v' or 'v2t'.
         num_candidates: size of the gallery, which bounds k.
 
     Raises:

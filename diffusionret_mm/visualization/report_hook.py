@@ -1,4 +1,4 @@
-"""A page that shows what a run came to."""
+"""The hook that writes the report of a run."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class RankedVideo:
 
 
 def draw_retrieval(query: str, videos: Sequence[RankedVideo]) -> Figure:
-    """Draw candidates, a row each, in their final order (DiffusionRet, supplement, Figure C).
+    """Draw candidates, one row each, in their final order (DiffusionRet, supplement, Figure C).
 
     Args:
         query: the text.

@@ -30,12 +30,13 @@ class Report:
     """The report of a test.
 
     Args:
-        pictures: of the test split.
+        pictures: pictures of the test split.
         metrics: its flat metrics.
         work_dir: directory of the run, for its training curves.
         num_queries: texts that are shown, evenly spread over the split, the same in every run.
         num_failures: texts of the worst rank that are listed.
-        on_image: is told the name and the image of each picture, RGB, [H, W, 3], uint8.
+        on_image: function that is given the name and the image of each picture, RGB, [H, W, 3],
+            uint8.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Report:
 
         Args:
             path: file to write.
-            title: of the page.
+            title: title of the page.
             source: a sentence that says what was tested.
         """
         sections = [self._results(source), *self._training(), self._ranking()]
@@ -147,7 +148,7 @@ class Report:
         )
 
     def _draw(self, name: str, text: str, draw: Draw) -> Picture | str:
-        """The picture, or why there is none of this model."""
+        """The picture, or the reason why this model has none."""
         try:
             image = to_image(draw())
         except PictureError as error:

@@ -34,7 +34,7 @@ class Sample:
 
 
 def draw_samples(samples: Sequence[Sample], max_captions: int = 4) -> Figure:
-    """Draw videos, a row each: frames, and captions below them.
+    """Draw videos, one row each: frames, and captions below them.
 
     Args:
         samples: the videos.
@@ -60,7 +60,7 @@ def write_samples_page(path: Path, title: str, samples: Iterable[Sample]) -> Non
 
     Args:
         path: file to write.
-        title: of the page.
+        title: title of the page.
         samples: the videos.
     """
     sections = []

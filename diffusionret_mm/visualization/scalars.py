@@ -15,8 +15,8 @@ class TrainingScalars:
     """Scalars of a run by name; each maps epochs to values.
 
     Args:
-        train: of training steps, at fractions of epochs.
-        val: of validations, at whole epochs.
+        train: scalars of training steps, at fractions of epochs.
+        val: scalars of validations, at whole epochs.
         stage_two: epoch at which the generators' training begins; None without that stage.
     """
 

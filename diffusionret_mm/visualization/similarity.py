@@ -19,7 +19,7 @@ def draw_similarity(scores: np.ndarray, video_of_text: np.ndarray) -> Figure:
     """Draw the matrix of all texts and videos, and the scores of right and wrong pairs.
 
     Args:
-        scores: of N texts and M videos, [N, M].
+        scores: scores of N texts and M videos, [N, M].
         video_of_text: column of the right video of each text, [N], integer.
 
     Raises:

@@ -26,7 +26,7 @@ def new_figure(height: float) -> Figure:
     """Make an empty figure, which needs no display and is not kept by pyplot.
 
     Args:
-        height: in inches; the width is `WIDTH`.
+        height: height in inches; the width is `WIDTH`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -65,8 +65,9 @@ def strip(frames: np.ndarray, count: int, places: int = 0) -> np.ndarray:
 
     Args:
         frames: RGB, [F, H, W, 3], uint8.
-        count: of images at most.
-        places: of images that there is room for, white where there is none; default: no more.
+        count: number of images at most.
+        places: number of images that there is room for, white where there is none; default: no
+            more.
 
     Returns:
         RGB, [H, width, 3], uint8, with white gaps.
@@ -117,7 +118,7 @@ def show_image(axes: Axes, image: np.ndarray, colour: str = 'none') -> None:
     Args:
         axes: where.
         image: RGB, [H, W, 3], uint8.
-        colour: of its frame, which takes the same room if it is 'none'.
+        colour: colour of its frame, which takes the same room if it is 'none'.
     """
     axes.imshow(image, interpolation='antialiased')
     axes.set(xticks=[], yticks=[])

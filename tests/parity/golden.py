@@ -161,7 +161,9 @@ class GoldenFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not (self.path / 'state_dict.npz').is_file():
-            raise FileNotFoundError(f'{self.path} is no golden directory: no state_dict.npz.')
+            raise FileNotFoundError(
+                f'{self.path} is not a golden directory: there is no state_dict.npz.'
+            )
         self.files: dict[str, GoldenFile] = {}
 
     def has(self, *names: str) -> bool:

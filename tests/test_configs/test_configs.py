@@ -1,43 +1,105 @@
 """Every config is read and its model built."""
 
 from pathlib import Path
-from unittest import mock
 
 import pytest
 import torch
-from mmaction.registry import MODELS
+from mmaction.registry import MODELS, OPTIM_WRAPPERS, OPTIMIZERS
 from mmengine.config import Config
 
+from diffusionret_mm.apis.run import refuse_unnamed_hooks, use_amp
+
 ROOT = Path(__file__).parents[2]
-CONFIGS = sorted(
-    path.relative_to(ROOT)
-    for path in (ROOT / 'configs').rglob('*.py')
-    if '_base_' not in path.parts
-)
+CONFIGS = sorted(path for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)
 
 
-def build(model_cfg):
-    """Build a model without drawing its weights, which would take most of the time."""
-
-    def stay(tensor, *args, **kwargs):
-        return tensor
-
-    with mock.patch.multiple(torch.Tensor, normal_=stay, uniform_=stay):
-        return MODELS.build(model_cfg)
+def name_of(path):
+    return str(path.relative_to(ROOT / 'configs'))
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=str)
-def test_a_config_is_short_and_its_model_builds(path):
-    assert len((ROOT / path).read_text().splitlines()) <= 60
-    cfg = Config.fromfile(ROOT / path)
-    model = build(cfg.model)
+def depth_of(path):
+    """How many configs stand below one another, this one not counted."""
+    bases = Config._get_base_files(str(path))
+    return max((1 + depth_of(path.parent / base) for base in bases), default=0)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=name_of)
+def test_a_config_is_short_and_at_most_two_deep(path):
+    assert len(path.read_text().splitlines()) <= 60
+    assert 1 <= depth_of(path) <= 2
+
+
+def test_bases_are_neutral_and_say_different_things():
+    texts = {}
+    for path in sorted((ROOT / 'configs/_base_').rglob('*.py')):
+        lines = [line for line in path.read_text().splitlines() if not line.startswith('#')]
+        assert texts.setdefault('\n'.join(lines), path) == path
+        for base in Config._get_base_files(str(path)):
+            assert base.startswith('./')  # of the same kind
+    models = {path.stem for path in (ROOT / 'configs/_base_/models').glob('*.py')}
+    inheriting = {
+        name: Config._get_base_files(str(ROOT / f'configs/_base_/models/{name}.py'))
+        for name in models
+    }
+    assert {name: base for name, base in inheriting.items() if base} == {
+        'diffusionret_published': ['./diffusionret.py']  # the same method
+    }
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=name_of)
+def test_a_model_builds_in_its_last_stage(path):
+    with torch.device('meta'):  # sizes of CLIP cost nothing there
+        model = MODELS.build(Config.fromfile(path).model)
     assert model.stage == model.stages[-1]
+    assert all(parameter.is_meta for parameter in model.parameters())
+
+
+@pytest.mark.parametrize('dtype', ['float16', 'bfloat16'])
+@pytest.mark.parametrize('path', CONFIGS, ids=name_of)
+def test_amp_builds(path, dtype, monkeypatch):
+    cfg = Config.fromfile(path)
+    if not cfg.get('optim_wrapper'):
+        pytest.fail('no optimizer') if cfg.get('train_dataloader') else None
+        return  # a config for testing alone
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)  # stands a GPU in
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '0')
+    use_amp(cfg, dtype)
+    wrappers = [cfg.optim_wrapper]
+    if 'stage_switch' in cfg.default_hooks:
+        wrappers.append(cfg.default_hooks.stage_switch.optim_wrapper)
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    for wrapper in wrappers:
+        wrapper = dict(wrapper)
+        for key in ('constructor', 'paramwise_cfg'):
+            wrapper.pop(key, None)
+        options = dict(wrapper.pop('optimizer'), params=[parameter])
+        if options['type'] == 'ShardedAdamW':  # needs processes
+            options['type'] = 'AdamW'
+        optimizer = OPTIMIZERS.build(options)
+        built = OPTIM_WRAPPERS.build(dict(wrapper, optimizer=optimizer))
+        assert type(built).__name__ == 'AmpOptimWrapper'
+        assert built.cast_dtype == getattr(torch, dtype)
+
+
+def test_amp_is_refused_without_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(RuntimeError, match='--amp needs a GPU'):
+        use_amp(Config.fromfile(ROOT / 'configs/diffusionret_shapes.py'), 'float16')
+
+
+@pytest.mark.parametrize('hook', ['StageSwitchHook', 'FeatureCacheHook', 'ValidateAtStartHook'])
+def test_hooks_in_a_list_are_refused_with_their_names(hook):
+    cfg = Config(dict(custom_hooks=[dict(type='EMAHook'), dict(type=hook)]))
+    with pytest.raises(ValueError, match=f'{hook} is an entry of default_hooks now'):
+        refuse_unnamed_hooks(cfg)
+    refuse_unnamed_hooks(Config(dict(custom_hooks=[dict(type='EMAHook')])))
 
 
 def test_msrvtt_has_the_published_sizes():
     cfg = Config.fromfile(ROOT / 'configs/diffusionret_msrvtt.py')
     assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size == 128
-    model = build(cfg.model)
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
     frames, words = 12, 32
     assert cfg.num_frames == frames
     assert cfg.max_words == words
@@ -53,7 +115,7 @@ LENGTHS = dict(
 
 @pytest.mark.parametrize('name', LENGTHS)
 def test_lengths_reach_every_split_and_the_test_split_chooses_nothing(name):
-    cfg = Config.fromfile(ROOT / f'configs/diffusionret_{name}.py')
+    cfg = Config.fromfile(f'{ROOT}/configs/diffusionret_{name}.py')
     loaders = cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader
     for loader in loaders:
         steps = {step['type']: step for step in loader.dataset.pipeline}
@@ -67,17 +129,18 @@ def test_lengths_reach_every_split_and_the_test_split_chooses_nothing(name):
 
 @pytest.mark.parametrize('target', [name for name in LENGTHS if name != 'msrvtt'])
 def test_out_of_domain_is_the_model_of_the_source_on_the_test_split_of_the_target(target):
-    cfg = Config.fromfile(ROOT / f'configs/ood/msrvtt_to_{target}.py')
+    cfg = Config.fromfile(f'{ROOT}/configs/ood/msrvtt_to_{target}.py')
     assert cfg.model == Config.fromfile(ROOT / 'configs/diffusionret_msrvtt.py').model
-    own = Config.fromfile(ROOT / f'configs/diffusionret_{target}.py')
+    own = Config.fromfile(f'{ROOT}/configs/diffusionret_{target}.py')
     assert cfg.test_dataloader == own.test_dataloader
     assert cfg.train_dataloader is None
 
 
 @pytest.mark.parametrize('name', LENGTHS)
 def test_published_configs_set_the_whole_protocol(name):
-    cfg = Config.fromfile(ROOT / f'configs/published/diffusionret_{name}.py')
-    model = build(cfg.model)
+    cfg = Config.fromfile(f'{ROOT}/configs/published/diffusionret_{name}.py')
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
     assert model.similarity.padding == 'zero'
     assert model.generators['v2t'].attention.masking == 'after_softmax'
     assert model.loss_head.contrastive.same_video == model.same_video == 'negative'
@@ -86,7 +149,7 @@ def test_published_configs_set_the_whole_protocol(name):
     assert cfg.train_dataloader.dataset.item == 'caption'
     assert cfg.optim_wrapper.optimizer.type == 'BertAdam'
     hooks = ['StageSwitchHook', 'FeatureCacheHook', 'ValidateAtStartHook']
-    assert [hook.type for hook in cfg.custom_hooks] == hooks
+    assert [hook.type for hook in list(cfg.default_hooks.values())[-3:]] == hooks
     for split in ('train', 'val', 'test'):
         decode, _, tokenize, _ = cfg[f'{split}_dataloader'].dataset.pipeline
         assert decode.sample.rule == 'whole_seconds'
@@ -107,8 +170,9 @@ def test_the_compared_differ_in_the_model_alone():
         cfg = Config.fromfile(path)
         assert cfg.model.backbone == one.model.backbone
         assert (cfg.model.temporal == one.model.temporal) == (path.stem not in OWN_TEMPORAL)
-        assert cfg.train_cfg.max_epochs - one.train_cfg.max_epochs == 3 * ('custom_hooks' in cfg)
-        assert cfg.get('custom_hooks', [dict(begin=8)])[0]['begin'] == one.train_cfg.max_epochs
+        switch = cfg.default_hooks.get('stage_switch')
+        assert cfg.train_cfg.max_epochs - one.train_cfg.max_epochs == (3 if switch else 0)
+        assert switch is None or switch.begin == one.train_cfg.max_epochs
         for key in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper',
                     'param_scheduler', 'test_evaluator', 'randomness'):  # fmt: skip
             assert cfg[key] == one[key]
@@ -116,7 +180,7 @@ def test_the_compared_differ_in_the_model_alone():
 
 @pytest.mark.parametrize(('stacked', 'first'), [('clip4clip', 'clip4clip_seqtransf'),
                                                 ('emcl', 'emcl')])  # fmt: skip
-def test_generators_are_stacked_on_another_first_stage_by_config_alone(stacked, first):
+def test_generators_are_stacked_on_another_similarity_by_config_alone(stacked, first):
     folder = ROOT / 'configs/comparison'
     cfg, plain = (
         Config.fromfile(folder / f'{name}.py') for name in (f'diffusionret_{stacked}', first)
@@ -125,16 +189,14 @@ def test_generators_are_stacked_on_another_first_stage_by_config_alone(stacked, 
     assert cfg.model.generator == Config.fromfile(folder / 'diffusionret.py').model.generator
 
 
-BASELINES = [
-    path
-    for path in CONFIGS
-    if path.parts[1] in ('clip4clip', 'drl', 'emcl', 'hbi') and not path.stem.endswith('_shapes')
-]
+BASELINES = [path for method in ('clip4clip', 'drl', 'emcl', 'hbi')
+             for path in sorted((ROOT / 'configs' / method).glob('*.py'))
+             if not path.stem.endswith('_shapes')]  # fmt: skip
 
 
-@pytest.mark.parametrize('path', BASELINES, ids=str)
+@pytest.mark.parametrize('path', BASELINES, ids=name_of)
 def test_baselines_have_the_published_batch_and_lengths(path):
-    cfg = Config.fromfile(ROOT / path)
+    cfg = Config.fromfile(path)
     assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size == 128
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         steps = {step['type']: step for step in loader.dataset.pipeline}

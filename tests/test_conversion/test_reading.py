@@ -78,7 +78,7 @@ def test_truncated_file(tmp_path):
 @pytest.mark.parametrize('content', [{}, {'epoch': 1, 'a': torch.zeros(1)}])
 def test_no_state_dict(tmp_path, content):
     torch.save(content, tmp_path / 'x.pth')
-    with pytest.raises(ValueError, match='is no state dict'):
+    with pytest.raises(ValueError, match='is not a state dict'):
         read_state_dict(tmp_path / 'x.pth')
 
 

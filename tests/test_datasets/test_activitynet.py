@@ -44,7 +44,7 @@ GOOD = dict(duration=3.0, sentences=['a'])
     ('ids', 'paragraphs', 'message'),
     [
         ({'v_a': 1}, {}, 'ids.json must hold a JSON list'),
-        (['v_a', 3], {}, 'ids.json, entry 1: 3 is no id'),
+        (['v_a', 3], {}, 'ids.json, entry 1: 3 is not an id'),
         (['v_a'], [], 'captions.json must be an object'),
         (['v_a'], {'v_a': dict(GOOD, duration=None)}, "captions.json, key 'v_a'.*duration"),
         (['v_a'], {'v_a': dict(GOOD, sentences='a b')}, "captions.json, key 'v_a'.*sentences"),

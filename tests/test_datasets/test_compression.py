@@ -122,13 +122,13 @@ def test_a_whole_folder_resumed_with_a_failure(tmp_path):
     assert 'c.mp4 could not be compressed: ' in text
 
     (out / 'x/b.mp4').unlink()
-    (out / '.a.mp4.1.partial').touch()  # of a run that was killed
+    (out / '.a.mp4.1.tmp').touch()  # of a run that was killed
     written = (out / 'a.mp4').stat().st_ctime_ns
     assert compress_videos(manifest, tmp_path).splitlines()[2].split()[1:3] == ['2', '1']
     assert (out / 'a.mp4').stat().st_ctime_ns == written
     os.utime(videos / 'a.mp4')  # another file
     assert compress_videos(manifest, tmp_path).splitlines()[2].split()[1:3] == ['2', '1']
-    assert not list(out.rglob('*.partial'))
+    assert not list(out.rglob('.*.tmp'))
     assert probe_video(out / 'x/b.mp4').frames == 9
 
 

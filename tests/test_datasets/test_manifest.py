@@ -3,7 +3,8 @@ import json
 import pytest
 
 from diffusionret_mm.datasets.errors import AnnotationError
-from diffusionret_mm.datasets.manifest import Manifest, VideoRecord, sha256_of
+from diffusionret_mm.datasets.manifest import Manifest, VideoRecord
+from diffusionret_mm.storage.fingerprint import sha256_of
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_what_is_no_manifest(tmp_path, manifest):
         Manifest.load(path)
     for text in ('', '[]', '{}', '{"format_version": 1}'):
         path.write_text(text)
-        with pytest.raises(AnnotationError, match='is no manifest'):
+        with pytest.raises(AnnotationError, match='is not a manifest'):
             Manifest.load(path)
     manifest.save(path)
     content = json.loads(path.read_text())

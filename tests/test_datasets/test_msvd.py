@@ -57,7 +57,7 @@ def test_a_pickle_runs_no_program(official, capsys):
 def test_a_broken_pickle(tmp_path, content):
     path = tmp_path / 'broken.pkl'
     path.write_bytes(content)
-    with pytest.raises(AnnotationError, match=r'broken\.pkl is no pickle'):
+    with pytest.raises(AnnotationError, match=r'broken\.pkl is not a pickle'):
         read_plain_pickle(path)
     with pytest.raises(FileNotFoundError, match='none.pkl does not exist'):
         read_plain_pickle(tmp_path / 'none.pkl')

@@ -32,7 +32,7 @@ TINY_MODEL = {
 SHORT_RUN = {
     'train_cfg.max_epochs': 2,
     'train_cfg.val_interval': 1,
-    'custom_hooks.0.begin': 1,
+    'default_hooks.stage_switch.begin': 1,
     'train_dataloader.batch_size': 4,
     'auto_scale_lr.base_batch_size': 4,
     'train_dataloader.pin_memory': False,
@@ -71,17 +71,14 @@ def held_out(name):
     }
 
 
-def check_ranks_in_a_gallery_of_three(metrics, num_texts):
-    """Ranks are 1, 2 or 3: R@1 counts the first, and the mean rank follows from their numbers."""
-    for name, queries in (('t2v', num_texts), ('v2t', 3)):
-        for direction in (name, f'discrimination/{name}'):
-            assert metrics[f'{direction}/R@5'] == metrics[f'{direction}/R@50'] == 100
-            first = metrics[f'{direction}/R@1'] * queries / 100
-            rank_sum = metrics[f'{direction}/MnR'] * queries
-            assert first == pytest.approx(round(first), abs=1e-6)
-            assert rank_sum == pytest.approx(round(rank_sum), abs=1e-6)
-            least = first + 2 * (queries - first)
-            assert least - 1e-6 <= rank_sum <= least + queries - first + 1e-6
+def check_ranks_up_to_three(metrics, direction, queries):
+    """R@1 counts the ranks of 1, and the mean rank fits a rest of ranks 2 and 3."""
+    assert metrics[f'{direction}/R@5'] == metrics[f'{direction}/R@50'] == 100
+    first = metrics[f'{direction}/R@1'] * queries / 100
+    rank_sum = metrics[f'{direction}/MnR'] * queries
+    assert [first, rank_sum] == pytest.approx([round(first), round(rank_sum)], abs=1e-6)
+    least = first + 2 * (queries - first)
+    assert least - 1e-6 <= rank_sum <= least + queries - first + 1e-6
 
 
 @pytest.mark.parametrize('name', SIZES)
@@ -95,9 +92,11 @@ def test_a_config_trains_and_evaluates_what_was_prepared(name, official, tmp_pat
     cfg = load(f'configs/diffusionret_{name}.py', root, tmp_path / 'run', **options)
     metrics = train_retriever(cfg)
     assert metrics == json.loads((tmp_path / 'run/metrics.json').read_text())
-    check_ranks_in_a_gallery_of_three(metrics, num_texts=SIZES[name][1])
-    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
     videos, texts = SIZES[name]
+    for ranking in ('', 'discrimination/'):
+        check_ranks_up_to_three(metrics, f'{ranking}t2v', texts)
+        check_ranks_up_to_three(metrics, f'{ranking}v2t', videos)
+    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
     assert f'{texts} texts, {videos} videos' in log
     assert 'choose_on_test:' not in log
 
@@ -119,7 +118,9 @@ def test_the_published_protocol(official, tmp_path):
     path = 'configs/published/diffusionret_msvd.py'
     cfg = load(path, official('msvd'), tmp_path / 'run', **SHORT_RUN)
     metrics = train_retriever(cfg)
-    check_ranks_in_a_gallery_of_three(metrics, num_texts=5)  # the last of 6 has no group
+    # The published groups lose one of 6 captions and with it one of 3 videos.
+    check_ranks_up_to_three(metrics, 't2v', 5)
+    check_ranks_up_to_three(metrics, 'v2t', 2)
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()
     assert 'choose_on_test:' in log
     assert 'lr 1e-07, weight decay 0.2' in log
@@ -147,7 +148,11 @@ def test_a_shapes_checkpoint_on_another_data_set_by_a_config_of_one_s_own(offici
     cfg = Config.fromfile(ROOT / 'configs/diffusionret_shapes.py')
     options = {f'{split}_dataloader.dataset.num_scenes': scenes for split in scenes}
     options |= {f'{split}_dataloader.dataset.data_root': str(tmp_path / 's') for split in scenes}
-    options |= {'train_cfg.max_epochs': 2, 'custom_hooks.0.begin': 1, 'train_cfg.val_interval': 1}
+    options |= {
+        'train_cfg.max_epochs': 2,
+        'default_hooks.stage_switch.begin': 1,
+        'train_cfg.val_interval': 1,
+    }
     options |= {'train_dataloader.batch_size': 6, 'auto_scale_lr.base_batch_size': 6}
     options |= {'model.generator.num_sample_steps': 5}
     cfg.merge_from_dict(options)

@@ -199,14 +199,15 @@ def test_duplicates_across_splits(tmp_path, write_clip):
 
 def test_two_processes_do_not_write_one_manifest(official):
     root = official('msvd')
-    with (root / '.manifest.json.lock').open('w') as handle:
-        code = 'import fcntl, sys; fcntl.lockf(1, fcntl.LOCK_EX); sys.stderr.write("x"); input()'
-        holder = subprocess.Popen(
-            [sys.executable, '-c', code],
-            stdin=subprocess.PIPE,
-            stdout=handle,
-            stderr=subprocess.PIPE,
-        )
+    code = (
+        'import sys; from filelock import FileLock\n'
+        'with FileLock(sys.argv[1]): sys.stderr.write("x"); input()'
+    )
+    holder = subprocess.Popen(
+        [sys.executable, '-c', code, str(root / '.manifest.json.lock')],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     holder.stderr.read(1)
     with pytest.raises(RuntimeError, match='Another process is preparing'):
         check('msvd', root)

@@ -3,7 +3,8 @@ from mmaction.registry import DATASETS
 
 from diffusionret_mm.datasets import public_dataset, text_video
 from diffusionret_mm.datasets.errors import AnnotationError
-from diffusionret_mm.datasets.manifest import Manifest, VideoRecord, sha256_of
+from diffusionret_mm.datasets.manifest import Manifest, VideoRecord
+from diffusionret_mm.storage.fingerprint import sha256_of
 
 
 def cfg_of(root, **kwargs):

@@ -160,7 +160,7 @@ def test_an_item_can_be_a_caption(make):
     assert len({dataset.group_of(index) for index in range(6)}) == 6
     seeds = make(item='caption', pipeline=[lambda results: results['item_seed']])
     assert len({seeds[index] for index in range(6)}) == 6
-    with pytest.raises(ValueError, match="item='caption' has one caption an item"):
+    with pytest.raises(ValueError, match="item='caption' has one caption per item"):
         make(item='caption', captions_per_video=2)
     with pytest.raises(ValueError, match='item must be one of'):
         make(item='text')

@@ -35,7 +35,7 @@ def make_cfg(tmp_path, data_root, tiny_model_cfg):
             loader.dataset.pipeline[1].max_words = 16
         cfg.train_cfg.update(max_epochs=EPOCHS['total'], val_interval=1)
         cfg.param_scheduler = [dict(type='ConstantLR', factor=1.0)]
-        cfg.custom_hooks[0].update(begin=EPOCHS['stage_one'], param_scheduler=[])
+        cfg.default_hooks.stage_switch.update(begin=EPOCHS['stage_one'], param_scheduler=[])
         cfg.auto_scale_lr.base_batch_size = 6
         cfg.default_hooks.checkpoint.max_keep_ckpts = -1
         cfg.default_hooks.report.draw = False

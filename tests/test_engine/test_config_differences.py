@@ -9,8 +9,12 @@ SETTINGS = dict(
     model_wrapper_cfg=dict(type='A'),
     train_dataloader=dict(batch_size=32, num_workers=2, dataset=dict(data_root='a', item='video')),
     optim_wrapper=dict(optimizer=dict(lr=1e-3, betas=(0.9, 0.98))),
-    custom_hooks=[dict(type='StageSwitchHook', begin=3), dict(type='FeatureCacheHook')],
-    default_hooks=dict(checkpoint=dict(interval=1, save_best='t2v/R@1'), logger=dict(interval=20)),
+    default_hooks=dict(
+        stage_switch=dict(type='StageSwitchHook', begin=3),
+        feature_cache=dict(type='FeatureCacheHook'),
+        checkpoint=dict(interval=1, save_best='t2v/R@1'),
+        logger=dict(interval=20),
+    ),
     work_dir='a',
 )
 
@@ -37,14 +41,14 @@ def test_what_changes_training():
         {
             'model.layers': [2, 4],
             'optim_wrapper.optimizer.lr': 1e-4,
-            'custom_hooks.0.begin': 4,
+            'default_hooks.stage_switch.begin': 4,
             'default_hooks.checkpoint.save_best': 'v2t/R@1',
             'train_dataloader.dataset.captions_per_video': 1,
         }
     )
     assert changing == [
-        'custom_hooks.0.begin: then 3, now 4',
         "default_hooks.checkpoint.save_best: then 't2v/R@1', now 'v2t/R@1'",
+        'default_hooks.stage_switch.begin: then 3, now 4',
         'model.layers: then [2, 3], now [2, 4]',
         'optim_wrapper.optimizer.lr: then 0.001, now 0.0001',
         "train_dataloader.dataset.captions_per_video: then 'not set', now 1",
@@ -58,13 +62,24 @@ def test_what_does_not():
         'model_wrapper_cfg.type': 'B',
         'train_dataloader.num_workers': 8,
         'train_dataloader.dataset.data_root': 'b',
-        'custom_hooks.1.directory': 'cache',
+        'default_hooks.feature_cache.directory': 'cache',
         'default_hooks.checkpoint.interval': 2,
         'default_hooks.logger.interval': 1,
     }
     changing, harmless = compare(changes)
     assert not changing
     assert [line.split(':')[0] for line in harmless] == sorted(changes)
+
+
+def test_hooks_of_earlier_versions_are_found_under_their_names():
+    old = Config(SETTINGS)
+    hooks = old.default_hooks
+    old.custom_hooks = [hooks.pop('stage_switch'), hooks.pop('feature_cache')]
+    assert config_differences((old.pretty_text, 1), (text(), 1)) == ([], [])
+    changing, _ = config_differences(
+        (old.pretty_text, 1), (text(**{'default_hooks.stage_switch.begin': 4}), 1)
+    )
+    assert changing == ['default_hooks.stage_switch.begin: then 3, now 4']
 
 
 def test_the_global_batch_counts():

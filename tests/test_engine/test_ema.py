@@ -63,7 +63,7 @@ def test_both_are_evaluated_and_saved(make_cfg, tmp_path):
 def test_a_resumed_run_goes_on_with_the_average(make_cfg, tmp_path, epoch):
     whole = build_runner(make_cfg('whole', **EMA))
     whole.train()
-    options = {'custom_hooks.1.directory': str(tmp_path / 'cache')}
+    options = {'default_hooks.feature_cache.directory': str(tmp_path / 'cache')}
     path = str(tmp_path / 'whole' / f'epoch_{epoch}.pth')
     cfg = make_cfg('part', resume=True, load_from=path, **EMA, **options)
     part = build_runner(cfg)

@@ -9,15 +9,13 @@ import torch
 
 from diffusionret_mm.apis.run import build_runner
 
-CACHE = 1  # the hook's place among `custom_hooks`
-
 
 def losses_of(cfg):
     """Train; return the losses of every iteration, and the runner."""
     cfg.default_hooks.logger.interval = 1
     cfg.log_processor.window_size = 1
     cfg.default_hooks.checkpoint.save_best = None
-    cfg.custom_hooks[0].load_best = False
+    cfg.default_hooks.stage_switch.load_best = False
     runner = build_runner(cfg)
     runner.train()
     lines = (Path(runner._log_dir) / 'vis_data' / 'scalars.json').read_text().splitlines()
@@ -26,7 +24,7 @@ def losses_of(cfg):
 
 
 def without_cache(cfg):
-    del cfg.custom_hooks[CACHE]
+    del cfg.default_hooks.feature_cache
     return cfg
 
 
@@ -50,7 +48,10 @@ def test_both_stages_have_the_losses_of_a_run_without_cache(make_cfg, tmp_path):
 
 @pytest.mark.parametrize('negatives', ['batch', 'training_set'])
 def test_a_run_resumed_in_stage_two_finds_the_cache(make_cfg, tmp_path, negatives):
-    options = {'model.negatives': negatives, 'custom_hooks.1.directory': str(tmp_path / 'cache')}
+    options = {
+        'model.negatives': negatives,
+        'default_hooks.feature_cache.directory': str(tmp_path / 'cache'),
+    }
     losses_of(make_cfg('whole', **options))
     manifest = tmp_path / 'cache' / 'manifest.json'
     built = manifest.stat().st_mtime_ns
@@ -64,8 +65,8 @@ def test_a_run_resumed_in_stage_two_finds_the_cache(make_cfg, tmp_path, negative
 def test_the_second_stage_alone_and_a_changed_video(make_cfg, tmp_path, data_root):
     losses_of(make_cfg('one'))
     options = dict(load_from=str(tmp_path / 'one' / 'epoch_2.pth'))
-    options |= {'custom_hooks.0.begin': 0, 'train_cfg.max_epochs': 1}
-    options |= {'custom_hooks.1.directory': str(tmp_path / 'one' / 'feature_cache')}
+    options |= {'default_hooks.stage_switch.begin': 0, 'train_cfg.max_epochs': 1}
+    options |= {'default_hooks.feature_cache.directory': str(tmp_path / 'one' / 'feature_cache')}
     log = [losses_of(make_cfg(name, **options))[1] for name in ('two', 'three')]
     assert all('Building the feature cache' not in text_of(runner) for runner in log)
     os.utime(data_root / 'videos' / 'train_0000_original.mp4')
@@ -86,13 +87,13 @@ def test_random_frames_are_refused_before_the_first_step(make_cfg):
     with pytest.raises(ValueError, match='pipeline draws at random'):
         runner.train()
     assert runner.iter == 0
-    cfg.custom_hooks[CACHE].pipeline = 'val_dataloader'
+    cfg.default_hooks.feature_cache.pipeline = 'val_dataloader'
     losses, _ = losses_of(cfg)
     assert len(losses) == 12
 
 
 def test_a_missing_data_loader_is_named(make_cfg):
     cfg = make_cfg()
-    cfg.custom_hooks[CACHE].pipeline = 'valid_dataloader'
+    cfg.default_hooks.feature_cache.pipeline = 'valid_dataloader'
     with pytest.raises(ValueError, match='transforms of valid_dataloader, and the config has none'):
         build_runner(cfg).train()

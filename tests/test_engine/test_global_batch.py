@@ -10,7 +10,9 @@ def config(batch_size=32, **options):
             model=dict(negatives='batch'),
             train_dataloader=dict(batch_size=batch_size),
             optim_wrapper=dict(type='OptimWrapper'),
-            custom_hooks=[dict(type='StageSwitchHook', optim_wrapper=dict(type='OptimWrapper'))],
+            default_hooks=dict(
+                stage_switch=dict(type='StageSwitchHook', optim_wrapper=dict(type='OptimWrapper'))
+            ),
             auto_scale_lr=dict(enable=False, base_batch_size=32),
         )
     )
@@ -41,7 +43,7 @@ def test_a_batch_that_cannot_be_shared_is_refused():
         share_global_batch(config(), 3)
 
 
-@pytest.mark.parametrize('name', ['optim_wrapper', 'custom_hooks.0.optim_wrapper'])
+@pytest.mark.parametrize('name', ['optim_wrapper', 'default_hooks.stage_switch.optim_wrapper'])
 def test_accumulation_is_refused(name):
     cfg = config(**{f'{name}.accumulative_counts': 4})
     with pytest.raises(ValueError, match=f'{name}.accumulative_counts=4 .*model.encode_chunk'):
@@ -50,7 +52,7 @@ def test_accumulation_is_refused(name):
 
 def test_accumulation_changes_no_negatives_of_a_gallery():
     options = {
-        'custom_hooks.0.optim_wrapper.accumulative_counts': 4,
+        'default_hooks.stage_switch.optim_wrapper.accumulative_counts': 4,
         'model.negatives': 'training_set',
     }
     share_global_batch(config(**options), 1)

@@ -155,7 +155,7 @@ def test_settings_that_changed_are_named_and_refused(resumable, tmp_path):
 
     cfg = resumable(**{'optim_wrapper.optimizer.lr': 0.5, 'train_cfg.max_epochs': 3})
     cfg.default_hooks.resume.differences = 'warn'
-    cfg.custom_hooks[0].begin = 3
+    cfg.default_hooks.stage_switch.begin = 3
     build_runner(cfg).train()
     assert 'Training changes from here on' in log_of(tmp_path / 'run')
 

@@ -88,7 +88,7 @@ def test_a_resumed_run_ends_as_if_it_had_not_stopped(make_cfg, tmp_path, whole, 
 def test_the_second_stage_alone_goes_on_from_a_file(make_cfg, tmp_path, whole):
     path = whole[0] / 'epoch_2.pth'
     cfg = make_cfg('two', load_from=str(path))
-    cfg.custom_hooks[0].begin = 0
+    cfg.default_hooks.stage_switch.begin = 0
     cfg.train_cfg.max_epochs = 1
     runner = build_runner(cfg)
     runner.train()
@@ -132,8 +132,8 @@ def stop_at(runner, iteration):
 def test_validation_at_the_start_of_each_stage(make_cfg, tmp_path, monkeypatch):
     cfg = make_cfg()
     cfg.train_cfg.val_interval = 4
-    cfg.custom_hooks[0].load_best = False
-    cfg.custom_hooks.append(dict(type='ValidateAtStartHook'))
+    cfg.default_hooks.stage_switch.load_best = False
+    cfg.default_hooks.validate_at_start = dict(type='ValidateAtStartHook')
     train_retriever(cfg)
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()
     # Before epochs 1 and 3, after epoch 4, and the test.
@@ -143,7 +143,7 @@ def test_validation_at_the_start_of_each_stage(make_cfg, tmp_path, monkeypatch):
     # Resumed in the first epoch: after epochs 1 and 2.
     options = {'default_hooks.checkpoint.within_epoch': 2, 'train_cfg.max_epochs': 2}
     cfg = make_cfg('stopped', **options)
-    cfg.custom_hooks.append(dict(type='ValidateAtStartHook'))
+    cfg.default_hooks.validate_at_start = dict(type='ValidateAtStartHook')
     runner = build_runner(cfg)
     monkeypatch.setattr(runner.model, 'loss', stop_at(runner, 2))
     with pytest.raises(KeyboardInterrupt):
@@ -155,7 +155,7 @@ def test_validation_at_the_start_of_each_stage(make_cfg, tmp_path, monkeypatch):
     assert log.count('texts, 6 videos') == 2
 
     cfg = make_cfg()
-    cfg.custom_hooks.append(dict(type='ValidateAtStartHook'))
+    cfg.default_hooks.validate_at_start = dict(type='ValidateAtStartHook')
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.default_hooks.checkpoint.save_best = None
     with pytest.raises(ValueError, match='needs a validation'):

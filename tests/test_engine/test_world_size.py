@@ -36,11 +36,14 @@ test_dataloader = dict(dataset=scenes)
 train_cfg = dict(max_epochs={EPOCHS['total']}, val_interval={EPOCHS['stage_one']})
 optim_wrapper = dict(optimizer={OPTIMIZER})
 param_scheduler = [dict(type='ConstantLR', factor=1.0)]
-custom_hooks = _base_.custom_hooks
-custom_hooks[0].update(begin={EPOCHS['stage_one']}, param_scheduler=[])
-custom_hooks[0].optim_wrapper.optimizer.update({OPTIMIZER})
 log_processor = dict(window_size=1)
-default_hooks = dict(logger=dict(interval=1), report=dict(draw=False))
+default_hooks = dict(
+    logger=dict(interval=1),
+    report=dict(draw=False),
+    stage_switch=dict(
+        begin={EPOCHS['stage_one']}, param_scheduler=[], optim_wrapper=dict(optimizer={OPTIMIZER})
+    ),
+)
 """
 
 
@@ -83,7 +86,7 @@ def test_a_sharded_optimizer_trains_as_a_whole_one(tmp_path, alone):
     """ZeRO: each process holds the state of its share of the parameters."""
     sharded = [
         f'{place}.optimizer.type=ShardedAdamW'
-        for place in ('optim_wrapper', 'custom_hooks.0.optim_wrapper')
+        for place in ('optim_wrapper', 'default_hooks.stage_switch.optim_wrapper')
     ]
     assert_same(alone('batch'), train(tmp_path, 2, 'model.negatives=batch', *sharded))
 

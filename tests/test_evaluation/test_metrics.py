@@ -7,6 +7,7 @@ from mmaction.registry import METRICS
 from mmengine.evaluator import Evaluator
 
 from diffusionret_mm.evaluation import DumpScores, TextVideoRetrievalMetric, evaluate_ranking
+from diffusionret_mm.evaluation import metrics as metrics_module
 
 VIDEO_OF_TEXT = torch.tensor([0, 2, 1, 1, 0, 1])
 
@@ -93,6 +94,13 @@ class TestDumpScores:
             assert arrays['video_ids'].tolist() == data_sample['video_ids']
             assert arrays['captions'].tolist() == data_sample['captions']
         assert [file.name for file in path.parent.iterdir()] == ['scores.npz']
+
+    def test_says_where_they_are(self, data_sample, tmp_path, monkeypatch):
+        lines = []
+        monkeypatch.setattr(metrics_module, 'print_log', lambda line, logger: lines.append(line))
+        path = str(tmp_path / 'scores.npz')
+        evaluate([DumpScores(path)], data_sample)
+        assert lines == [f'Score matrices saved to {path}']
 
     def test_without_optional_entries(self, data_sample, tmp_path):
         del data_sample['rankings']['discrimination']

@@ -127,9 +127,9 @@ def test_errors(hub):
         querybank_normalisation(*hub, num_best=0)
     with pytest.raises(ValueError, match=r'at least 1; got 1 and \{.t2v.: 0\}'):
         querybank_normalisation(*hub, min_count=dict(t2v=0))
-    with pytest.raises(ValueError, match=r'the v2t bank has the shape \[0, 30\]'):
+    with pytest.raises(ValueError, match=r'The v2t bank has the shape \[0, 30\]'):
         querybank_normalisation(t2v, v2t, bank, other[:0])
-    with pytest.raises(ValueError, match=r'the t2v bank has the shape \[90, 29\]'):
+    with pytest.raises(ValueError, match=r'The t2v bank has the shape \[90, 29\]'):
         inverted_softmax(t2v, v2t, bank[:, :29], other)
     metric = TextVideoRetrievalMetric(post_processing={'QB-Norm': {}})
     with pytest.raises(ValueError, match='QB-Norm needs banks .* test_cfg=dict'):

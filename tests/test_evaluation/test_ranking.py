@@ -1,6 +1,7 @@
 """Ranks and metrics against loops."""
 
 import statistics
+from dataclasses import FrozenInstanceError
 
 import pytest
 import torch
@@ -88,6 +89,14 @@ class TestQueryRanks:
         monkeypatch.setattr(ranking, '_BLOCK_ELEMENTS', 40)
         assert torch.equal(text_ranks(scores, target), whole)
 
+    @pytest.mark.parametrize(
+        ('columns', 'sizes'), [(10, [4, 4, 4, 4, 4, 3]), (100, [1] * 23), (1, [23])]
+    )
+    def test_a_block_is_as_large_as_its_bound_allows(self, monkeypatch, columns, sizes):
+        monkeypatch.setattr(ranking, '_BLOCK_ELEMENTS', 40)
+        found = [len(range(23)[rows]) for rows in ranking._row_blocks(torch.zeros(23, columns))]
+        assert found == sizes
+
     def test_large_values_keep_their_order(self):
         scores = torch.tensor([[3e38, -3e38, INF], [-INF, -INF, -3e38]])
         assert text_ranks(scores, torch.tensor([0, 1])).tolist() == [2.0, 2.5]
@@ -97,7 +106,9 @@ class TestQueryRanks:
         assert text_ranks(scores, torch.tensor([0])).tolist() == [2.0]
 
     def test_no_queries(self):
-        assert text_ranks(torch.empty(0, 4), torch.empty(0, dtype=torch.long)).shape == (0,)
+        for candidates in (4, 0):
+            ranks = text_ranks(torch.empty(0, candidates), torch.empty(0, dtype=torch.long))
+            assert ranks.shape == (0,)
 
     def test_inputs_stay_as_they_were(self):
         scores, target = random_scores(4, 4, ties=True), torch.arange(4)
@@ -117,10 +128,14 @@ class TestQueryRanks:
         ('scores', 'target', 'message'),
         [
             (torch.zeros(4), torch.arange(4), 'must be a matrix'),
-            (torch.zeros(4, 4), torch.arange(3), r'shape \[4\], got \[3\]'),
-            (torch.zeros(4, 4), torch.zeros(4, 1).long(), r'shape \[4\], got \[4, 1\]'),
+            (torch.zeros(4, 4), torch.arange(3), r'shape \[4\]; got \[3\]'),
+            (torch.zeros(4, 4), torch.zeros(4, 1).long(), r'shape \[4\]; got \[4, 1\]'),
             (torch.zeros(4, 4), torch.zeros(4), 'must be integer'),
-            (torch.zeros(4, 3), torch.arange(4), r'ground truth \[3\] is 3, outside 0 to 2'),
+            (
+                torch.zeros(4, 3),
+                torch.arange(4),
+                r'ground truth \[3\] is 3, which is outside of 0 to 2',
+            ),
             (torch.zeros(2, 3), torch.tensor([0, -1]), r'ground truth \[1\] is -1'),
         ],
     )
@@ -176,20 +191,26 @@ class TestGroupedQueryRanks:
     @pytest.mark.parametrize(
         ('video_of_text', 'message'),
         [
-            ([0, 0, 2], 'video row 1 has no caption'),
-            ([0, 1, 3], r'ground truth \[2\] is 3, outside 0 to 2'),
-            ([0, 1, 2, 2], r'shape \[3\], got \[4\]'),
+            ([0, 0, 2], 'Row 1 of the videos has no caption'),
+            ([0, 1, 3], r'ground truth \[2\] is 3, which is outside of 0 to 2'),
+            ([0, 1, 2, 2], r'shape \[3\]; got \[4\]'),
         ],
     )
     def test_refuses(self, video_of_text, message):
         with pytest.raises(ValueError, match=message):
             video_ranks(torch.zeros(3, 3), torch.tensor(video_of_text))
 
+    def test_refuses_a_vector(self):
+        with pytest.raises(ValueError, match='must be a matrix'):
+            video_ranks(torch.zeros(4), torch.arange(4))
+
 
 class TestTieRules:
     def test_resolve(self):
         ranks = query_ranks(torch.tensor([[2.0, 2.0, 2.0, 1.0], [1.0, 2.0, 3.0, 3.0]]), ROWS)
         assert ranks.resolve('average') is ranks
+        with pytest.raises(FrozenInstanceError):
+            ranks.best = ranks.worst
         assert ranks.resolve('optimistic').average.tolist() == [1, 3]
         assert ranks.resolve('pessimistic').average.tolist() == [3, 3]
         assert ranks.resolve('published').average.tolist() == [1, 2, 3, 3]

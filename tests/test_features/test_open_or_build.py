@@ -115,4 +115,4 @@ def test_a_killed_builder_leaves_nothing_usable_and_the_next_takes_over(tmp_path
     # One of them built, both opened it, and the dead process's files are gone.
     assert sum(path.exists() for path in wait_for_one) == 1
     assert len(list(tmp_path.glob('*.done'))) == 2
-    assert not list(tmp_path.glob('.cache.partial-*'))
+    assert not list(tmp_path.glob('.cache.*.tmp'))

@@ -100,7 +100,7 @@ def test_command_line(golden, tmp_path):
     assert '0 failed' in done.stdout
     done = run_script(tool, tmp_path)
     assert done.returncode == 1
-    assert 'no golden directory' in done.stderr
+    assert 'is not a golden directory' in done.stderr
 
 
 class TestTolerance:

@@ -55,7 +55,7 @@ def train(work_dir: Path, max_epochs: int, resume: bool = False) -> Runner:
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory) -> Path:
-    compat.apply()
+    compat.apply(load_checkpoint_file, save_checkpoint_file)
     work_dir = tmp_path_factory.mktemp('run')
     train(work_dir, max_epochs=1)
     return work_dir / 'epoch_1.pth'

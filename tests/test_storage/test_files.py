@@ -5,7 +5,12 @@ import time
 import pytest
 from processes import start_script
 
-from diffusionret_mm.storage.files import open_atomically, remove_leftovers
+from diffusionret_mm.storage.files import (
+    open_atomically,
+    remove_leftovers,
+    write_json,
+    written_beside,
+)
 
 
 def write(path, content):
@@ -29,6 +34,37 @@ def test_an_error_leaves_what_was_there(tmp_path):
         write(path, 'no bytes')
     assert path.read_bytes() == b'one'
     assert [entry.name for entry in tmp_path.iterdir()] == ['file']
+
+
+def test_what_a_library_writes_appears_when_it_is_complete(tmp_path):
+    path = tmp_path / 'new' / 'file'
+    with written_beside(path) as temporary:
+        temporary.write_bytes(b'one')
+        assert not path.exists()
+    with pytest.raises(TypeError), written_beside(path) as temporary:
+        temporary.write_bytes('no bytes')
+    assert path.read_bytes() == b'one'
+    assert [entry.name for entry in path.parent.iterdir()] == ['file']
+
+
+def test_json(tmp_path):
+    path = tmp_path / 'file.json'
+    write_json(path, dict(b=1, a=[path]), indent=1, default=lambda value: value.name)
+    assert path.read_text() == '{\n "b": 1,\n "a": [\n  "file.json"\n ]\n}\n'
+    with pytest.raises(TypeError):
+        write_json(path, {'a': path})
+    assert path.stat().st_size > 0
+    assert [entry.name for entry in tmp_path.iterdir()] == ['file.json']
+
+
+def test_leftovers_are_looked_for_below_if_that_is_wanted(tmp_path):
+    (tmp_path / 'below').mkdir()
+    leftover = tmp_path / 'below' / '.file.1.tmp'
+    leftover.touch()
+    remove_leftovers(tmp_path)
+    assert leftover.exists()
+    remove_leftovers(tmp_path, recursive=True)
+    assert not leftover.exists()
 
 
 WRITER = """

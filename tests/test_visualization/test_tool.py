@@ -38,7 +38,7 @@ def config(tmp_path, tiny_model_cfg):
         loader.dataset.pipeline[1].max_words = 16
     cfg.train_cfg = cfg.train_dataloader = cfg.optim_wrapper = cfg.param_scheduler = None
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    cfg.custom_hooks = []
+    cfg.default_hooks.stage_switch = cfg.default_hooks.feature_cache = None
     path = tmp_path / 'tiny.py'
     cfg.dump(path)
     return path

@@ -33,9 +33,9 @@ from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
-CONFIG = Path(__file__).parents[2] / 'configs/_base_/models/diffusionret_vit-b32.py'
+CONFIG = Path(__file__).parents[2] / 'configs/diffusionret_msrvtt.py'
 CONTEXT = 77
-# Name of a variant: changes of the backbone, words a text, dtype of autocast.
+# Name of a variant: changes of the backbone, words per text, dtype of autocast.
 VARIANTS = {
     'float32': ({}, None, torch.float32),
     'float32, texts of 77 tokens': ({}, CONTEXT, torch.float32),
@@ -52,7 +52,7 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument('--videos', type=int, default=4, help='videos of the split')
-    parser.add_argument('--captions', type=int, default=5, help='captions a video; MSVD has 40')
+    parser.add_argument('--captions', type=int, default=5, help='captions per video; MSVD has 40')
     parser.add_argument(
         '--batch', type=int, default=8, help='videos of a training step; items encoded at a time'
     )
@@ -71,7 +71,7 @@ class Step:
     Args:
         args: sizes.
         backbone: changes of the backbone's config.
-        words: tokens a text; None takes that of `args`.
+        words: tokens per text; None takes that of `args`.
         dtype: dtype of autocast.
     """
 

@@ -34,7 +34,7 @@ from diffusionret_mm.search.segments import layout_of
 from diffusionret_mm.search.steps import NUM_CANDIDATES
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
-CONFIG = Path(__file__).parents[2] / 'configs/_base_/models/diffusionret_vit-b32.py'
+CONFIG = Path(__file__).parents[2] / 'configs/diffusionret_msrvtt.py'
 BLOCK = 4096
 STEPS = ('pooled', 'similarity', 'generator')
 
@@ -50,9 +50,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--frames', type=int, default=12)
     parser.add_argument('--width', type=int, default=512)
     parser.add_argument('--topics', type=int, default=1000)
-    parser.add_argument('--words', type=int, default=12, help='words a query')
+    parser.add_argument('--words', type=int, default=12, help='words per query')
     parser.add_argument('--queries', type=int, default=100, help='queries that are timed')
-    parser.add_argument('--recall-queries', type=int, default=50, help='of them, with exact WTI')
+    parser.add_argument(
+        '--recall-queries',
+        type=int,
+        default=50,
+        help='queries of these that are also searched by exact WTI',
+    )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures to this file')
     return parser.parse_args()
 

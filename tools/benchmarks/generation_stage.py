@@ -50,7 +50,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--sizes', choices=SIZES, default='shapes', help='sizes of the model')
     parser.add_argument('--videos', type=int, help='number of videos, a multiple of 3')
-    parser.add_argument('--batch-size', type=int, help='videos of a batch')
+    parser.add_argument('--batch-size', type=int, help='videos per batch')
     parser.add_argument('--repeats', type=int, default=3, help='epochs of each kind')
     parser.add_argument('--workers', type=int, default=0, help='loader processes')
     parser.add_argument('--device', default='cpu', help='device of the model: cpu or cuda')

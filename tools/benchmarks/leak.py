@@ -29,8 +29,8 @@ def parse_args() -> argparse.Namespace:
         description='Recall on noise: chance, unless the scores know the answer',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument('--pairs', type=int, default=1000, help='texts, and videos')
-    parser.add_argument('--frames', type=int, default=12, help='frames a video')
+    parser.add_argument('--pairs', type=int, default=1000, help='number of texts, and of videos')
+    parser.add_argument('--frames', type=int, default=12, help='frames per video')
     parser.add_argument('--width', type=int, default=512)
     parser.add_argument('--seed', type=int, default=0)
     return parser.parse_args()

@@ -1,7 +1,7 @@
 """Time loading videos with decoding and with stored frames: `python tools/benchmarks/loading.py`.
 
 It renders clips, loads all of them in turn both ways, checks that the tensors are the same, and
-counts how often a video is decoded in an evaluation with several captions a video.
+counts how often a video is decoded in an evaluation with several captions per video.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def render_clips(root: Path, number: int, num_frames: int, size: tuple[int, int]
     Args:
         root: folder to write into.
         number: number of clips.
-        num_frames: of a clip.
+        num_frames: number of frames of a clip.
         size: width and height in pixels.
     """
     (root / 'videos').mkdir(parents=True, exist_ok=True)

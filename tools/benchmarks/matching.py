@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +42,18 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--texts', type=int, default=1000)
     parser.add_argument('--videos', type=int, default=1000)
-    parser.add_argument('--words', type=int, default=32, help='tokens a text, with padding')
+    parser.add_argument('--words', type=int, default=32, help='tokens per text, with padding')
     parser.add_argument(
-        '--mean-words', type=float, default=11.0, help='real tokens a text; MSR-VTT has about 11'
+        '--mean-words', type=float, default=11.0, help='real tokens per text; MSR-VTT has about 11'
     )
-    parser.add_argument('--frames', type=int, default=12, help='frames a video, with padding')
+    parser.add_argument('--frames', type=int, default=12, help='frames per video, with padding')
     parser.add_argument('--width', type=int, default=512)
     parser.add_argument('--steps', type=int, default=50, help='denoising steps')
-    parser.add_argument('--candidates', type=int, default=32, help='candidates a query')
+    parser.add_argument('--candidates', type=int, default=32, help='candidates per query')
     parser.add_argument('--full-length', action='store_true', help='no padding: the worst case')
     parser.add_argument('--repeats', type=int, default=3)
-    parser.add_argument('--only-ours', action='store_true', help='leave the published one out')
-    parser.add_argument('--growth', action='store_true', help='ours for several sizes')
+    parser.add_argument('--only-ours', action='store_true', help='leave the published side out')
+    parser.add_argument('--growth', action='store_true', help='measure our side at several sizes')
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--json', type=Path, help='file to write the figures into')
     return parser.parse_args()
@@ -137,6 +138,45 @@ def same_ranks(ours: Matrices, theirs: Matrices, own: Tensor) -> bool:
     return True
 
 
+@dataclass
+class Runs:
+    """What repeated runs gave: seconds of each, the last scores, and memory in MB.
+
+    Args:
+        before: memory before the first run.
+        ours_s: seconds of our side.
+        similarity_s: the seconds that the similarity takes of these.
+        published_s: seconds of the published side; empty if it did not run.
+        ours: scores of our side, both directions.
+        theirs: scores of the published side; None if it did not run.
+        our_peak: largest memory of our side alone.
+    """
+
+    before: float
+    ours_s: list[float] = field(default_factory=list)
+    similarity_s: list[float] = field(default_factory=list)
+    published_s: list[float] = field(default_factory=list)
+    ours: Any = None
+    theirs: Any = None
+    our_peak: float = 0.0
+
+
+def run_alternately(args: argparse.Namespace, *inputs: Any) -> Runs:
+    """Run both sides in turn, as often as the command line says."""
+    forget_peak_memory()
+    runs = Runs(before=peak_memory() / 1e6)
+    for _ in range(args.repeats):
+        seconds, (runs.ours, of_similarity) = timed(lambda: our_matching(*inputs), args.device)
+        runs.ours_s.append(seconds)
+        runs.similarity_s.append(of_similarity)
+        if runs.theirs is None:  # the published side needs more
+            runs.our_peak = peak_memory() / 1e6
+        if not args.only_ours:
+            seconds, runs.theirs = timed(lambda: published_matching(*inputs), args.device)
+            runs.published_s.append(seconds)
+    return runs
+
+
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Run both alternately and compare what they give."""
     model = build_model(args)
@@ -146,43 +186,34 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         direction: torch.randn(1, length, count).to(args.device)
         for direction, length in zip(DIRECTIONS, (len(texts), len(videos)), strict=True)
     }
-    inputs = (model, texts, videos, noise)
-    forget_peak_memory()
-    before = peak_memory() / 1e6
-    our_times, similarity_times, published_times = [], [], []
-    ours = theirs = None
-    our_peak = before
-    for _ in range(args.repeats):
-        seconds, (ours, of_similarity) = timed(lambda: our_matching(*inputs), args.device)
-        our_times.append(seconds)
-        similarity_times.append(of_similarity)
-        if theirs is None:  # the published side needs more
-            our_peak = peak_memory() / 1e6
-        if not args.only_ours:
-            seconds, theirs = timed(lambda: published_matching(*inputs), args.device)
-            published_times.append(seconds)
+    runs = run_alternately(args, model, texts, videos, noise)
     products = 2 * args.width * int(texts.mask.sum()) * int(videos.mask.sum())
-    seconds = statistics.median(similarity_times)
+    seconds = statistics.median(runs.similarity_s)
     figures = dict(
         sizes={name: getattr(args, name) for name in SIZES},
         full_length=args.full_length,
         real_words=int(texts.mask.sum()),
         real_frames=int(videos.mask.sum()),
-        ours_s=statistics.median(our_times),
+        ours_s=statistics.median(runs.ours_s),
         similarity_s=seconds,
         similarity_share_of_rate=products / seconds / machine_rate(args.device),
-        rss_before_mb=before,
-        peak_rss_mb=our_peak,
+        rss_before_mb=runs.before,
+        peak_rss_mb=runs.our_peak,
     )
-    if theirs is not None:
-        own = torch.arange(args.texts, device=args.device) % args.videos
-        figures |= dict(
-            published_s=statistics.median(published_times),
-            ratio=statistics.median(published_times) / figures['ours_s'],
-            max_abs_diff=max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True)),
-            same_ranks=same_ranks(ours, theirs, own),
-        )
-    return figures
+    return figures if runs.theirs is None else figures | compare(args, runs)
+
+
+def compare(args: argparse.Namespace, runs: Runs) -> dict[str, Any]:
+    """The figures of both sides together."""
+    own = torch.arange(args.texts, device=args.device) % args.videos
+    published = statistics.median(runs.published_s)
+    pairs = zip(runs.ours, runs.theirs, strict=True)
+    return dict(
+        published_s=published,
+        ratio=published / statistics.median(runs.ours_s),
+        max_abs_diff=max(float((a - b).abs().max()) for a, b in pairs),
+        same_ranks=same_ranks(runs.ours, runs.theirs, own),
+    )
 
 
 SIZES = ('texts', 'videos', 'words', 'frames', 'width', 'steps', 'candidates')
@@ -198,9 +229,9 @@ GROWTH = (
 )
 
 
-SIZES = ('texts', 'videos', 'words', 'frames', 'candidates', 'steps')
+SHOWN_SIZES = ('texts', 'videos', 'words', 'frames', 'candidates', 'steps')
 COLUMNS = (
-    *(Column('K' if name == 'candidates' else name, number='') for name in SIZES),
+    *(Column('K' if name == 'candidates' else name, number='') for name in SHOWN_SIZES),
     Column('published', 's', number='.2f'),
     Column('ours', 's', number='.2f'),
     Column('ratio', number='.1f'),
@@ -221,7 +252,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 def table_row(row: dict[str, Any]) -> list[Any]:
     """The cells of a measurement; what was measured of ours alone has dashes."""
     return [
-        *(row['sizes'][name] for name in SIZES),
+        *(row['sizes'][name] for name in SHOWN_SIZES),
         row.get('published_s'),
         row['ours_s'],
         row.get('ratio'),

@@ -25,7 +25,7 @@ class RowCount:
     """Counts the rows that a module is given, such as images by an image tower.
 
     Args:
-        module: The module.
+        module: the module.
     """
 
     def __init__(self, module: torch.nn.Module) -> None:
@@ -51,7 +51,7 @@ def forget_peak_memory() -> None:
 def machine_rate(
     device: str | torch.device, dtype: torch.dtype = torch.float32, size: int = 4096
 ) -> float:
-    """Return the floating-point operations a second of a large matrix product."""
+    """Return the floating-point operations per second of a large matrix product."""
     a, b = torch.randn(2, size, size, device=device).to(dtype)
     return 2 * size**3 / min(timed(lambda: a @ b, device)[0] for _ in range(3))
 

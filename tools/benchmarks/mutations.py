@@ -45,6 +45,7 @@ MODULES = {
     ),
     'evaluation/metrics.py': (
         f'{EVALUATION}/test_metrics.py',
+        f'{EVALUATION}/test_post_processing.py',
         f'{EVALUATION}/test_query_bank_post_processing.py',
     ),
     'models/losses/contrastive.py': LOSSES,
@@ -53,48 +54,52 @@ MODULES = {
     'models/generators/sampling.py': SAMPLING,
     'models/generators/diffusion_generator.py': (
         *SAMPLING,
-        'tests/test_models/test_retrievers/test_gallery_sampler.py',
+        'tests/test_models/test_retrievers/test_candidate_sampler.py',
     ),
 }
 
+BLOCK = 'the size of a block of rows shows in memory and time alone'
+EMPTY = 'without a query the table has no row to give, whatever its length'
+LONGER = 'a table with more rows has the same first ones'
 # Mutants that compute the same, by file and changed line, with the reason.
-EQUIVALENT: dict[tuple[str, str], str] = {}
-
-OPERATORS = {
-    ast.Add: (ast.Sub,),
-    ast.Sub: (ast.Add,),
-    ast.Mult: (ast.Div,),
-    ast.Div: (ast.Mult,),
-    ast.FloorDiv: (ast.Mult,),
-    ast.Pow: (ast.Mult,),
-    ast.BitOr: (ast.BitAnd,),
-    ast.BitAnd: (ast.BitOr,),
-    ast.And: (ast.Or,),
-    ast.Or: (ast.And,),
-    ast.Lt: (ast.LtE, ast.Gt),
-    ast.LtE: (ast.Lt, ast.GtE),
-    ast.Gt: (ast.GtE, ast.Lt),
-    ast.GtE: (ast.Gt, ast.LtE),
-    ast.Eq: (ast.NotEq,),
-    ast.NotEq: (ast.Eq,),
-    ast.Is: (ast.IsNot,),
-    ast.IsNot: (ast.Is,),
-    ast.In: (ast.NotIn,),
-    ast.NotIn: (ast.In,),
+EQUIVALENT = {
+    ('evaluation/ranking.py', '_BLOCK_ELEMENTS = 2 << 22'): BLOCK,
+    ('evaluation/ranking.py', '_BLOCK_ELEMENTS = 0 << 22'): BLOCK,
+    ('evaluation/ranking.py', '_BLOCK_ELEMENTS = 1 << 23'): BLOCK,
+    ('evaluation/metrics.py', 'pass  # raise NotImplementedError'): (
+        'both metrics have a _reduce of their own'
+    ),
+    (
+        'evaluation/metrics.py',
+        "banks = (bank.to(matrices[1]) for bank in data_sample['banks'])",
+    ): 'both matrices have one device and dtype',
+    (
+        'models/losses/generation_kl.py',
+        'log_probability = F.log_softmax(self.scale * prediction, dim=(1))',
+    ): 'the last dimension of a matrix is 1',
+    ('models/generators/noise.py', 'num_rows = 2 << max(rows, default=0).bit_length()'): LONGER,
+    ('models/generators/noise.py', 'num_rows = 1 << max(rows, default=1).bit_length()'): EMPTY,
+    ('models/generators/noise.py', '@lru_cache(maxsize=5)'): (
+        'the number of tables that are kept shows in memory and time alone'
+    ),
 }
-_PAIRS = (
-    ('min', 'max'),
-    ('minimum', 'maximum'),
-    ('argmin', 'argmax'),
-    ('amin', 'amax'),
-    ('any', 'all'),
-    ('cos', 'sin'),
-    ('zeros', 'ones'),
-    ('zeros_like', 'ones_like'),
-    ('best', 'worst'),
-    ('optimistic', 'pessimistic'),
-    ('t2v', 'v2t'),
-)
+
+# An operator, and those that are tried in its place.
+_OPERATORS = """
+Add Sub, Sub Add, Mult Div, Div Mult, FloorDiv Mult, Pow Mult, BitOr BitAnd, BitAnd BitOr, And Or,
+Or And, Lt LtE Gt, LtE Lt GtE, Gt GtE Lt, GtE Gt LtE, Eq NotEq, NotEq Eq, Is IsNot, IsNot Is,
+In NotIn, NotIn In
+"""
+OPERATORS = {
+    getattr(ast, name): [getattr(ast, other) for other in others]
+    for name, *others in map(str.split, _OPERATORS.split(','))
+}
+# Names and words, and that which is tried in their place.
+_NAMES = """
+min max, minimum maximum, argmin argmax, amin amax, any all, cos sin, zeros ones,
+zeros_like ones_like, best worst, optimistic pessimistic, t2v v2t
+"""
+_PAIRS = [tuple(pair.split()) for pair in _NAMES.split(',')]
 NAMES = dict(_PAIRS) | {other: name for name, other in _PAIRS}
 
 
@@ -103,11 +108,11 @@ class Mutant:
     """A module with one change.
 
     Args:
-        module: Path of the module below the package.
-        line: Number of the first changed line, from 1.
-        before: That line as it is, stripped.
-        after: That line as it becomes, stripped.
-        source: The whole changed source.
+        module: path of the module below the package.
+        line: number of the first changed line, from 1.
+        before: that line as it is, stripped.
+        after: that line as it becomes, stripped.
+        source: the whole changed source.
     """
 
     module: str

@@ -17,7 +17,7 @@ from diffusionret_mm.evaluation.tables import Column, format_table, label
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--queries', type=int, default=1000, help='texts, and videos')
+    parser.add_argument('--queries', type=int, default=1000, help='number of texts, and of videos')
     parser.add_argument('--bank', type=int, default=9000, help='queries of a bank')
     return parser.parse_args()
 

@@ -107,7 +107,7 @@ def encode(args: argparse.Namespace) -> tuple[DiffusionRet, EncodedSplit, Tensor
 
 
 def print_table(table: dict[str, dict[str, Any]]) -> None:
-    """Print a line a sampler."""
+    """Print a line per sampler."""
     columns = [label('sampler'), *(Column(name, number='.2f') for name in COLUMNS)]
     rows = [[name, *(row[column] for column in COLUMNS)] for name, row in table.items()]
     print(format_table(columns, rows))

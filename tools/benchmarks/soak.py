@@ -32,7 +32,8 @@ from diffusionret_mm.storage.checkpoints import load_checkpoint_file
 
 ROOT = Path(__file__).parents[2]
 NAME = 'diffusionret_shapes'
-# 24 videos in batches of 6: 4 iterations an epoch, 4 epochs a stage, a checkpoint every other one.
+# 24 videos in batches of 6: 4 iterations per epoch and 4 epochs per stage; every other epoch ends
+# with a checkpoint.
 EPOCH, STAGE, EPOCHS = 4, 4, 8
 TOTAL = EPOCH * EPOCHS
 OPTIONS = [
@@ -41,7 +42,7 @@ OPTIONS = [
     'model.generator.num_sample_steps=5',
     f'train_cfg.max_epochs={EPOCHS}',
     'train_cfg.val_interval=1',
-    f'custom_hooks.0.begin={STAGE}',
+    f'default_hooks.stage_switch.begin={STAGE}',
     'default_hooks.checkpoint.within_epoch=2',
     'default_hooks.logger.interval=1',
     'default_hooks.report.draw=False',
@@ -59,9 +60,9 @@ LINES = {
     'test': rf'Load checkpoint from \S*{NAME}/best_',
 }
 FILES = {
-    'rendering': 'data/.shapes.partial-*/videos/*',
+    'rendering': 'data/.shapes.*.tmp/videos/*',
     'checkpoint': f'work_dirs/{NAME}/.*.pth.*.tmp',
-    'cache': f'work_dirs/{NAME}/.feature_cache.partial-*',
+    'cache': f'work_dirs/{NAME}/.feature_cache.*.tmp',
 }
 PHASES = ('checkpoint', 'cache', 'training', 'switch', 'rendering', 'validation', 'start', 'test')
 # When a phase comes, in iterations; the others come all the time.
@@ -225,7 +226,7 @@ def state_of(folder: Path) -> str:
     """Name the newest checkpoint and the files that were not finished."""
     pointer = folder / f'work_dirs/{NAME}/last_checkpoint'
     newest = Path(pointer.read_text()).name if pointer.is_file() else 'none'
-    unfinished = [*folder.rglob('.*.tmp'), *folder.rglob('.*.partial-*')]
+    unfinished = list(folder.rglob('.*.tmp'))
     return ', '.join([newest, *(path.name for path in unfinished)])
 
 

@@ -36,11 +36,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--methods', nargs='+', choices=METHODS, default=METHODS)
     parser.add_argument('--texts', type=int, default=1000)
     parser.add_argument('--videos', type=int, default=1000)
-    parser.add_argument('--frames', type=int, default=12, help='frames a video')
+    parser.add_argument('--frames', type=int, default=12, help='frames per video')
     parser.add_argument('--width', type=int, default=512)
-    parser.add_argument('--samples', type=int, default=20, help='points of a text in T-MASS')
+    parser.add_argument('--samples', type=int, default=20, help='samples per text in T-MASS')
     parser.add_argument('--steps', type=int, default=10, help='denoising steps of TextDiff')
-    parser.add_argument('--candidates', type=int, default=32, help='candidates a query, TextDiff')
+    parser.add_argument('--candidates', type=int, default=32, help='candidates per query, TextDiff')
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--json', type=Path, help='file to write the figures into')
     return parser.parse_args()
@@ -111,14 +111,14 @@ COLUMNS = (
 
 
 def print_table(args: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
-    """One row a method."""
+    """One row per method."""
     title = (
         f'{args.texts} texts x {args.videos} videos of {args.frames} frames, width {args.width}, '
         f'{args.device}, {torch.get_num_threads()} threads'
     )
     print(format_table(COLUMNS, [[row[name] for name in FIGURES] for row in rows], title))
     print(f'T-MASS: {args.samples} samples; TextDiff: {args.steps} steps, {args.candidates} '
-          'candidates a query, both directions')  # fmt: skip
+          'candidates per query, both directions')  # fmt: skip
     print('memory: growth of the peak beyond model and features, which are under "before"')
 
 

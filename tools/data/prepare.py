@@ -46,11 +46,15 @@ def parse_args() -> argparse.Namespace:
         '--allow-missing', action='store_true', help='exit with 0 also if test videos are bad'
     )
     parser.add_argument(
-        '--compress', action='store_true', help='encode to a short side of 224 at 3 frames/s'
+        '--compress',
+        action='store_true',
+        help='encode to a short side of 224 at 3 frames per second',
     )
     parser.add_argument('--frames', type=int, metavar='N', help='store N frames of each video')
-    parser.add_argument('--rule', help='with --frames: of SampleVideoFrames')
-    parser.add_argument('--size', type=int, default=224, help='with --frames: of CLIPResizeCrop')
+    parser.add_argument('--rule', help='rule of SampleVideoFrames, with --frames')
+    parser.add_argument(
+        '--size', type=int, default=224, help='side of the frames in pixels, with --frames'
+    )
     args = parser.parse_args()
     if args.videos is None and (args.compress or args.frames is not None):
         parser.error('--compress and --frames need --videos')

@@ -23,7 +23,9 @@ def parse_args() -> argparse.Namespace:
         parser.add_argument(
             f'--num-{split}', type=int, default=number, help=f'{split} scenes, 3 videos each'
         )
-    parser.add_argument('--captions-per-video', type=int, default=4, help='1 to 8')
+    parser.add_argument(
+        '--captions-per-video', type=int, default=4, help='captions per video, 1 to 8'
+    )
     parser.add_argument('--workers', type=int, help='threads (None: one per CPU core)')
     return parser.parse_args()
 

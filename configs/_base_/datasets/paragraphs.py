@@ -1,4 +1,4 @@
-# What data sets of long videos with paragraphs share: 64 frames and 64 words.
+# How long videos with paragraphs are read: 64 frames and 64 words.
 _base_ = './sentences.py'
 
 num_frames = 64

@@ -1,4 +1,4 @@
-# What data sets of short videos with sentences share: 12 frames, 32 words, and the loaders.
+# How short videos with sentences are read: 12 frames, 32 words, and the loaders.
 num_frames = 12
 max_words = 32
 image_size = 224

@@ -1,4 +1,4 @@
-# The schedule of the released code: BertAdam, 5 epochs a stage, CLIP at 1e-7, the rest at 1e-4.
+# The schedule of the released code: BertAdam, 5 epochs per stage, CLIP at 1e-7, the rest at 1e-4.
 _base_ = './two_stage.py'
 
 stage_one_epochs = 5
@@ -19,15 +19,15 @@ optim_wrapper = dict(_delete_=True, **wrapper)
 param_scheduler = [
     dict(type='WarmupCosineLR', period=5, warmup=0.1, convert_to_iter_based=True),
 ]
-stage_two = dict(
+stage_switch = dict(
     type='StageSwitchHook',
     begin=stage_one_epochs,
     optim_wrapper=wrapper,
     param_scheduler=param_scheduler,
 )
 # The published frames are no random draw, so cached features are the features themselves.
-custom_hooks = [
-    stage_two,
-    dict(type='FeatureCacheHook'),
-    dict(type='ValidateAtStartHook'),
-]
+published_hooks = dict(
+    stage_switch=stage_switch,
+    feature_cache=dict(type='FeatureCacheHook'),
+    validate_at_start=dict(type='ValidateAtStartHook'),
+)

@@ -1,4 +1,4 @@
-# AdamW, one warm-up and cosine a stage. An epoch shows each video once, with one of its captions.
+# AdamW, one warm-up and cosine per stage. An epoch shows each video once, with one of its captions.
 stage_one_epochs = 50
 max_epochs = 70
 
@@ -16,7 +16,7 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', begin=5, end=stage_one_epochs, convert_to_iter_based=True),
 ]
 
-stage_two = dict(
+stage_switch = dict(
     type='StageSwitchHook',
     begin=stage_one_epochs,
     optim_wrapper=dict(
@@ -35,7 +35,6 @@ stage_two = dict(
         ),
     ],
 )
-custom_hooks = [stage_two]
 
 # The global batch, to which lr belongs: the processes share it. --auto-scale-lr scales lr linearly
 # for another.

@@ -9,8 +9,8 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, begin=0, end=1, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', begin=1, end=stage_one_epochs, convert_to_iter_based=True),
 ]
-stage_two = dict(
-    _base_.stage_two,
+stage_switch = dict(
+    _base_.stage_switch,
     begin=stage_one_epochs,
     param_scheduler=[
         dict(
@@ -21,4 +21,3 @@ stage_two = dict(
         ),
     ],
 )
-custom_hooks = [stage_two]

@@ -1,4 +1,4 @@
-"""Check a data set: are its files there, readable and as many as the literature has?"""
+"""A check of a data set: are its files there, readable and as many as the literature has?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffusionret_mm.datasets.manifest import Manifest, VideoRecord, sha256_of
+from diffusionret_mm.datasets.manifest import Manifest, VideoRecord
 from diffusionret_mm.datasets.preparation.contents import (
     Contents,
     data_sets,
@@ -15,6 +15,7 @@ from diffusionret_mm.datasets.preparation.contents import (
 )
 from diffusionret_mm.datasets.preparation.probing import journal_of, probe_videos
 from diffusionret_mm.datasets.video_files import VideoFiles
+from diffusionret_mm.storage.fingerprint import sha256_of
 from diffusionret_mm.storage.locks import locked
 
 

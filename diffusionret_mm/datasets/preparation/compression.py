@@ -1,4 +1,4 @@
-"""Encode videos anew, small enough to be read fast."""
+"""Compression of videos, so that they are read fast."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.manifest import Manifest
 from diffusionret_mm.datasets.video_files import strip_suffixes
 from diffusionret_mm.evaluation.tables import Column, format_table, label
+from diffusionret_mm.storage.files import remove_leftovers, written_beside
+from diffusionret_mm.storage.fingerprint import version_of_file
 from diffusionret_mm.storage.locks import locked
 from diffusionret_mm.storage.pool import run_in_parallel
 
@@ -25,7 +27,7 @@ QUALITY = '23'  # the default of x264, which published code uses
 
 
 def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -> str:
-    """Encode the readable videos of a data set to a short side of 224 pixels at 3 frames a second.
+    """Encode the readable videos of a data set: short side 224 pixels, 3 frames per second.
 
     They keep their names below `out/videos_224_3fps`, with the extension .mp4. Videos that are
     smaller keep their size. Each file appears when it is complete and has the time of its
@@ -49,9 +51,9 @@ def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -
     before = after = done = known = 0
     failures = []
     with locked(folder):
-        for leftover in folder.rglob('.*.partial'):
-            leftover.unlink()
-        for path, result, error in run_in_parallel(work, paths, workers, 'compressing'):
+        remove_leftovers(folder, recursive=True)
+        results = run_in_parallel(work, paths, workers, 'compressing', VideoReadError)
+        for path, result, error in results:
             if error:
                 failures.append(f'{path} could not be compressed: {error}')
                 continue
@@ -71,17 +73,12 @@ def _compress_one(folder: Path, out: Path, path: str) -> tuple[Path, bool]:
     """Return the compressed file and whether it is new."""
     source, target = folder / path, out / path
     target = target.with_name(f'{strip_suffixes(target.name)}.mp4')
-    changed = source.stat().st_mtime_ns
-    if target.is_file() and target.stat().st_mtime_ns == changed:
+    changed = version_of_file(source).mtime_ns
+    if target.is_file() and version_of_file(target).mtime_ns == changed:
         return target, False
-    temporary = target.with_name(f'.{target.name}.{os.getpid()}.partial')
-    temporary.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with written_beside(target) as temporary:
         compress_video(source, temporary)
         os.utime(temporary, ns=(changed, changed))
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
     return target, True
 
 
@@ -104,7 +101,7 @@ def compress_video(source: Path, target: Path) -> None:
                     stream.width, stream.height = target_size(image.width, image.height)
                     stream.pix_fmt = 'yuv420p'
                     stream.options = {'crf': QUALITY}
-                    stream.codec_context.thread_count = 1  # there is a process a core already
+                    stream.codec_context.thread_count = 1  # there is a process per core already
                 frame = image.reformat(stream.width, stream.height, 'yuv420p', interpolation='AREA')
                 frame.pts, frame.time_base = number, Fraction(1, FRAMES_PER_SECOND)
                 writer.mux(stream.encode(frame))
@@ -119,8 +116,8 @@ def target_size(width: int, height: int) -> tuple[int, int]:
     """Return width and height for a short side of 224, or the same ones if that is smaller.
 
     Args:
-        width: in pixels.
-        height: in pixels.
+        width: width in pixels.
+        height: height in pixels.
 
     Returns:
         Even numbers, as the encoder wants.

@@ -1,4 +1,4 @@
-"""What the annotation files of a data set hold."""
+"""The contents of the annotation files of a data set."""
 
 from __future__ import annotations
 

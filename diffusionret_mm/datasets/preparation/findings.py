@@ -1,4 +1,4 @@
-"""What a check found, as text."""
+"""The findings of a check, as text."""
 
 from __future__ import annotations
 

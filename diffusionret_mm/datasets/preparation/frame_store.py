@@ -1,4 +1,4 @@
-"""Store the sampled frames of every video once."""
+"""A store of the sampled frames of every video."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from diffusionret_mm.datasets.transforms.stored_frames import (
     FORMAT_VERSION,
     FRAMES_FILE,
     INDEX_FILE,
-    fingerprint_of,
     read_index,
     settings_of,
     version_of,
 )
-from diffusionret_mm.storage.files import open_atomically
+from diffusionret_mm.storage.files import write_json
+from diffusionret_mm.storage.fingerprint import fingerprint_of
 from diffusionret_mm.storage.locks import locked
 from diffusionret_mm.storage.pool import run_in_parallel
 
 JOURNAL = '.journal'
+# Kept by a killed run, for the next one to go on with.
 PARTIAL_FILE = f'.{FRAMES_FILE}.partial'
 Transforms = Sequence[Mapping[str, Any]]
 
@@ -50,8 +51,8 @@ def frame_transforms(num_frames: int, size: int, **options: str) -> list[dict[st
     """Return the transforms that `--frames` stands for.
 
     Args:
-        num_frames: of `SampleVideoFrames`.
-        size: of `CLIPResizeCrop`.
+        num_frames: number of frames that `SampleVideoFrames` takes.
+        size: side of a frame in pixels, for `CLIPResizeCrop`.
         **options: others of `SampleVideoFrames`, such as its rule.
     """
     sample = dict(type='SampleVideoFrames', num_frames=num_frames, **options)
@@ -116,7 +117,8 @@ def _store_rest(
     work = partial(_store_one, str(store / PARTIAL_FILE), json.dumps(list(transforms)))
     todo = [task for task in tasks if task.video_id not in counts | failed]
     with (store / JOURNAL).open('a', encoding='utf-8') as file:
-        for task, count, error in run_in_parallel(work, todo, workers, 'storing frames'):
+        results = run_in_parallel(work, todo, workers, 'storing frames', VideoReadError)
+        for task, count, error in results:
             file.write(json.dumps([task.video_id, count, error]) + '\n')
             file.flush()
             if error:
@@ -172,8 +174,7 @@ def _finish(store: Path, index: Mapping[str, Any]) -> None:
         os.fsync(file.fileno())
     (store / INDEX_FILE).unlink(missing_ok=True)
     (store / PARTIAL_FILE).replace(store / FRAMES_FILE)
-    with open_atomically(store / INDEX_FILE) as file:
-        file.write(json.dumps(dict(format_version=FORMAT_VERSION, **index)).encode())
+    write_json(store / INDEX_FILE, dict(format_version=FORMAT_VERSION, **index))
     (store / JOURNAL).unlink()
 
 

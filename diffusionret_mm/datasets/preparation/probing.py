@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
-from diffusionret_mm.datasets.errors import AnnotationError
+from diffusionret_mm.datasets.errors import AnnotationError, VideoReadError
 from diffusionret_mm.datasets.manifest import Manifest, VideoRecord
 from diffusionret_mm.datasets.video_probe import probe_video
+from diffusionret_mm.storage.fingerprint import version_of_file
 from diffusionret_mm.storage.pool import run_in_parallel
 
 FileKey = tuple[str, int, int]
@@ -43,7 +44,8 @@ def probe_videos(
     journal.parent.mkdir(parents=True, exist_ok=True)
     paths = {str(folder / key[0]): key for key in unknown}
     with journal.open('a', encoding='utf-8') as file:
-        for path, info, error in run_in_parallel(probe_video, list(paths), workers, 'probing'):
+        results = run_in_parallel(probe_video, list(paths), workers, 'probing', VideoReadError)
+        for path, info, error in results:
             relative, size, mtime = paths[path]
             found = dict(status='unreadable', reason=error)
             if info is not None:
@@ -62,8 +64,7 @@ def journal_of(manifest: Path) -> Path:
 
 
 def _file_key(path: Path, folder: Path) -> FileKey:
-    status = path.stat()
-    return str(path.relative_to(folder)), status.st_size, status.st_mtime_ns
+    return str(path.relative_to(folder)), *version_of_file(path)
 
 
 def _append(file: TextIO, record: VideoRecord) -> None:

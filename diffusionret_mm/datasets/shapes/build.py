@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import errno
-import fcntl
-import glob
 import json
 import os
-import shutil
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from diffusionret_mm.datasets.shapes.captions import describe_scene
 from diffusionret_mm.datasets.shapes.drawing import draw_twins
 from diffusionret_mm.datasets.shapes.rendering import render_frames, write_video
 from diffusionret_mm.datasets.shapes.scenes import Scene
+from diffusionret_mm.storage.files import write_json
+from diffusionret_mm.storage.folders import build_folder
+from diffusionret_mm.storage.locks import locked
+from diffusionret_mm.storage.progress import progress_bar
 
 # To be raised when the same settings would give other clips or captions than before.
 FORMAT_VERSION = 1
@@ -36,10 +35,10 @@ class Clip:
     """One video of the data set.
 
     Attributes:
-        video_id: Its name, for instance `'test_0003_reversed'`.
-        group: The name it shares with its two twins, `'test_0003'`.
-        scene: What it shows.
-        captions: What it is described with.
+        video_id: its name, for instance `'test_0003_reversed'`.
+        group: the name it shares with its two twins, `'test_0003'`.
+        scene: what it shows.
+        captions: what it is described with.
     """
 
     video_id: str
@@ -69,17 +68,17 @@ def render_shapes(
     files, with any number of workers.
 
     Args:
-        data_root: The folder; it must be absent, empty, or hold this data set.
-        seed: Seed of all random draws, at least 0.
-        num_scenes: Number of scenes of the splits `'train'`, `'val'` and `'test'`; each
+        data_root: the folder; it must be absent, empty, or hold this data set.
+        seed: seed of all random draws, at least 0.
+        num_scenes: number of scenes of the splits `'train'`, `'val'` and `'test'`; each
             scene makes three clips.
-        captions_per_video: Captions of each clip, 1 to 8.
-        workers: Number of threads. Default: number of CPU cores.
+        captions_per_video: captions of each clip, 1 to 8.
+        workers: number of threads. Default: number of CPU cores.
 
     Raises:
-        ValueError: If a setting is out of range, or the folder holds the data set with others.
-        FileExistsError: If the folder holds something else.
-        OSError: If the folder cannot be written.
+        ValueError: if a setting is out of range, or the folder holds the data set with others.
+        FileExistsError: if the folder holds something else.
+        OSError: if the folder cannot be written.
     """
     root = Path(data_root).expanduser().resolve()
     settings = _check_settings(seed, num_scenes, captions_per_video)
@@ -88,14 +87,8 @@ def render_shapes(
     with _locked(root):
         if _is_complete(root, settings):
             return
-        for leftover in root.parent.glob(f'.{glob.escape(root.name)}.partial-*'):
-            shutil.rmtree(leftover)
-        scratch = root.parent / f'.{root.name}.partial-{os.getpid()}'
-        try:
+        with build_folder(root) as scratch:
             _render_all(scratch, root, settings, workers or os.cpu_count() or 1)
-            scratch.replace(root)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def draw_clips(
@@ -104,9 +97,9 @@ def draw_clips(
     """Draw all scenes and captions of the data set, without rendering them.
 
     Args:
-        seed: Seed of all random draws.
-        num_scenes: Number of scenes per split.
-        captions_per_video: Captions of each clip.
+        seed: seed of all random draws.
+        num_scenes: number of scenes per split.
+        captions_per_video: captions of each clip.
 
     Returns:
         The clips of each split, twins next to each other. No scene occurs twice.
@@ -129,11 +122,11 @@ def _check_settings(
     """Bring the settings into the form in which meta.json keeps them."""
     if set(num_scenes) != set(DEFAULT_NUM_SCENES) or min(num_scenes.values()) < 1:
         raise ValueError(
-            "num_scenes must give a number of at least 1 for each of 'train', 'val' and 'test', "
+            "num_scenes must give a number of at least 1 for each of 'train', 'val' and 'test'; "
             f'got {dict(num_scenes)}.'
         )
     if seed < 0:
-        raise ValueError(f'seed must be 0 or larger, got {seed}.')
+        raise ValueError(f'seed must be 0 or larger; got {seed}.')
     return {
         'format_version': FORMAT_VERSION,
         'seed': int(seed),
@@ -166,20 +159,18 @@ def _is_complete(root: Path, settings: dict[str, Any]) -> bool:
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
     """Hold the lock of the folder, a file beside it; waits while another process holds it."""
-    lock_file = root.parent / f'.{root.name}.lock'
-    try:
-        if root.is_mount():
-            raise OSError(errno.EBUSY, 'the folder is a mount point')
-        root.parent.mkdir(parents=True, exist_ok=True)
-        handle = lock_file.open('a')
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"Cannot render the data set 'shapes' into {root}: {error.strerror}. The folder beside "
-            f'it, {root.parent}, must be writable. Choose a data_root below a folder of your own.',
-        ) from error
-    with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        try:
+            if root.is_mount():
+                raise OSError(errno.EBUSY, 'the folder is a mount point')
+            stack.enter_context(locked(root, on_wait=print))
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"Cannot render the data set 'shapes' into {root}: {error.strerror}. The folder "
+                f'beside it, {root.parent}, must be writable. Choose a data_root below a folder of '
+                'your own.',
+            ) from error
         yield
 
 
@@ -193,27 +184,21 @@ def _render_all(scratch: Path, root: Path, settings: dict[str, Any], workers: in
     (scratch / 'videos').mkdir(parents=True)
     _render_videos(scratch, [clip for split in clips.values() for clip in split], workers)
     for split, members in clips.items():
-        _write_json(scratch / f'{split}.json', [_annotation(clip) for clip in members])
+        write_json(scratch / f'{split}.json', [_annotation(clip) for clip in members], indent=1)
     counts = {
         split: {'videos': len(members), 'captions': sum(len(clip.captions) for clip in members)}
         for split, members in clips.items()
     }
-    _write_json(scratch / 'meta.json', {'settings': settings, 'counts': counts})
+    write_json(scratch / 'meta.json', {'settings': settings, 'counts': counts}, indent=1)
     megabytes = sum(file.stat().st_size for file in scratch.rglob('*')) / 1e6
     seconds = time.perf_counter() - start
     print(f'Rendered {total} videos in {seconds:.1f} s, {megabytes:.1f} MB', flush=True)
 
 
 def _render_videos(scratch: Path, clips: list[Clip], workers: int) -> None:
-    progress = tqdm(
-        total=len(clips),
-        desc='shapes',
-        unit='video',
-        # A log file needs no new line several times a second.
-        mininterval=0.2 if sys.stderr.isatty() else 5,
-    )
     # Threads: OpenCV draws and encodes outside the interpreter's lock, while a process would spend
     # longer on importing torch than on its share of the work.
+    progress = progress_bar(len(clips), 'shapes', 'video')
     with progress, ThreadPoolExecutor(workers) as pool:
         for _ in pool.map(partial(_render_clip, scratch), clips):
             progress.update()
@@ -230,7 +215,3 @@ def _annotation(clip: Clip) -> dict[str, Any]:
         'captions': list(clip.captions),
         'group': clip.group,
     }
-
-
-def _write_json(file: Path, content: object) -> None:
-    file.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')

@@ -53,20 +53,20 @@ def describe_scene(scene: Scene, count: int, rng: np.random.Generator) -> list[s
     """Write captions of a scene.
 
     Args:
-        scene: A scene.
-        count: Number of captions, at most the number of sentence patterns (8).
-        rng: Source of randomness.
+        scene: a scene.
+        count: number of captions, at most the number of sentence patterns (8).
+        rng: source of randomness.
 
     Returns:
         `count` different sentences in lower case without a full stop, of 22 words at most.
 
     Raises:
-        ValueError: If more captions are asked for than there are sentence patterns.
+        ValueError: if more captions are asked for than there are sentence patterns.
     """
     patterns = _patterns(scene)
     if not 1 <= count <= len(ONE_FIGURE):
         raise ValueError(
-            f'captions_per_video must lie between 1 and {len(ONE_FIGURE)}, got {count}: '
+            f'captions_per_video must lie between 1 and {len(ONE_FIGURE)}; got {count}: '
             'each caption of a video has its own sentence pattern.'
         )
     chosen = rng.choice(len(patterns), size=count, replace=False)

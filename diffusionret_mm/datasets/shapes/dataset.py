@@ -21,16 +21,16 @@ class ShapesDataset(TextVideoDataset):
     order in time. See `render_shapes` for the files.
 
     Args:
-        data_root: Folder of the data set. It is rendered there if it is absent.
+        data_root: folder of the data set. It is rendered there if it is absent.
         split: `'train'`, `'val'` or `'test'`.
-        render_seed: Seed with which the data set is rendered; `seed` is that of reading it.
-        num_scenes: Number of scenes per split. Default: 700, 40 and 100.
-        **kwargs: Further arguments of `TextVideoDataset`.
+        render_seed: seed with which the data set is rendered; `seed` is that of reading it.
+        num_scenes: number of scenes per split. Default: 700, 40 and 100.
+        **kwargs: further arguments of `TextVideoDataset`.
 
     Raises:
-        ValueError: If the split does not exist, or the folder holds the data set with other
+        ValueError: if the split does not exist, or the folder holds the data set with other
             settings.
-        OSError: If the folder cannot be written, or holds something else.
+        OSError: if the folder cannot be written, or holds something else.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ShapesDataset(TextVideoDataset):
         **kwargs: Any,
     ) -> None:
         if split not in DEFAULT_NUM_SCENES:
-            raise ValueError(f"split must be 'train', 'val' or 'test', got {split!r}.")
+            raise ValueError(f"split must be 'train', 'val' or 'test'; got {split!r}.")
         _render_once(data_root, render_seed, num_scenes or DEFAULT_NUM_SCENES)
         super().__init__(data_root=data_root, ann_file=f'{split}.json', **kwargs)
 

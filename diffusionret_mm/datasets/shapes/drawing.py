@@ -34,8 +34,8 @@ def change_scene(scene: Scene, rng: np.random.Generator) -> Scene:
     """Replace one colour or one shape of a scene; events and staging stay.
 
     Args:
-        scene: A scene.
-        rng: Source of randomness.
+        scene: a scene.
+        rng: source of randomness.
 
     Returns:
         A scene that differs from `scene` in exactly one colour or one shape.
@@ -65,7 +65,7 @@ def draw_scene(rng: np.random.Generator) -> Scene:
     """Draw a scene at random.
 
     Args:
-        rng: Source of randomness.
+        rng: source of randomness.
 
     Returns:
         A valid scene.
@@ -91,8 +91,8 @@ def draw_twins(rng: np.random.Generator, used: set[str]) -> dict[str, Scene]:
     """Draw a scene together with its two twins.
 
     Args:
-        rng: Source of randomness.
-        used: Keys of scenes that must not be drawn; the three new ones are added to it.
+        rng: source of randomness.
+        used: keys of scenes that must not be drawn; the three new ones are added to it.
 
     Returns:
         The scenes `'original'`, `'reversed'` and `'changed'`.

@@ -47,10 +47,10 @@ class FigureState:
     """How one figure looks at one moment.
 
     Attributes:
-        x: Position of its centre, from the centre of the frame to the right, in shorter sides.
-        y: The same, downwards.
-        radius: Its radius in shorter sides.
-        angle: Its clockwise turn from upright in radians.
+        x: position of its centre, from the centre of the frame to the right, in shorter sides.
+        y: the same, downwards.
+        radius: its radius in shorter sides.
+        angle: its clockwise turn from upright in radians.
         colour: RGB values, 0 to 255.
         opacity: 0 where it is not to be seen, 1 where it is.
     """
@@ -67,7 +67,7 @@ def figure_states(scene: Scene, time: float) -> list[FigureState]:
     """Compute how the figures of a scene look at one moment.
 
     Args:
-        scene: A scene.
+        scene: a scene.
         time: -1 at the beginning of the clip, 0 in its middle, 1 at its end.
 
     Returns:
@@ -84,7 +84,7 @@ def render_frames(scene: Scene) -> np.ndarray:
     """Draw the frames of a scene.
 
     Args:
-        scene: A scene.
+        scene: a scene.
 
     Returns:
         RGB frames, uint8 `[num_frames, height, width, 3]`. The frames of `reverse_scene(scene)`
@@ -106,12 +106,12 @@ def write_video(path: Path, frames: np.ndarray, frame_rate: float) -> None:
     """Write frames to an .mp4 file.
 
     Args:
-        path: The file; an existing one is overwritten.
+        path: the file; an existing one is overwritten.
         frames: RGB frames, uint8 `[num_frames, height, width, 3]`.
-        frame_rate: Frames per second.
+        frame_rate: frames per second.
 
     Raises:
-        OSError: If OpenCV cannot encode the video or the file is incomplete.
+        OSError: if OpenCV cannot encode the video or the file is incomplete.
     """
     height, width = frames.shape[1:3]
     writer = cv2.VideoWriter(

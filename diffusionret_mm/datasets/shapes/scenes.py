@@ -87,8 +87,8 @@ class Figure:
     """A coloured figure.
 
     Attributes:
-        colour: A key of `COLOURS`; the colour at the beginning of the clip.
-        shape: One of `SHAPES`.
+        colour: a key of `COLOURS`; the colour at the beginning of the clip.
+        shape: one of `SHAPES`.
     """
 
     colour: str
@@ -100,9 +100,9 @@ class Event:
     """What one figure does in one half of the clip.
 
     Attributes:
-        actor: Index of the figure that acts. With `Action.SWAP` the other figure takes part.
-        action: What it does.
-        colour: The colour it has afterwards, with `Action.RECOLOUR` only.
+        actor: index of the figure that acts. With `Action.SWAP` the other figure takes part.
+        action: what it does.
+        colour: the colour it has afterwards, with `Action.RECOLOUR` only.
     """
 
     actor: int
@@ -115,18 +115,18 @@ class Staging:
     """Everything about a clip that captions never mention; the three twins of a scene share it.
 
     Attributes:
-        frame_size: Width and height in pixels.
-        frame_rate: Frames per second.
-        num_frames: Length of the clip in frames.
-        corners: Where each figure is in the middle of the clip: -1 or 1 in x (right) and y (down).
-        size: Diameter of a figure, as a fraction of the shorter side of the frame.
-        pace: Fraction of a half of the clip that a movement takes.
-        shift: Shift of the whole scene along the longer side, as a fraction of the spare length.
-        quarters: Quarter turns (clockwise) of a turning figure in the middle of the clip.
-        spin: Side on which two figures pass each other while they swap places, -1 or 1.
-        background: Two colours, joined by a gradient.
-        slope: Direction of the gradient in radians.
-        tints: One offset of the RGB values per figure.
+        frame_size: width and height in pixels.
+        frame_rate: frames per second.
+        num_frames: length of the clip in frames.
+        corners: where each figure is in the middle of the clip: -1 or 1 in x (right) and y (down).
+        size: diameter of a figure, as a fraction of the shorter side of the frame.
+        pace: fraction of a half of the clip that a movement takes.
+        shift: shift of the whole scene along the longer side, as a fraction of the spare length.
+        quarters: quarter turns (clockwise) of a turning figure in the middle of the clip.
+        spin: side on which two figures pass each other while they swap places, -1 or 1.
+        background: two colours, joined by a gradient.
+        slope: direction of the gradient in radians.
+        tints: one offset of the RGB values per figure.
     """
 
     frame_size: tuple[int, int]
@@ -148,7 +148,7 @@ class Scene:
     """A clip: figures, an event in its first half, an event in its second half, and the staging.
 
     Raises:
-        ValueError: If the content contradicts itself or could not be told apart from its reversal.
+        ValueError: if the content contradicts itself or could not be told apart from its reversal.
     """
 
     figures: tuple[Figure, ...]
@@ -160,7 +160,7 @@ class Scene:
         """Check the content; see `content_flaw` for the rules."""
         flaw = content_flaw(self.figures, self.first, self.second)
         if flaw is not None:
-            raise ValueError(f'Not a valid scene: {flaw}. {self}')
+            raise ValueError(f'The scene is not valid: {flaw} ({self}).')
 
     @property
     def key(self) -> str:
@@ -190,9 +190,9 @@ def content_flaw(figures: tuple[Figure, ...], first: Event, second: Event) -> st
     """Name what is wrong with the content of a scene.
 
     Args:
-        figures: The figures.
-        first: Event of the first half.
-        second: Event of the second half.
+        figures: the figures.
+        first: event of the first half.
+        second: event of the second half.
 
     Returns:
         The flaw in words, or None where there is none.
@@ -224,7 +224,7 @@ def reverse_scene(scene: Scene) -> Scene:
     """Describe a scene played backwards.
 
     Args:
-        scene: A scene.
+        scene: a scene.
 
     Returns:
         The scene whose clip has the frames of `scene` in reverse order.

@@ -1,4 +1,4 @@
-"""Do once what every epoch would repeat."""
+"""A transform that keeps decoded frames in memory."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from diffusionret_mm.datasets.transforms.randomness import draws_at_random
 
 @TRANSFORMS.register_module()
 class CacheInMemory(BaseTransform):
-    """Run transforms once a video and keep the frames: for small data sets and no random draw.
+    """Run transforms once per video and keep the frames: for small data sets and no random draw.
 
-    It holds frames x H x W x 3 bytes a video in each process that loads data (8 frames of 64 x 64
+    It holds frames x H x W x 3 bytes per video in each process that loads data (8 frames of 64 x 64
     pixels: 98 kB), so it belongs into pipelines with `num_workers=0` and small frames.
 
     Required keys: filename, and those of the transforms. Added keys: imgs, num_frames.

@@ -75,7 +75,7 @@ class DecodeVideo(BaseTransform):
                 self._warn(results['filename'], name, errors)
             return done
         raise VideoReadError(
-            f'{results["filename"]} cannot be read by any decoder. {"; ".join(errors)}'
+            f'{results["filename"]} cannot be read by any decoder: {"; ".join(errors)}.'
         )
 
     def _read(self, results: Results, name: str) -> Results:

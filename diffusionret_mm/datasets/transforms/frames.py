@@ -1,4 +1,4 @@
-"""Which frames are taken, and how they are resized."""
+"""Transforms that choose, resize and shuffle frames."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ class SampleVideoFrames(BaseTransform):
         return np.minimum(position.astype(np.int64), behind - 1)
 
     def _whole_seconds(self, results: Results) -> np.ndarray:
-        """One frame a second (DiffusionRet, `rawvideo_util.py` 40-132)."""
+        """One frame per second (DiffusionRet, `rawvideo_util.py` 40-132)."""
         total, rate = int(results['total_frames']), int(_frame_rate(results))
         if rate < 1:
-            raise VideoReadError(f'{results.get("filename")} has less than one frame a second.')
+            raise VideoReadError(f'{results.get("filename")} has less than one frame per second.')
         end = math.ceil(total / rate)
         if results.get('end') is not None:
             end = min(int(results['end']), end)
@@ -105,7 +105,7 @@ def _part(results: Results) -> tuple[int, int]:
 
 
 def _frame_rate(results: Results) -> float:
-    """Frames a second, from where the decoder's transform left it."""
+    """Frames per second, from where the decoder's transform left it."""
     for key in ('fps', 'avg_fps'):
         if results.get(key):
             return float(results[key])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from mmcv.transforms import BaseTransform
 
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.transforms.randomness import draws_at_random
+from diffusionret_mm.storage.fingerprint import version_of_file
 
 # To be raised when stores of before can no longer be read.
 FORMAT_VERSION = 1
@@ -77,7 +76,7 @@ class LoadStoredFrames(BaseTransform):
         if video_id in self.index['failed']:
             raise VideoReadError(
                 f'{results["filename"]} could not be read when the frames in {self.store} were '
-                f'stored: {self.index["failed"][video_id]}'
+                f'stored: {self.index["failed"][video_id]}.'
             )
         video = self.index['videos'].get(video_id)
         if video is None:
@@ -119,16 +118,14 @@ def read_index(store: Path) -> dict[str, Any]:
 
 
 def version_of(filename: str, span: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what tells a video file, and the part of it that counts, from another.
+    """Return what identifies a video file and the part of it that counts.
 
     Args:
         filename: the file.
         span: its start and end in seconds, if they are set.
     """
-    status = os.stat(filename)
     return dict(
-        bytes=status.st_size,
-        mtime_ns=status.st_mtime_ns,
+        version_of_file(filename)._asdict(),
         start=float(span.get('start') or 0),
         end=None if span.get('end') is None else float(span['end']),
     )
@@ -144,11 +141,6 @@ def settings_of(transforms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
         ValueError: if one of them draws at random: what is stored is the same in every epoch.
     """
     return json.loads(json.dumps([_settings(transform) for transform in transforms]))
-
-
-def fingerprint_of(value: Any) -> str:
-    """Return a short text that differs for any two values that JSON can hold."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Hooks."""
+"""Hooks of training and evaluation."""
 
 from diffusionret_mm.engine.hooks.checkpoint import DurableCheckpointHook
 from diffusionret_mm.engine.hooks.ema import EMABesideHook

@@ -26,9 +26,9 @@ class DurableCheckpointHook(CheckpointHook):
     deleted when it is resumed.
 
     Args:
-        within_epoch: also save every so many iterations, as `iter_*.pth`; a later checkpoint
-            replaces such a file. 0: at the end of epochs only.
-        **kwargs: of `mmengine.hooks.CheckpointHook`.
+        within_epoch: number of iterations after which to save within an epoch, as `iter_*.pth`; a
+            later checkpoint replaces such a file. 0: at the end of epochs only.
+        **kwargs: arguments of `mmengine.hooks.CheckpointHook`.
 
     Raises:
         ValueError: if `within_epoch` is negative.

@@ -27,7 +27,7 @@ class EMABesideHook(EMAHook):
 
     Args:
         momentum: weight of the new parameters in each step; the published decay is 1 - 0.01.
-        **kwargs: of `mmengine.hooks.EMAHook`.
+        **kwargs: arguments of `mmengine.hooks.EMAHook`.
     """
 
     priority = 'HIGH'  # after StageSwitchHook, before metrics are logged and choose the best

@@ -49,7 +49,7 @@ class FeatureCacheHook(Hook):
         batch_size: videos, with all their captions, that are encoded at a time.
 
     Raises:
-        TypeError: at the start of a run whose training set is no `TextVideoDataset`.
+        TypeError: at the start of a run whose training set is not a `TextVideoDataset`.
         ValueError: at the start of a run whose cached pass would draw at random, or whose config
             has no data loader of the name given.
         OSError: when the cache is built and the disk has no room for it.

@@ -1,4 +1,4 @@
-"""What happens when a loss is NaN or infinite."""
+"""The hook that handles losses and gradients that are NaN or infinite."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NonFiniteLossHook(Hook):
 
     A step with such a gradient is never made, whatever the action: parameters and the state of the
     optimizer stay as they were. All processes decide alike. (A scaler of mixed precision leaves out
-    steps that overflow by itself; those have a finite loss and are none of this.)
+    steps that overflow by itself; those have a finite loss and do not count here.)
 
     Args:
         action: 'stop' ends the run before anything is saved; 'skip' logs a warning and goes on with

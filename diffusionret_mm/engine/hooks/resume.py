@@ -1,4 +1,4 @@
-"""Which checkpoint a run is resumed from, and whether the config still fits it."""
+"""The hook that chooses the checkpoint to resume from and checks that the config fits it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""What a run costs: time, memory and parameters."""
+"""The hook that records the costs of a run: time, memory and parameters."""
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from diffusionret_mm.engine.memory import peak_memory
-from diffusionret_mm.storage.files import open_atomically
+from diffusionret_mm.storage.files import write_json
 
 COST_FILE = 'costs.json'
 
@@ -74,8 +73,7 @@ class RunCostHook(Hook):
         if torch.cuda.is_available():
             costs['gpu_memory_mb'] = torch.cuda.max_memory_allocated() / 2**20
         if is_main_process():
-            with open_atomically(Path(runner.work_dir) / COST_FILE) as file:
-                file.write((json.dumps(costs, indent=2) + '\n').encode())
+            write_json(Path(runner.work_dir) / COST_FILE, costs, indent=2)
 
     def _start(self, name: str) -> None:
         self._started[name] = _now()

@@ -1,4 +1,4 @@
-"""A file that tells how a run was started, and on what."""
+"""The hook that records how a run was started, and on what data."""
 
 from __future__ import annotations
 

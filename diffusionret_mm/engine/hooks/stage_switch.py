@@ -1,4 +1,4 @@
-"""One run through both training stages."""
+"""The hook that takes a run through both training stages."""
 
 from __future__ import annotations
 

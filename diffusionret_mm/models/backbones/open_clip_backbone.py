@@ -12,14 +12,15 @@ import open_clip
 import torch
 from mmaction.registry import MODELS
 from mmengine.logging import print_log
-from mmengine.model import BaseModule
 from torch import Tensor, nn
+
+from diffusionret_mm.models.backbones.base import TextVideoBackbone
 
 MAX_LOG_SCALE = math.log(100.0)
 
 
 @MODELS.register_module()
-class OpenCLIPBackbone(BaseModule):
+class OpenCLIPBackbone(TextVideoBackbone):
     """CLIP with all token features of the text tower and one feature per frame.
 
     Nothing is normalised: the similarity decides (DiffusionRet, Section 3.1 and supplement A.1).
@@ -184,7 +185,8 @@ def _build_clip(arch: str | Mapping[str, Any]) -> nn.Module:
     if arch not in known:
         near = difflib.get_close_matches(arch, known, n=5, cutoff=0.3)
         raise ValueError(f'open_clip knows no architecture {arch!r}. Similar names: {near}.')
-    return open_clip.create_model(arch, pretrained=None)
+    # Where other modules are made, too: `with torch.device('meta')` takes no memory.
+    return open_clip.create_model(arch, pretrained=None, device=torch.empty(0).device)
 
 
 def _find_weights(arch: str | Mapping[str, Any], pretrained: str, cache_dir: str | None) -> str:

@@ -15,7 +15,6 @@ from diffusionret_mm.models.generators.text_frame_attention import (
     TextFramePooling,
 )
 from diffusionret_mm.models.generators.unrolled import UnrolledDenoiser
-from diffusionret_mm.models.generators.word_denoiser import WordDenoiser
 
 __all__ = [
     'DIRECTIONS',
@@ -28,7 +27,6 @@ __all__ = [
     'TextFrameAttentionHead',
     'TextFramePooling',
     'UnrolledDenoiser',
-    'WordDenoiser',
     'build_noise_scheduler',
     'cosine_betas',
     'linear_betas',

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from mmaction.registry import MODELS
 from torch import Tensor, nn
 
 from diffusionret_mm.models.generators import DIRECTIONS, start_noise
@@ -41,7 +40,7 @@ class GeneratedReRanking(TextVideoRetriever):
         super().__init__(**kwargs)
         self.generators = nn.ModuleDict(
             {
-                direction: MODELS.build(dict(generator, direction=direction))
+                direction: self.build_part(dict(generator, direction=direction))
                 for direction in DIRECTIONS
             }
         )

@@ -63,7 +63,7 @@ class HBI(TextVideoRetriever):
             nn.ModuleList(TokenMerging(width, rate) for rate in rates) for _ in range(2)
         )
         # A level's own weights of words and frames; those of 'entity' are the similarity's.
-        self.coarse_heads = nn.ModuleList(MODELS.build(kwargs['similarity']) for _ in rates)
+        self.coarse_heads = nn.ModuleList(self.build_part(kwargs['similarity']) for _ in rates)
         self.students = nn.ModuleList(BanzhafNetwork() for _ in LEVELS)
         self.estimator = BanzhafNetwork().requires_grad_(False)
 

@@ -45,8 +45,8 @@ class TextDiff(TextVideoRetriever):
     before the others, which keep S. The noise of a text depends on its index alone, so a pair has
     one S' in both directions, whatever the blocks. No score of a pair reads another caption.
 
-    The released code computes something else, on the words of the caption: see docs/textdiff.md and
-    `WordDenoiser`.
+    The released code computes something else, on the words of the caption: see
+    docs/textdiff.md.
 
     Args:
         diffusion: config of a `TextDiffusion`.
@@ -70,7 +70,7 @@ class TextDiff(TextVideoRetriever):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.diffusion = MODELS.build(diffusion)
+        self.diffusion = self.build_part(diffusion)
         self.teacher_student = MODELS.build(teacher_student or dict(type='TeacherStudentLoss'))
         self.candidates_per_query = num_candidates
         self.weight = weight

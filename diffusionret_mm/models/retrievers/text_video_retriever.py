@@ -11,6 +11,7 @@ from mmengine.model import BaseModel, is_model_wrapper
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from diffusionret_mm.models.backbones.base import TextVideoBackbone
 from diffusionret_mm.models.checkpoint_check import check_state_dict
 from diffusionret_mm.models.gather import GATHER_RULES, gather_batch
 from diffusionret_mm.models.retrievers.reranking import ReRanking
@@ -35,7 +36,8 @@ class TextVideoRetriever(InStages, ReRanking, BaseModel):
 
     Args:
         backbone: encoder of words and frames.
-        similarity: scores every text against every video.
+        similarity: scores every text against every video. In its config, and in those of other
+            parts, a `width` of None is that of the backbone.
         loss: loss of a batch of scores.
         temporal: module that puts frames into context; None leaves them as they are.
         data_preprocessor: config of the data preprocessor.
@@ -72,19 +74,24 @@ class TextVideoRetriever(InStages, ReRanking, BaseModel):
         # Built here, because BaseModel would look in mmengine's registry alone.
         preprocessor = MODELS.build(data_preprocessor or dict(type='RetrievalDataPreprocessor'))
         super().__init__(data_preprocessor=preprocessor)
-        self.backbone = MODELS.build(backbone)
-        self.temporal = MODELS.build(temporal) if temporal else None
-        self.similarity: Similarity = MODELS.build(similarity)
+        self.backbone: TextVideoBackbone = MODELS.build(backbone)
+        self.temporal = self.build_part(temporal) if temporal else None
+        self.similarity: Similarity = self.build_part(similarity)
         self.loss_head = MODELS.build(loss)
         self.gather = gather
         self.encode_chunk = encode_chunk
 
+    def build_part(self, config: Mapping[str, Any]) -> Any:
+        """Build a module of the model; every `width=None` in its config is the backbone's width."""
+        return MODELS.build(fill_width(config, self.backbone.embed_dim))
+
     def init_weights(self) -> None:
         """Load the backbone's pre-trained weights, then start other transformers from them."""
         super().init_weights()
-        if self.temporal is not None:
-            self.temporal.init_from_text_tower(self.backbone.text_tower)
-        self.similarity.init_from_text_tower(self.backbone.text_tower)
+        tower = self.backbone.text_tower
+        for module in (self.temporal, self.similarity):
+            if tower is not None and module is not None:
+                module.init_from_text_tower(tower)
 
     @classmethod
     def of(cls, module: nn.Module) -> TextVideoRetriever:
@@ -216,3 +223,14 @@ def rename_similarity(state_dict: dict, prefix: str = '') -> None:
     old = prefix + OLD_SIMILARITY
     for key in [key for key in state_dict if key.startswith(old)]:
         state_dict[f'{prefix}similarity.{key.removeprefix(old)}'] = state_dict.pop(key)
+
+
+def fill_width(config: Mapping[str, Any], width: int) -> dict[str, Any]:
+    """Copy a config with `width` in place of every `width=None`, in nested configs too."""
+    filled = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            filled[key] = fill_width(value, width)
+        else:
+            filled[key] = width if key == 'width' and value is None else value
+    return filled

@@ -120,7 +120,7 @@ def test_interrupted_rendering_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_leftover_of_a_killed_process_is_removed(tmp_path, rendered):
-    shutil.copytree(rendered, tmp_path / '.shapes.partial-12345')
+    shutil.copytree(rendered, tmp_path / '.shapes.12345.tmp')
     render_shapes(tmp_path / 'shapes', num_scenes=dict.fromkeys(SMALL, 1))
     assert {f.name for f in tmp_path.iterdir()} == {'.shapes.lock', 'shapes'}
 

@@ -82,7 +82,7 @@ def test_too_many_captions(clips):
     scene = clips['val'][0].scene
     rng = np.random.default_rng(0)
     assert len(set(describe_scene(scene, 5, rng))) == 5
-    with pytest.raises(ValueError, match='between 1 and 5, got 6'):
+    with pytest.raises(ValueError, match='between 1 and 5; got 6'):
         describe_scene(scene, 6, rng)
 
 

@@ -83,7 +83,7 @@ def test_the_frame_rate_is_found_with_any_decoder(tmp_path, write_clip):
 def test_an_unknown_frame_rate_or_rule():
     with pytest.raises(VideoReadError, match=r'frame rate of x\.mp4 is not known'):
         whole_seconds(total_frames=5, filename='x.mp4')
-    with pytest.raises(VideoReadError, match='less than one frame a second'):
+    with pytest.raises(VideoReadError, match='less than one frame per second'):
         whole_seconds(total_frames=5, fps=0.5)
     with pytest.raises(ValueError, match='rule must be one of'):
         build('SampleVideoFrames', rule='some')

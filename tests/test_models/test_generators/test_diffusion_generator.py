@@ -2,6 +2,8 @@ import pytest
 import torch
 from mmaction.registry import MODELS
 
+from diffusionret_mm.models.generators import build_noise_scheduler
+
 
 def build(direction='t2v', **kwargs):
     torch.manual_seed(0)
@@ -42,6 +44,20 @@ def test_ddim_equals_its_equations(direction):
     torch.testing.assert_close(generator.sample(context, noise), states[-1])
 
 
+def test_a_scheduler_that_scales_the_noise_and_the_input():
+    generator = build(scheduler=dict(type='EulerDiscreteScheduler'), num_sample_steps=5)
+    context, noise = generator.context(*inputs('t2v')), torch.randn(4, 6)
+    scheduler = build_noise_scheduler(dict(type='EulerDiscreteScheduler'), 'cosine', 50)
+    scheduler.set_timesteps(5)
+    assert scheduler.init_noise_sigma > 100
+    x = noise * scheduler.init_noise_sigma
+    for t in scheduler.timesteps:
+        x_t = scheduler.scale_model_input(x, t)
+        x0 = generator.denoiser(x_t, t[None].long(), context).clamp(-1, 1)
+        x = scheduler.step(x0, t, x).prev_sample
+    torch.testing.assert_close(generator.sample(context, noise), x, rtol=1e-4, atol=1e-4)
+
+
 SCHEDULERS = [
     dict(type='DDIMScheduler'),
     dict(type='DDPMScheduler'),
@@ -75,8 +91,20 @@ def test_training_pass_denoises_the_ideal_distribution():
     )
 
 
+def test_what_is_taken_if_nothing_is_said():
+    generator = build()
+    assert generator.ideal(torch.randn(2, 3)).tolist() == [[1, 0, 0]] * 2
+    context, noise = generator.context(*inputs('t2v')), torch.randn(4, 6)
+    denoiser = generator.unroll()
+    rows = denoiser.start(context.query, denoiser.project(context.candidates))
+    assert generator.run(denoiser, rows, noise).shape == (4, 6)  # the last state alone
+
+
 def test_bad_options():
     with pytest.raises(ValueError, match='direction must be one of'):
         build('t2t')
     with pytest.raises(ValueError, match='num_sample_steps must be in'):
         build(num_sample_steps=51)
+    generator = build(num_sample_steps=1)
+    with pytest.raises(ValueError, match=r'in 1\.\.num_train_steps \(50\); got 0'):
+        generator.set_sampler(dict(type='DDIMScheduler'), 0)

@@ -20,8 +20,9 @@ def test_cosine_schedule_has_the_published_values():
 def test_linear_schedule_scales_with_its_length():
     np.testing.assert_allclose(linear_betas(1000)[[0, -1]], [1e-4, 0.02], rtol=1e-12)
     np.testing.assert_allclose(linear_betas(50)[[0, -1]], [2e-3, 0.4], rtol=1e-12)
-    with pytest.raises(ValueError, match='at least 20 steps'):
-        linear_betas(10)
+    assert linear_betas(20)[-1] == 1
+    with pytest.raises(ValueError, match='at least 20 steps; got 19'):
+        linear_betas(19)
 
 
 @pytest.mark.parametrize('steps', [50, 10, 3])

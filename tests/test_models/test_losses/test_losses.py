@@ -56,6 +56,7 @@ def test_generation_loss_with_one_positive_is_cross_entropy():
     loss = MODELS.build(dict(type='GenerationKLLoss', scale=100.0))
     expected = F.cross_entropy(100 * prediction, torch.zeros(6).long())
     torch.testing.assert_close(loss(prediction), expected)
+    torch.testing.assert_close(MODELS.build(dict(type='GenerationKLLoss'))(prediction), expected)
 
 
 def test_generation_loss_is_zero_at_its_target():

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 from mmaction.registry import MODELS
-
-from diffusionret_mm.models.generators.word_denoiser import (
+from parity.word_denoiser import (
     Posterior,
     sample_words,
     sine_table,

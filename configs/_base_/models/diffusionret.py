@@ -1,15 +1,12 @@
-# The published sizes on OpenAI's ViT-B/32.
-width = 512
-
+# DiffusionRet: weighted token interaction, and two generators that re-rank its best candidates.
+# A width of None is that of the backbone.
 model = dict(
     type='DiffusionRet',
-    backbone=dict(type='OpenCLIPBackbone', arch='ViT-B-32-quickgelu', pretrained='openai'),
-    temporal=dict(type='TemporalTransformer', width=width, num_layers=4),
-    similarity=dict(type='WeightedTokenInteraction', width=width),
+    similarity=dict(type='WeightedTokenInteraction', width=None),
     generator=dict(
         type='DiffusionGenerator',
         attention=dict(type='TextFrameAttentionHead'),
-        denoiser=dict(type='QueryCandidateDenoiser', width=width),
+        denoiser=dict(type='QueryCandidateDenoiser', width=None),
         scheduler=dict(type='DDIMScheduler'),
         noise_schedule='cosine',
         num_train_steps=50,

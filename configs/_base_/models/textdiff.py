@@ -1,11 +1,12 @@
-# TextDiff on OpenAI's ViT-B/32: 10 diffusion steps on the text embedding.
-_base_ = './xpool_vit-b32.py'
-
+# TextDiff: X-Pool, and 10 diffusion steps on the text embedding.
 model = dict(
     type='TextDiff',
+    backbone=dict(freeze_patch_embedding=False),
+    similarity=dict(type='XPool', width=None, dropout=0.3),
+    loss=dict(type='ContrastiveLoss'),
     diffusion=dict(
         type='TextDiffusion',
-        denoiser=dict(type='TextDenoiser', width=_base_.width, num_frames=12),
+        denoiser=dict(type='TextDenoiser', width=None, num_frames=12),
         scheduler=dict(type='DDIMScheduler'),
         noise_schedule='cosine',
         num_train_steps=10,

@@ -1,5 +1,5 @@
-# The published model in the published protocol: see docs/protocol.md.
-_base_ = './diffusionret_vit-b32.py'
+# DiffusionRet in the published protocol: see docs/protocol.md.
+_base_ = './diffusionret.py'
 
 model = dict(
     similarity=dict(padding='zero'),

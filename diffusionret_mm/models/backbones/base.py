@@ -1,0 +1,54 @@
+"""What every backbone offers to the rest of the package."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+
+class TextVideoBackbone(BaseModule):
+    """Encodes words and frames into one space. Pre-trained weights are loaded by `init_weights`."""
+
+    @property
+    @abstractmethod
+    def embed_dim(self) -> int:
+        """Width D of words and frames."""
+
+    @property
+    @abstractmethod
+    def logit_scale(self) -> Tensor:
+        """What a contrastive loss multiplies similarities by, a 0-d tensor."""
+
+    @property
+    def text_tower(self) -> nn.Module | None:
+        """A CLIP text tower that other transformers start from, if the backbone has one.
+
+        It has `positional_embedding` [context, D] and `transformer.resblocks`.
+        """
+        return None
+
+    @abstractmethod
+    def encode_words(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode tokenised texts.
+
+        Args:
+            ids: token ids, shape [N, L], int64.
+            mask: True for real tokens, shape [N, L], bool.
+
+        Returns:
+            Token features [N, L, D], and one feature per text [N, D].
+        """
+
+    @abstractmethod
+    def encode_frames(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """Encode normalised frames.
+
+        Args:
+            frames: shape [B, F, 3, H, W], float.
+            mask: True for real frames, shape [B, F], bool.
+
+        Returns:
+            Frame features, shape [B, F, D].
+        """
