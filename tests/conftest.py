@@ -41,18 +41,10 @@ PIPELINE = [
 ]
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Put slow files first, and keep the tests of a file in one process of pytest-xdist.
-
-    They share what their module builds. A file that starts last and takes long would leave the
-    other process idle.
-    """
+    """Put files with slow tests first: one that started last would leave a process idle."""
     slow = {item.path for item in items if item.get_closest_marker('slow')}
     items.sort(key=lambda item: item.path not in slow)
-    for item in items:
-        if not item.get_closest_marker('xdist_group'):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition('::')[0]))
 
 
 @pytest.fixture(autouse=True)
