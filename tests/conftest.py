@@ -1,7 +1,9 @@
 """Small models, small clips, and how tests are spread over processes."""
 
 import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # tests run in several processes already
 
@@ -18,6 +20,7 @@ from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
+from tool_modules import run_main
 
 from diffusionret_mm.apis import TextVideoInferencer
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
@@ -64,6 +67,23 @@ def no_traces_of_other_runs():
 def clip_pipeline() -> list[dict]:
     """Transforms that read a clip as the tiny model wants it."""
     return [dict(step) for step in PIPELINE]
+
+
+@pytest.fixture
+def run_tool(monkeypatch, capsys):
+    """A function that runs a script of `tools/` in this process, as if its arguments were typed.
+
+    It returns the exit status as `status`, what was printed as `out`, and errors as `err`.
+    """
+
+    def run(name, *arguments):
+        monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments)])
+        capsys.readouterr()
+        status, message = run_main(name)
+        printed = capsys.readouterr()
+        return SimpleNamespace(status=status, out=printed.out, err=printed.err + message)
+
+    return run
 
 
 @pytest.fixture

@@ -1,20 +1,17 @@
 """docs/model_zoo.md is what the metafiles say."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 import yaml
+from tool_modules import load_tool
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope='module')
 def tool():
-    spec = importlib.util.spec_from_file_location('model_zoo', ROOT / 'tools/model_zoo.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool('model_zoo')
 
 
 def test_the_document_is_in_step(tool):

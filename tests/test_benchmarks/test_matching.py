@@ -1,12 +1,12 @@
 """The matching benchmark at a small size: both sides agree, and the figures are there."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
 
 import torch
 from processes import run_script
+from tool_modules import load_tool
 from torch.utils.flop_counter import FlopCounterMode
 
 TOOL = Path(__file__).parents[2] / 'tools/benchmarks/matching.py'
@@ -34,9 +34,7 @@ def test_ours_needs_fewer_operations(monkeypatch):
     """Products of matrices, counted: no load of the machine changes them."""
     monkeypatch.syspath_prepend(TOOL.parent)
     monkeypatch.setattr(sys, 'argv', ['matching.py', *SMALL])
-    spec = importlib.util.spec_from_file_location('matching', TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_tool('benchmarks/matching')
     args = tool.parse_args()
     texts, videos = tool.draw_features(args)
     candidates = dict(t2v=70, v2t=45)

@@ -1,7 +1,5 @@
 """The benchmarks of search, at sizes that take seconds."""
 
-import importlib.util
-import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -9,22 +7,15 @@ import pytest
 import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
+from tool_modules import load_tool
 
 pytest.importorskip('faiss')
 
 ROOT = Path(__file__).parents[2]
 
 
-def load(name):
-    path = ROOT / f'tools/benchmarks/{name}.py'
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_a_gallery_of_random_features(tmp_path):
-    gallery = load('gallery')
+    gallery = load_tool('benchmarks/gallery')
     sizes = dict(videos=5000, frames=2, width=64, topics=10, words=4)
     args = Namespace(folder=tmp_path / 'gallery', queries=4, recall_queries=3, **sizes)
     built, found = gallery.build(args), gallery.search(args)
@@ -35,7 +26,7 @@ def test_a_gallery_of_random_features(tmp_path):
 
 
 def test_features_are_drawn_again_the_same():
-    gallery = load('gallery')
+    gallery = load_tool('benchmarks/gallery')
     args = Namespace(videos=5000, frames=2, width=8, topics=3, words=2, queries=3)
     first, second = gallery.Features(args), gallery.Features(args)
     assert torch.equal(first.videos(1).frames, second.videos(1).frames)
@@ -43,14 +34,12 @@ def test_features_are_drawn_again_the_same():
     assert first.queries()[1] == second.queries()[1]
 
 
-def test_rendered_clips_are_searched(tmp_path, monkeypatch, capsys):
+def test_rendered_clips_are_searched(tmp_path, run_tool):
     config, checkpoint = ROOT / 'configs/diffusionret_shapes.py', tmp_path / 'random.pth'
     torch.manual_seed(0)
     torch.save(MODELS.build(Config.fromfile(config).model).state_dict(), checkpoint)
     arguments = [config, checkpoint, '--clips', 6, '--sentences', 3, '--device', 'cpu']
-    monkeypatch.setattr(sys, 'argv', ['search_shapes.py', *map(str, arguments)])
-    load('search_shapes').main()
-    printed = capsys.readouterr().out
+    printed = run_tool('benchmarks/search_shapes', *arguments).out
     # Six clips are among the best ten, whatever the weights.
     cells = [line.split() for line in printed.splitlines()]
     assert ['in_top_10_percent', '100.0'] in cells

@@ -1,23 +1,14 @@
 """The soak test, with few kills."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from processes import run_script
+from tool_modules import load_tool
 
 TOOL = Path(__file__).parents[2] / 'tools/benchmarks/soak.py'
-
-
-def load_tool():
-    spec = importlib.util.spec_from_file_location('soak', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules['soak'] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.slow
@@ -31,7 +22,7 @@ def test_a_run_killed_in_a_checkpoint_and_in_the_cache_ends_like_one_never_kille
 
 
 def test_kills_cover_all_phases_and_repeat():
-    tool = load_tool()
+    tool = load_tool('benchmarks/soak')
     kills = tool.plan(20, seed=0)
     assert {kill.phase for kill in kills} == set(tool.PHASES)
     assert kills == tool.plan(20, seed=0) != tool.plan(20, seed=1)
@@ -39,7 +30,7 @@ def test_kills_cover_all_phases_and_repeat():
 
 
 def test_a_difference_is_found():
-    same = load_tool().same
+    same = load_tool('benchmarks/soak').same
     one = dict(a=[torch.ones(2), dict(b=1)], c=None)
     assert same(one, dict(a=[torch.ones(2), dict(b=1)], c=None))
     assert not same(one, dict(a=[torch.tensor([1, 1 + 1e-6]), dict(b=1)], c=None))

@@ -1,6 +1,5 @@
 """`tools/data/prepare.py` on small data sets in their official formats."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -25,21 +24,16 @@ NAMES = ('msrvtt', 'msvd', 'lsmdc', 'activitynet', 'didemo')
 
 def command(name, root, *options):
     folders = ['--annotations', str(root), '--videos', str(root / 'videos')]
-    return [str(TOOL), name, *folders, *options]
+    return [name, *folders, *options]
 
 
 @pytest.fixture
-def run_tool(monkeypatch, capsys):
+def prepare(run_tool):
     """A function that runs the tool in this process; it gives its exit status and what it says."""
-    spec = importlib.util.spec_from_file_location('prepare', TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
 
     def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', command(*arguments))
-        status = tool.main()
-        said = capsys.readouterr()
-        return status, said.out + said.err
+        done = run_tool('data/prepare', *command(*arguments))
+        return done.status, done.out + done.err
 
     return run
 
@@ -129,7 +123,7 @@ def test_the_tool_killed_in_the_middle_continues(tmp_path, write_clip):
     entries = [dict(video_id=f'v{n}', video=f'{n}.mp4', captions=['x']) for n in range(120)]
     (tmp_path / 'test.json').write_text(json.dumps(entries))
     journal = journal_of(tmp_path / 'manifest.json')
-    process = start_script(*command('json', tmp_path, '--workers', '1'))
+    process = start_script(TOOL, *command('json', tmp_path, '--workers', '1'))
     deadline = time.monotonic() + 100
     while not (journal.is_file() and journal.read_bytes().count(b'\n') >= 5):
         assert time.monotonic() < deadline
@@ -143,36 +137,36 @@ def test_the_tool_killed_in_the_middle_continues(tmp_path, write_clip):
     assert len(preparation.manifest.videos) == 120
 
 
-def test_exit_status(official, run_tool):
+def test_exit_status(official, prepare):
     root = official('didemo')
-    assert run_tool('didemo', root)[0] == 0
+    assert prepare('didemo', root)[0] == 0
     entries = check('didemo', root).contents[2].entries
     files = Manifest.load(root / 'manifest.json')
     files.video_path(entries[0]['video_id']).unlink()
     files.video_path(entries[1]['video_id']).write_bytes(b'no video' * 100)
-    status, said = run_tool('didemo', root)
+    status, said = prepare('didemo', root)
     assert status == 1
     assert '2 test videos are missing or unreadable' in said
-    assert run_tool('didemo', root, '--allow-missing')[0] == 0
+    assert prepare('didemo', root, '--allow-missing')[0] == 0
 
 
-def test_a_bad_input_is_one_clear_line(official, run_tool):
+def test_a_bad_input_is_one_clear_line(official, prepare):
     root = official('msrvtt')
     (root / 'MSRVTT_data.json').write_text('{"sentences": [')
-    status, said = run_tool('msrvtt', root)
+    status, said = prepare('msrvtt', root)
     assert status == 2
     last = said.strip().splitlines()[-1]
     assert last.startswith('error: ')
     assert 'MSRVTT_data.json is not valid JSON' in last
-    status, said = run_tool('msvd', root)
+    status, said = prepare('msvd', root)
     assert status == 2
     assert 'None of the annotation files is in' in said
     assert 'train_list.txt' in said
 
 
-def test_frames_and_compressed_videos(official, run_tool):
+def test_frames_and_compressed_videos(official, prepare):
     root = official('activitynet')
-    _, said = run_tool('activitynet', root, '--compress', '--frames', '4', '--size', '32')
+    _, said = prepare('activitynet', root, '--compress', '--frames', '4', '--size', '32')
     assert f'{root}/frames_4_32' in said
     index = json.loads((root / 'frames_4_32/index.json').read_text())
     assert len(index['videos']) == len(list((root / 'videos_224_3fps').rglob('*.mp4'))) == 9
@@ -243,9 +237,9 @@ def test_expected_numbers_are_met_by_the_lists_they_come_from():
 
 
 @pytest.mark.parametrize('name', ['lsmdc', 'didemo'])
-def test_compressed_videos_are_read_like_others(name, official, run_tool):
+def test_compressed_videos_are_read_like_others(name, official, prepare):
     root = official(name)
-    assert run_tool(name, root, '--compress')[0] == 0
+    assert prepare(name, root, '--compress')[0] == 0
     folder = root / 'videos_224_3fps'
     preparation = check_dataset(name, root, folder, folder / 'manifest.json')
     assert preparation.bad_test_videos == []

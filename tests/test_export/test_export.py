@@ -1,6 +1,5 @@
 """Encoders as ONNX graphs."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -135,14 +134,10 @@ def test_a_missing_package_is_named_with_its_command(exported, tmp_path, monkeyp
     ('checkpoint', 'message'),
     [('model.pth', 'exists; give another folder'), ('none.pth', 'none.pth')],
 )
-def test_mistakes_of_the_command_line(tmp_path, monkeypatch, checkpoint, message):
-    spec = importlib.util.spec_from_file_location('export_onnx', ROOT / 'tools/export_onnx.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+def test_mistakes_of_the_command_line(tmp_path, run_tool, checkpoint, message):
     config = ROOT / 'configs/clip4clip/clip4clip_shapes.py'
     model = MODELS.build(Config.fromfile(config).model)
     torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'model.pth')
-    argv = ['export_onnx.py', config, tmp_path / checkpoint, '--out', tmp_path]
-    monkeypatch.setattr(sys, 'argv', [str(argument) for argument in argv])
-    with pytest.raises(SystemExit, match=message):
-        tool.main()
+    done = run_tool('export_onnx', config, tmp_path / checkpoint, '--out', tmp_path)
+    assert done.status == 1
+    assert message in done.err
