@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 
+import pytest
 from processes import run_script
 
 TOOL = Path(__file__).parents[2] / 'tools/benchmarks/encode.py'
 SIZES = dict(arch='ViT-S-32', videos=4, captions=3, frames=2, batch=2, repeats=1)
 
 
+@pytest.mark.slow
 def test_both_sides_agree(tmp_path):
     target = tmp_path / 'figures.json'
     options = [f'--{name}={value}' for name, value in SIZES.items()]

@@ -47,10 +47,8 @@ default_hooks = dict(
 """
 
 
-def train(folder, processes, *options):
+def train(folder, work_dir, processes, *options):
     """Train by `processes`; return the losses of each iteration, the weights and the metrics."""
-    (folder / 'config.py').write_text(CONFIG)
-    work_dir = folder / f'by_{processes}'
     command = [
         *(ROOT / 'tools/train.py', 'config.py', '--launcher', 'pytorch', '--work-dir', work_dir),
         *(['--cfg-options', *options] if options else []),
@@ -64,31 +62,41 @@ def train(folder, processes, *options):
 
 
 @pytest.fixture(scope='module')
-def alone(tmp_path_factory):
+def folder(tmp_path_factory):
+    """Folder of the config and of the rendered clips, which all runs share."""
+    path = tmp_path_factory.mktemp('runs')
+    (path / 'config.py').write_text(CONFIG)
+    return path
+
+
+@pytest.fixture(scope='module')
+def alone(folder):
     """A function that returns the run of one process with some negatives, trained once."""
 
     @cache
     def run(negatives):
-        return train(tmp_path_factory.mktemp('one'), 1, f'model.negatives={negatives}')
+        return train(folder, folder / negatives, 1, f'model.negatives={negatives}')
 
     return run
 
 
 @pytest.mark.parametrize('negatives', ['batch', 'training_set'])
 @pytest.mark.slow
-def test_two_processes_train_as_one(tmp_path, alone, negatives):
+def test_two_processes_train_as_one(folder, tmp_path, alone, negatives):
     """Twenty iterations over both stages and the switch: losses, weights and metrics."""
-    assert_same(alone(negatives), train(tmp_path, 2, f'model.negatives={negatives}'))
+    two = train(folder, tmp_path, 2, f'model.negatives={negatives}')
+    assert_same(alone(negatives), two)
 
 
 @pytest.mark.slow
-def test_a_sharded_optimizer_trains_as_a_whole_one(tmp_path, alone):
+def test_a_sharded_optimizer_trains_as_a_whole_one(folder, tmp_path, alone):
     """ZeRO: each process holds the state of its share of the parameters."""
     sharded = [
         f'{place}.optimizer.type=ShardedAdamW'
         for place in ('optim_wrapper', 'default_hooks.stage_switch.optim_wrapper')
     ]
-    assert_same(alone('batch'), train(tmp_path, 2, 'model.negatives=batch', *sharded))
+    two = train(folder, tmp_path, 2, 'model.negatives=batch', *sharded)
+    assert_same(alone('batch'), two)
 
 
 def assert_same(run, other):
