@@ -1,5 +1,6 @@
 """Small models, small clips, and how tests are spread over processes."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -24,6 +25,10 @@ from tool_modules import run_main
 
 from diffusionret_mm.apis import TextVideoInferencer
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
+
+# What was imported stays: mmengine collects garbage whenever it makes a data set.
+gc.collect()
+gc.freeze()
 
 WIDTH = 64
 ARCH = dict(

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.config import config as config_module
 from mmengine.dist import utils as dist_utils
 from mmengine.logging import HistoryBuffer
 
@@ -202,3 +204,20 @@ def test_distributed_on_cpu_still_needs_its_work_around(monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
     with pytest.raises((RuntimeError, AssertionError), match='(?i)cuda|nvidia'):
         own('gloo')
+
+
+def test_a_config_is_formatted_once(monkeypatch):
+    calls = []
+
+    def format_code(text, **options):
+        calls.append(text)
+        return text, True
+
+    monkeypatch.setattr(config_module, 'FormatCode', format_code)
+    compat.format_configs_once()
+    compat.format_configs_once()  # which changes nothing
+    cfg = Config(dict(a=1))
+    assert cfg.pretty_text == cfg.pretty_text == 'a=1'
+    cfg.a = 2
+    assert cfg.pretty_text == 'a=2'
+    assert len(calls) == 2
