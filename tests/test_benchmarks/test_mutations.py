@@ -80,6 +80,7 @@ def test_every_part_that_runs_is_changed_once(tool):
     assert found == CHANGED
 
 
+@pytest.mark.slow
 def test_a_mutant_dies_by_a_test_of_it_and_survives_others(tmp_path):
     (tmp_path / 'test_weak.py').write_text('def test_nothing():\n    assert True\n')
     code = (

@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 
+import pytest
 from processes import run_script
 
 TOOL = Path(__file__).parents[2] / 'tools/benchmarks/text_diffusion.py'
 SMALL = ['--texts', '30', '--videos', '20', '--frames', '4', '--width', '64', '--samples', '3']
 
 
+@pytest.mark.slow
 def test_every_method_has_its_figures(tmp_path):
     target = tmp_path / 'figures.json'
     done = run_script(TOOL, *SMALL, '--json', target)

@@ -126,6 +126,7 @@ def test_the_published_protocol(official, tmp_path):
     assert 'lr 1e-07, weight decay 0.2' in log
 
 
+@pytest.mark.slow
 def test_one_checkpoint_on_the_other_data_sets(official, tmp_path):
     root = official('msrvtt')
     options = SHORT_RUN | held_out('msrvtt')
@@ -142,6 +143,7 @@ def test_one_checkpoint_on_the_other_data_sets(official, tmp_path):
         assert f'{texts} texts, {videos} videos' in log
 
 
+@pytest.mark.slow
 def test_a_shapes_checkpoint_on_another_data_set_by_a_config_of_one_s_own(official, tmp_path):
     """Any other pair: the model of the source and the data set of the target."""
     scenes = dict(train=4, val=2, test=2)

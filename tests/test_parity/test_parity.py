@@ -88,6 +88,7 @@ def test_a_file_that_is_not_known_is_named(golden, tmp_path):
     assert check_parity(folder).not_known == ['other.npz']
 
 
+@pytest.mark.slow
 def test_command_line(golden, tmp_path):
     small = tmp_path / 'small'
     small.mkdir()

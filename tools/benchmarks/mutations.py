@@ -232,6 +232,7 @@ class FirstFailure:
 def first_failure(mutant: Mutant) -> str:
     """Run the tests of a mutant; return the name of the first that fails, '' if none does."""
     options = ['-x', '-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', '--timeout=60']
+    options += ['-o', 'addopts=--import-mode=importlib']  # in this process, slow tests too
     options += ['-o', 'addopts=--import-mode=importlib', f'--rootdir={ROOT}']
     failure = FirstFailure()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
