@@ -58,7 +58,7 @@ class Gallery:
         }
         self.arrays = SegmentedArrays(self.folder, self.layout)
         self.qdrant: dict[str, str] | None = settings['qdrant']
-        self._first_stage: FirstStep | None = None
+        self._first_step: FirstStep | None = None
 
     @classmethod
     def create(
@@ -112,13 +112,13 @@ class Gallery:
     @property
     def first_step(self) -> FirstStep:
         """What finds candidates; opened when it is first wanted."""
-        if self._first_stage is None:
+        if self._first_step is None:
             if self.qdrant is None:
-                self._first_stage = FaissFirstStep(self.folder, self.arrays, self.catalogue)
+                self._first_step = FaissFirstStep(self.folder, self.arrays, self.catalogue)
             else:
                 (width,) = self.layout[POOLED].shape
-                self._first_stage = QdrantFirstStep(**self.qdrant, width=width)
-        return self._first_stage
+                self._first_step = QdrantFirstStep(**self.qdrant, width=width)
+        return self._first_step
 
     def check_model(self, fingerprint: Mapping[str, str]) -> None:
         """Refuse a model that would have made other features.

@@ -68,8 +68,9 @@ def group_of_one():
 def test_amp_builds(path, dtype, monkeypatch, group_of_one):
     cfg = Config.fromfile(path)
     if not cfg.get('optim_wrapper'):
-        pytest.fail('no optimizer') if cfg.get('train_dataloader') else None
-        return  # a config for testing alone
+        assert path.parent.name == 'ood'  # for testing alone
+        assert cfg.train_dataloader is None
+        return
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)  # stands a GPU in
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '0')
     use_amp(cfg, dtype)
