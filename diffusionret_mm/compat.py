@@ -11,6 +11,7 @@ import importlib.util
 import os
 import re
 import sys
+import time
 import types
 import warnings
 from collections.abc import Callable
@@ -275,3 +276,22 @@ def allow_distributed_cpu() -> None:
 
     init_dist_pytorch._on_cpu = True
     dist_utils._init_dist_pytorch = init_dist_pytorch
+
+
+class OneRunnerPerSecond:
+    """Keep two runners of one process from sharing a logger: entered while a runner is built.
+
+    mmengine names a run's logger and folder of logs by the second in which the runner was made.
+    A second runner of the same second gets the logger of the first, so it writes into the log file
+    of the first and has none of its own. Versions: mmengine 0.2 to 0.10. Can go when the name of a
+    runner is unique.
+    """
+
+    _last_second = 0
+
+    def __enter__(self) -> None:
+        while int(time.time()) <= OneRunnerPerSecond._last_second:
+            time.sleep(0.02)
+
+    def __exit__(self, *exception: object) -> None:
+        OneRunnerPerSecond._last_second = int(time.time())

@@ -12,6 +12,7 @@ from mmengine.dist import barrier, get_world_size, init_dist, is_distributed, is
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from diffusionret_mm.compat import OneRunnerPerSecond
 from diffusionret_mm.engine.config_differences import NAMED_HOOKS
 from diffusionret_mm.engine.global_batch import share_global_batch
 from diffusionret_mm.evaluation import METRICS_FILE, write_metrics
@@ -120,7 +121,8 @@ def build_runner(cfg: Config) -> Runner:
     refuse_unnamed_hooks(cfg)
     _leave_out_hooks(cfg)
     join_processes(cfg)
-    return Runner.from_cfg(cfg)
+    with OneRunnerPerSecond():
+        return Runner.from_cfg(cfg)
 
 
 def _leave_out_hooks(cfg: Config) -> None:

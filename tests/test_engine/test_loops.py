@@ -22,3 +22,11 @@ def test_another_dtype_is_refused(make_cfg):
     runner = build_runner(make_cfg('run', **{'test_cfg.feature_dtype': 'int8'}))
     with pytest.raises(ValueError, match='feature_dtype must be one of'):
         runner.test()
+
+
+def test_runners_of_one_second_have_logs_of_their_own(make_cfg):
+    runners = [build_runner(make_cfg(name)) for name in ('first', 'second', 'third')]
+    for runner in runners:
+        (log,) = Path(runner.log_dir).glob('*.log')
+        assert runner.cfg.work_dir in log.read_text()
+    assert len({runner.experiment_name for runner in runners}) == 3
