@@ -90,7 +90,11 @@ def file_of(path: str) -> VideoFile:
 
 
 def decode_in_parallel(
-    transforms: Transforms, paths: Sequence[str], workers: int | None, show_progress: bool
+    transforms: Transforms,
+    paths: Sequence[str],
+    workers: int | None,
+    show_progress: bool,
+    timeout: float | None = None,
 ) -> Iterator[tuple[str, dict[str, Any] | None, str]]:
     """Decode videos in processes; one that crashes its decoder is given up, the others go on.
 
@@ -99,13 +103,14 @@ def decode_in_parallel(
         paths: the files.
         workers: number of processes; None: one per CPU core.
         show_progress: whether to show a bar with rate and time left.
+        timeout: seconds that the decoding of a video may take; None sets no limit.
 
     Yields:
         As they finish: path, the packed item and what is wrong; the item is None if anything is.
     """
     function = partial(decode, pickle.dumps(transforms))
     title = 'videos' if show_progress else None
-    results = run_in_parallel(function, paths, workers, title, VideoReadError)
+    results = run_in_parallel(function, paths, workers, title, VideoReadError, timeout)
     for path, item, error in results:
         yield path, item and {key: torch.from_numpy(value) for key, value in item.items()}, error
 
