@@ -12,6 +12,7 @@ from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 
 from diffusionret_mm.apis.banzhaf import train_estimator
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.storage.checkpoints import save_checkpoint_file
 
 
@@ -45,6 +46,7 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()

@@ -17,7 +17,7 @@ from diffusionret_mm.models.hierarchy import BanzhafNetwork, banzhaf_interaction
 from diffusionret_mm.models.retrievers.hbi import word_frame_maps
 from diffusionret_mm.models.retrievers.text_video_retriever import TextVideoRetriever
 from diffusionret_mm.models.similarity import WeightedTokenInteraction
-from diffusionret_mm.storage.checkpoints import load_checkpoint_file
+from diffusionret_mm.storage.checkpoints import load_weights
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 LOG_INTERVAL = 20
@@ -103,7 +103,7 @@ def _frozen_retriever(cfg: Config, checkpoint: str | None) -> TextVideoRetriever
     if checkpoint is None:
         retriever.init_weights()
     else:
-        retriever.load_state_dict(load_checkpoint_file(checkpoint, 'cpu')['state_dict'])
+        retriever.load_state_dict(load_weights(checkpoint))
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     return retriever.requires_grad_(False).eval().to(device)
 

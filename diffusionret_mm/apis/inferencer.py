@@ -17,7 +17,7 @@ from mmengine.runner import load_checkpoint
 
 from diffusionret_mm.apis.decoding import (
     decode_in_parallel,
-    list_videos,
+    list_reasons,
     max_words_of,
     video_transforms,
 )
@@ -25,7 +25,7 @@ from diffusionret_mm.apis.indexing import index_videos
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.transforms.captions import tokenize
 from diffusionret_mm.datasets.transforms.stored_frames import settings_of
-from diffusionret_mm.datasets.video_files import VIDEO_SUFFIXES
+from diffusionret_mm.datasets.video_files import ALL_SUFFIXES
 from diffusionret_mm.export import ExportError, OnnxEncoders
 from diffusionret_mm.features.fingerprint import EXTRACTOR, hash_of_weights
 from diffusionret_mm.search import (
@@ -36,6 +36,7 @@ from diffusionret_mm.search import (
     search_texts,
 )
 from diffusionret_mm.storage.fingerprint import fingerprint_of
+from diffusionret_mm.storage.names import why_not_a_file
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 # What features depend on beside weights and transforms; where the backbone's weights came from is
@@ -137,7 +138,12 @@ class TextVideoInferencer:
         """
         single = isinstance(videos, str | os.PathLike)
         paths = [os.path.abspath(path) for path in ([videos] if single else videos)]
-        found = list_videos(paths)
+        missing = {path: reason for path in paths if (reason := why_not_a_file(path))}
+        if missing:
+            raise FileNotFoundError(
+                f'{len(missing)} of {len(paths)} videos cannot be read:{list_reasons(missing)}'
+            )
+        found = sorted(set(paths))
         show, features, items = self.show_progress and not single, {}, {}
         for path, item, error in decode_in_parallel(self.transforms, found, self.num_workers, show):
             if item is None:
@@ -176,7 +182,7 @@ class TextVideoInferencer:
         `Gallery.catalogue.unreadable`; they are tried again when they change.
 
         Args:
-            source: folder of the videos, searched with its sub-folders, or a list of files.
+            source: a folder of videos, searched with its sub-folders, or a file; or a list of them.
             folder: folder of the gallery; it is made if there is none.
             qdrant: where a new gallery keeps its pooled vectors (`QdrantFirstStep`); None: here.
 
@@ -184,7 +190,7 @@ class TextVideoInferencer:
             The gallery.
 
         Raises:
-            FileNotFoundError: if the folder or a file does not exist.
+            FileNotFoundError: if a folder or a file does not exist.
             GalleryError: if the folder holds something else, or a gallery of another model.
             RuntimeError: if another process writes to the gallery.
         """
@@ -231,7 +237,7 @@ class TextVideoInferencer:
         """Find the videos that fit each of several sentences; see `search`."""
         _check_top_k(top_k)
         for text in texts:
-            if Path(text).suffix.lower() in VIDEO_SUFFIXES - {'.'} and ' ' not in text.strip():
+            if Path(text).suffix.lower() in ALL_SUFFIXES - {'.'} and ' ' not in text.strip():
                 raise ValueError(
                     f'{text!r} looks like a file; a sentence is wanted. Give pathlib.Path({text!r})'
                     ' to search by the video.'

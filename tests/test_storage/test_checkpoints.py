@@ -149,7 +149,7 @@ def test_refuses_torchscript(tmp_path):
         load_checkpoint_file(file)
 
 
-@pytest.mark.parametrize('length', [0, 100, -100])
+@pytest.mark.parametrize('length', [100, -100])
 def test_damaged(checkpoint, tmp_path, length):
     file = tmp_path / 'damaged.pth'
     file.write_bytes(checkpoint.read_bytes()[:length])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from diffusionret_mm.datasets.errors import AnnotationError
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.preparation import (
     Preparation,
     check_dataset,
@@ -61,6 +61,7 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+@stop_with_message()
 def main() -> int:
     """Do what the command line asks for.
 
@@ -71,20 +72,16 @@ def main() -> int:
     # The report repeats the warnings of the readers.
     MMLogger.get_current_instance().setLevel('ERROR')
     out = args.out or args.annotations
-    try:
-        preparation = check_dataset(
-            args.dataset, args.annotations, args.videos, out / MANIFEST, args.workers
-        )
-        print(format_findings(preparation))
-        if preparation.manifest is not None:
-            print(f'{preparation.num_probed:,} videos were opened; {out / MANIFEST} is written.')
-        if args.compress:
-            print(compress_videos(preparation.manifest, out, args.workers))
-        if args.frames is not None:
-            print(_store_frames(preparation, out, args))
-    except (AnnotationError, OSError, RuntimeError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    preparation = check_dataset(
+        args.dataset, args.annotations, args.videos, out / MANIFEST, args.workers
+    )
+    print(format_findings(preparation))
+    if preparation.manifest is not None:
+        print(f'{preparation.num_probed:,} videos were opened; {out / MANIFEST} is written.')
+    if args.compress:
+        print(compress_videos(preparation.manifest, out, args.workers))
+    if args.frames is not None:
+        print(_store_frames(preparation, out, args))
     return _exit_status(preparation, args.allow_missing)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from diffusionret_mm.datasets.preparation.check import Preparation
 from diffusionret_mm.datasets.preparation.contents import Contents, shared_videos
 from diffusionret_mm.evaluation.tables import Column, format_table, label
+from diffusionret_mm.storage.names import printable
 
 COLUMNS = ('listed', 'no caption', 'videos', 'expected', 'captions', 'distinct')
 VIDEO_COLUMNS = ('found', 'missing', 'unreadable', 'broken tail')
@@ -28,7 +29,8 @@ def format_findings(preparation: Preparation) -> str:
     lines += _file_remarks(preparation)
     for content in preparation.contents:
         lines += [f'{content.split.name}: {remark}' for remark in _remarks(preparation, content)]
-    return '\n'.join([*lines, *_duplicate_remarks(preparation)])
+    lines += _duplicate_remarks(preparation)
+    return '\n'.join([*lines, *_passed_over(preparation)])
 
 
 def shorten(names: Sequence[str]) -> str:
@@ -126,4 +128,11 @@ def _duplicate_remarks(preparation: Preparation) -> Iterator[str]:
                 f'{shorten([repr(caption[:60]) for caption in captions])}'
             )
     for name, paths in (preparation.ambiguous or {}).items():
-        yield f'{len(paths)} files are called {name}; {paths[0]} is used.'
+        yield printable(f'{len(paths)} files are called {name}; {paths[0]} is used.')
+
+
+def _passed_over(preparation: Preparation) -> Iterator[str]:
+    for path, reason in preparation.passed_over.items():
+        yield f'{printable(path)} is passed over: {reason}.'
+    if preparation.other_files:
+        yield f'Files that are not named like a video: {preparation.other_files}.'

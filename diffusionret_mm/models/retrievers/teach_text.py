@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from diffusionret_mm.models.gather import gather_batch
 from diffusionret_mm.models.retrievers.text_video_retriever import Batch, TextVideoRetriever
-from diffusionret_mm.storage.checkpoints import load_checkpoint_file
+from diffusionret_mm.storage.checkpoints import load_weights
 
 
 @MODELS.register_module()
@@ -105,6 +105,6 @@ def _load_teacher(files: Mapping[str, str]) -> TextVideoRetriever:
     cfg = Config.fromfile(files['config'])
     teacher = MODELS.build(cfg.model)
     teacher.set_stage(teacher.stages[0])  # its similarity alone is used
-    teacher.load_state_dict(load_checkpoint_file(files['checkpoint'], 'cpu')['state_dict'])
+    teacher.load_state_dict(load_weights(files['checkpoint']))
     print_log(f'Loaded the teacher {files["checkpoint"]}.', logger='current')
     return teacher.requires_grad_(False).eval()
