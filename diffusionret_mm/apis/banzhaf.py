@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 from torch import Tensor
 
+from diffusionret_mm.engine.global_batch import refuse_no_batches
 from diffusionret_mm.models.hierarchy import BanzhafNetwork, banzhaf_interaction
 from diffusionret_mm.models.retrievers.hbi import word_frame_maps
 from diffusionret_mm.models.retrievers.text_video_retriever import TextVideoRetriever
@@ -111,6 +112,7 @@ def _frozen_retriever(cfg: Config, checkpoint: str | None) -> TextVideoRetriever
 def _batches(cfg: Config, seed: int) -> Iterator[Mapping]:
     """Batches of the training split, epoch after epoch."""
     loader = Runner.build_dataloader(cfg.train_dataloader, seed=seed)
+    refuse_no_batches(loader)
     for epoch in itertools.count():
         loader.sampler.set_epoch(epoch)
         yield from loader

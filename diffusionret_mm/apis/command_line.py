@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config, DictAction
 
 from diffusionret_mm.apis.inferencer import TextVideoInferencer
+from diffusionret_mm.engine.config_files import read_config_file
 
 
 def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -> None:
@@ -70,15 +71,12 @@ def read_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: if there is no such config.
-        ValueError: if an option names a hook by its place.
+        ValueError: if it cannot be read, an option cannot be set, or names a hook by its place.
     """
-    path = Path(args.config)
-    if not path.is_file():
-        raise FileNotFoundError(f'There is no config {path}.')
-    cfg = Config.fromfile(path)
+    cfg = read_config_file(args.config)
     if args.cfg_options:
         _refuse_places_of_hooks(cfg, args.cfg_options)
-        cfg.merge_from_dict(args.cfg_options)
+        cfg = read_config_file(args.config, args.cfg_options)
     return cfg
 
 

@@ -26,6 +26,7 @@ from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.transforms.captions import tokenize
 from diffusionret_mm.datasets.transforms.stored_frames import settings_of
 from diffusionret_mm.datasets.video_files import ALL_SUFFIXES
+from diffusionret_mm.engine.config_files import read_config_file
 from diffusionret_mm.export import ExportError, OnnxEncoders
 from diffusionret_mm.features.fingerprint import EXTRACTOR, hash_of_weights
 from diffusionret_mm.search import (
@@ -66,7 +67,7 @@ class TextVideoInferencer:
         FileNotFoundError: if the config or the checkpoint does not exist.
         CheckpointError: if the checkpoint does not fit the model.
         ExportError: if the ONNX encoders are incomplete, or those of another checkpoint.
-        ValueError: if the config has no test pipeline, or it draws at random.
+        ValueError: if the config cannot be read, has no test pipeline, or it draws at random.
     """
 
     def __init__(
@@ -82,8 +83,11 @@ class TextVideoInferencer:
     ) -> None:
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1; got {batch_size}.')
-        self.cfg = copy.deepcopy(config) if isinstance(config, Config) else _read(config)
-        self.cfg.merge_from_dict(dict(cfg_options or {}))
+        if isinstance(config, Config):
+            self.cfg = copy.deepcopy(config)
+            self.cfg.merge_from_dict(dict(cfg_options or {}))
+        else:
+            self.cfg = read_config_file(config, cfg_options)
         init_default_scope(self.cfg.get('default_scope', 'mmaction'))
         self.transforms = video_transforms(self.cfg)
         self.max_words = max_words_of(self.transforms)
@@ -138,7 +142,7 @@ class TextVideoInferencer:
         """
         single = isinstance(videos, str | os.PathLike)
         paths = [os.path.abspath(path) for path in ([videos] if single else videos)]
-        missing = {path: reason for path in paths if (reason := why_not_a_file(path))}
+        missing = {path: reason for path in paths if (reason := _why_unreadable(path))}
         if missing:
             raise FileNotFoundError(
                 f'{len(missing)} of {len(paths)} videos cannot be read:{list_reasons(missing)}'
@@ -284,10 +288,8 @@ class TextVideoInferencer:
         )
 
 
-def _read(config: PathLike) -> Config:
-    if not os.path.isfile(config):
-        raise FileNotFoundError(f'There is no config {os.fspath(config)}.')
-    return Config.fromfile(os.fspath(config))
+def _why_unreadable(path: str) -> str:
+    return why_not_a_file(path) or ('it is a folder' if os.path.isdir(path) else '')
 
 
 def _check_top_k(top_k: int) -> None:

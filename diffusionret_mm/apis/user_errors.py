@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import linecache
 import os
+import re
 import shutil
 import sys
 import traceback
@@ -21,6 +22,7 @@ from diffusionret_mm.models.checkpoint_check import CheckpointError
 from diffusionret_mm.search import GalleryError
 from diffusionret_mm.storage.checkpoints import CheckpointFileError, UnsafeCheckpointError
 from diffusionret_mm.storage.locks import LockedError
+from diffusionret_mm.storage.names import printable
 
 USER_ERRORS = (
     CheckpointError,
@@ -35,8 +37,9 @@ USER_ERRORS = (
     ValueError,
     VideoReadError,
 )
-# What these raise is about the config.
+# What these raise is about the config, and so are arguments that a class of it does not take.
 CONFIG_READERS = ('mmengine.config', 'mmengine.registry')
+WRONG_ARGUMENT = re.compile(r'__init__\(\) (got an unexpected|missing \d+ required)')
 PACKAGE = __name__.partition('.')[0]
 SHOW_TRACEBACK = 'DIFFUSIONRET_MM_TRACEBACK'
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -90,6 +93,8 @@ def is_for_user(error: Exception) -> bool:
     module = frames[-1].f_globals.get('__name__', '')
     if module.startswith(CONFIG_READERS):
         return True
+    if isinstance(error, TypeError) and WRONG_ARGUMENT.search(str(error)):
+        return True
     # Raised on purpose: torch raises the same classes from its own code.
     line = linecache.getline(frames[-1].f_code.co_filename, error_line(error))
     return module.partition('.')[0] == PACKAGE and line.lstrip().startswith('raise ')
@@ -121,9 +126,9 @@ def _of_system(error: OSError) -> str:
     if error.errno in NO_ROOM:
         return f'The disk is full{_free(path)}. Make room and start again.'
     if path is None or error.errno not in SENTENCES:
-        where = '' if path is None else f'{os.fsdecode(path)}: '
+        where = '' if path is None else f'{printable(os.fsdecode(path))}: '
         return f'{where}{error.strerror or error} ({type(error).__name__}).'
-    return SENTENCES[error.errno].format(os.fsdecode(path))
+    return SENTENCES[error.errno].format(printable(os.fsdecode(path)))
 
 
 def _free(path: str | bytes | None) -> str:
@@ -137,4 +142,6 @@ def _free(path: str | bytes | None) -> str:
 def _text(error: Exception) -> str:
     # The text of a KeyError is the representation of its key.
     text = error.args[0] if isinstance(error, KeyError) and error.args else error
-    return str(text).strip() or type(error).__name__
+    lines = [printable(line) for line in str(text).strip().splitlines()]
+    told = '\n'.join(lines) or type(error).__name__
+    return told if told.endswith(('.', '?', '!')) else f'{told}.'

@@ -216,6 +216,8 @@ class Catalogue:
         try:
             database = sqlite3.connect(self.file, timeout=SECONDS_TO_WAIT, isolation_level=None)
             yield database
+        except sqlite3.IntegrityError:  # a mistake of the caller
+            raise
         except sqlite3.OperationalError as error:  # locked, read-only, or a full disk
             raise GalleryError(f'{self.file} cannot be used: {error}. {HINTS}') from error
         except sqlite3.DatabaseError as error:

@@ -160,10 +160,7 @@ class FaissFirstStep:
 
     def _make_index(self, state: State, removed: np.ndarray) -> None:
         kept = state.index_file is not None and not self._must_train(state, removed)
-        if kept:
-            index = self._read(self.folder / state.index_file)
-        else:
-            index = self._train(state, removed)
+        index = self._read(self.folder / state.index_file) if kept else self._train(state, removed)
         first = state.index_rows if kept else 0
         for start, block in self.arrays.blocks(POOLED, first, state.next_row):
             rows = np.arange(start, start + len(block))

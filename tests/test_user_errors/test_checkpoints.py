@@ -7,16 +7,6 @@ pytest.importorskip('faiss')
 
 TOOLS = ('train', 'resume', 'test', 'visualize', 'index', 'search', 'demo', 'export_onnx')
 TOOLS += ('banzhaf',)
-    'train',
-    'resume',
-    'test',
-    'visualize',
-    'index',
-    'search',
-    'demo',
-    'export_onnx',
-    'banzhaf',
-)
 
 
 @pytest.fixture
