@@ -37,7 +37,7 @@ from diffusionret_mm.search import (
     search_texts,
 )
 from diffusionret_mm.storage.fingerprint import fingerprint_of
-from diffusionret_mm.storage.names import why_not_a_file
+from diffusionret_mm.storage.names import is_utf8, printable, why_not_a_file
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 # What features depend on beside weights and transforms; where the backbone's weights came from is
@@ -118,9 +118,14 @@ class TextVideoInferencer:
             Their features on the device of the model.
 
         Raises:
-            ValueError: if there is none, or one is empty.
+            ValueError: if there is none, or one is empty or not UTF-8.
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
+        for text in texts:
+            if not is_utf8(text):
+                raise ValueError(
+                    f'"{printable(text)}" is no text: some of its bytes are not UTF-8.'
+                )
         ids, mask = tokenize(texts, self.max_words)
         parts = zip(ids.split(self.batch_size), mask.split(self.batch_size), strict=True)
         return TextFeatures.cat(

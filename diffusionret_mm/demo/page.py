@@ -152,7 +152,7 @@ class Page:
             try:
                 return function(*args)
             except RequestError as error:
-                raise self.gr.Error(str(error)) from error
+                raise self.gr.Error(html.escape(str(error))) from error  # it is shown as HTML
 
         return answer
 
@@ -176,7 +176,7 @@ class Page:
         try:
             return attention, self.service.diffusion(sentence, _row(row)), CHOSEN_IS_TRUTH
         except RequestError as error:  # the other picture stands for itself
-            return attention, None, str(error)
+            return attention, None, html.escape(str(error))
 
     def _show(self, found: Sequence[Found]) -> tuple[str, gradio.Dropdown]:
         choices = [(f'{rank}. {video.name}', video.row) for rank, video in enumerate(found, 1)]

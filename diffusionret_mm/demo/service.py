@@ -24,6 +24,7 @@ from diffusionret_mm.search.steps import (
     score_candidates,
     shortlist,
 )
+from diffusionret_mm.storage.names import is_utf8
 from diffusionret_mm.storage.pool import run_in_parallel
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 from diffusionret_mm.visualization import (
@@ -234,10 +235,12 @@ def check_sentence(sentence: str) -> None:
     """Refuse a sentence that is empty or too long.
 
     Raises:
-        RequestError: if it is empty or too long.
+        RequestError: if it is empty, too long or no text.
     """
     if not sentence.strip():
         raise RequestError('Type a sentence.')
+    if not is_utf8(sentence):
+        raise RequestError('The sentence holds half a character.')
     if len(sentence) > MAX_CHARACTERS:
         raise RequestError(
             f'A sentence may have {MAX_CHARACTERS:,} characters; this one has {len(sentence):,}.'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import tempfile
 from collections.abc import Iterator
@@ -43,7 +44,7 @@ def only_uploads(blocks: type, folder: Path, error: type[Exception]) -> type:
             try:
                 check_files(inputs, folder)
             except RequestError as refused:
-                raise error(str(refused)) from refused
+                raise error(html.escape(str(refused))) from refused
             return await super().preprocess_data(block_fn, inputs, *args)
 
     return OnlyUploads

@@ -28,8 +28,9 @@ def format_findings(preparation: Preparation) -> str:
     lines = [format_table(columns, rows, title), '']
     lines += _file_remarks(preparation)
     for content in preparation.contents:
-        lines += [f'{content.split.name}: {remark}' for remark in _remarks(preparation, content)]
-    lines += _duplicate_remarks(preparation)
+        remarks = map(printable, _remarks(preparation, content))
+        lines += [f'{content.split.name}: {remark}' for remark in remarks]
+    lines += map(printable, _duplicate_remarks(preparation))
     return '\n'.join([*lines, *_passed_over(preparation)])
 
 
@@ -44,7 +45,8 @@ def shorten(names: Sequence[str]) -> str:
         'a, b, c and 2 more'
     """
     more = len(names) - NUM_EXAMPLES
-    return ', '.join(names[:NUM_EXAMPLES]) + (f' and {more:,} more' if more > 0 else '')
+    shown = ', '.join(map(printable, names[:NUM_EXAMPLES]))
+    return shown + (f' and {more:,} more' if more > 0 else '')
 
 
 def _row(preparation: Preparation, content: Contents) -> list[str | int | None]:
@@ -128,7 +130,7 @@ def _duplicate_remarks(preparation: Preparation) -> Iterator[str]:
                 f'{shorten([repr(caption[:60]) for caption in captions])}'
             )
     for name, paths in (preparation.ambiguous or {}).items():
-        yield printable(f'{len(paths)} files are called {name}; {paths[0]} is used.')
+        yield f'{len(paths)} files are called {name}; {paths[0]} is used.'
 
 
 def _passed_over(preparation: Preparation) -> Iterator[str]:
