@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import stat
 import unicodedata
@@ -10,6 +11,9 @@ import unicodedata
 UNPRINTABLE = {'Cc', 'Cs', 'Zl', 'Zp'}
 # They change the order in which the rest of a line is shown.
 DIRECTIONS = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
+# Letters and symbols of blanks, and what only changes the character before it.
+BLANKS = {*'\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0', *map(chr, range(0xFE00, 0xFE10))}
+INVISIBLE = {'Cc', 'Cf', 'Cs', 'Zl', 'Zp', 'Zs'}
 KINDS = (
     (stat.S_ISFIFO, 'it is a pipe'),
     (stat.S_ISSOCK, 'it is a socket'),
@@ -46,6 +50,17 @@ def is_utf8(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def is_visible(text: str) -> bool:
+    r"""Tell whether a reader sees anything of a text; entities of HTML are read as tokenizers do.
+
+    Examples:
+        >>> [is_visible(text) for text in ('a', ' \t', '\u200b\ufeff', '&nbsp;', '\u2800')]
+        [True, False, False, False, False]
+    """
+    shown = html.unescape(html.unescape(text))
+    return any(unicodedata.category(char) not in INVISIBLE and char not in BLANKS for char in shown)
 
 
 def why_not_a_file(path: str | os.PathLike[str]) -> str:

@@ -146,7 +146,7 @@ def test_exit_status(official, prepare):
     files.video_path(entries[1]['video_id']).write_bytes(b'no video' * 100)
     status, said = prepare('didemo', root)
     assert status == 1
-    assert '2 test videos are missing or unreadable' in said
+    assert '2 test videos are missing, unreadable or too short' in said
     assert prepare('didemo', root, '--allow-missing')[0] == 0
 
 
@@ -217,7 +217,7 @@ def test_two_processes_do_not_write_one_manifest(official):
 
 def test_a_wrong_list_of_one_s_own(tmp_path):
     for entries, message in (
-        ([dict(video_id='a', captions=['x'])], 'entry 0: it must have the str "video"'),
+        ([dict(video_id='a', captions=['x'])], 'entry 0: "video" is missing'),
         ([dict(video_id='a', video='a', captions=['x'])] * 2, "video_id 'a' occurs twice"),
     ):
         (tmp_path / 'train.json').write_text(json.dumps(entries))

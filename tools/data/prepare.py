@@ -33,7 +33,8 @@ def parse_args() -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser(
         description='Check a data set and write its manifest. A run that was killed continues.',
-        epilog='Exit status: 0; 1 if a test video is missing or unreadable; 2 if an input is bad.',
+        epilog='Exit status: 0; 1 if a test video is missing, unreadable or too short; 2 if an '
+        'input is bad.',
     )
     parser.add_argument(
         'dataset', choices=data_sets(), help='json: train.json, val.json, test.json'
@@ -95,7 +96,7 @@ def _store_frames(preparation: Preparation, out: Path, args: argparse.Namespace)
 def _exit_status(preparation: Preparation, allow_missing: bool) -> int:
     bad = preparation.bad_test_videos
     if bad:
-        print(f'{len(bad):,} test videos are missing or unreadable: {shorten(bad)}')
+        print(f'{len(bad):,} test videos are missing, unreadable or too short: {shorten(bad)}')
     return int(bool(bad) and not allow_missing)
 
 

@@ -47,12 +47,31 @@ class Preparation:
 
     @property
     def bad_test_videos(self) -> list[str]:
-        """Test videos that are missing or unreadable; none if no videos were checked."""
+        """Test videos that are missing, unreadable or too short; none if none were checked."""
         if self.manifest is None:
             return []
         tests = [content for content in self.contents if content.split.is_test]
         needed = dict.fromkeys(video_id for content in tests for video_id in content.needed)
-        return [video_id for video_id in needed if self.manifest.videos[video_id].status != 'ok']
+        outside = {video_id for content in tests for video_id, *_ in self.outside(content)}
+        return [
+            video_id
+            for video_id in needed
+            if self.manifest.videos[video_id].status != 'ok' or video_id in outside
+        ]
+
+    def outside(self, content: Contents) -> list[tuple[str, float, float]]:
+        """Return readable videos that end before the part begins that counts.
+
+        Returns:
+            Of each its id, the start of the part, and its duration, in seconds.
+        """
+        found = []
+        for entry in content.entries:
+            record = self.manifest.videos[entry['video_id']]
+            start = float(entry.get('start') or 0)
+            if record.status == 'ok' and record.duration and start >= record.duration:
+                found.append((entry['video_id'], start, record.duration))
+        return found
 
 
 def check_dataset(

@@ -95,6 +95,8 @@ def _remarks(preparation: Preparation, content: Contents) -> Iterator[str]:
     missing = [video_id for video_id, record in videos.items() if record.status == 'missing']
     if missing:
         yield f'{len(missing):,} videos are missing: {shorten(missing)}'
+    for video_id, start, duration in preparation.outside(content):
+        yield f'{video_id} is to be cut from second {start:g} on, and has {duration:g} seconds.'
     for video_id, record in videos.items():
         if record.status == 'unreadable':
             yield f'{record.path} ({video_id}) is unreadable: {record.reason}'
