@@ -16,17 +16,25 @@ Results = dict[str, Any]
 
 
 SAMPLING_RULES = ('uniform', 'random', 'whole_seconds')
+# Seconds: below these, times are the same, and those of a file may be rounded.
+TOLERANCE = 1e-6
+ROUNDING = 2e-3
 
 
 @TRANSFORMS.register_module()
 class SampleVideoFrames(BaseTransform):
     """Choose the frames of a video, or of the part from `start` to `end` seconds.
 
-    Stands between mmaction's `DecordInit` and `DecordDecode` (or the PyAV and OpenCV ones).
+    Stands in `DecodeVideo`, or between mmaction's `DecordInit` and `DecordDecode` (or the PyAV and
+    OpenCV ones), which know no times of the frames.
+
+    A part holds the frames that are on the screen from `start` to `end`, by their times. Where
+    the times are those of an even rate, or not known, frame i is taken to start at i / rate.
 
     Required keys: total_frames; random rule: item_seed (`TextVideoDataset` sets it); whole seconds
     or a part of a video: the frame rate, as `fps`, `avg_fps` or in the reader. Used if present:
-    start and end, in seconds.
+    frame_times, in seconds [total_frames], ascending; nominal_fps, for whole seconds; start and
+    end, in seconds.
     Added keys: frame_inds [<= num_frames] int64, num_frames, and clip_len, num_clips and
     frame_interval as mmaction's own samplers do.
 
@@ -81,7 +89,8 @@ class SampleVideoFrames(BaseTransform):
 
     def _whole_seconds(self, results: Results) -> np.ndarray:
         """One frame per second (DiffusionRet, `rawvideo_util.py` 40-132)."""
-        total, rate = int(results['total_frames']), int(_frame_rate(results))
+        nominal = results.get('nominal_fps') or _frame_rate(results)
+        total, rate = int(results['total_frames']), int(nominal)
         if rate < 1:
             raise VideoReadError(f'{results.get("filename")} has less than one frame per second.')
         end = math.ceil(total / rate)
@@ -100,8 +109,31 @@ def _part(results: Results) -> tuple[int, int]:
     start, end = results.get('start') or 0, results.get('end')
     if not start and end is None:
         return 0, total
-    rate = _frame_rate(results)
-    return int(start * rate), total if end is None else min(total, math.ceil(end * rate))
+    times = results.get('frame_times')
+    if times is None:
+        return _even_part(start, end, _frame_rate(results), total)
+    if _is_even(times, results['fps']):
+        # Times of the file may be rounded by less than this.
+        shift = 0.0 if abs(times[0]) < TOLERANCE else float(times[0]) + TOLERANCE
+        return _even_part(
+            start - shift, None if end is None else end - shift, results['fps'], total
+        )
+    first = int(np.searchsorted(times, start + TOLERANCE, side='right')) - 1
+    behind = total if end is None else int(np.searchsorted(times, end - TOLERANCE, side='left'))
+    return max(0, first), behind
+
+
+def _even_part(start: float, end: float | None, rate: float, total: int) -> tuple[int, int]:
+    behind = total if end is None else min(total, math.ceil(end * rate))
+    return max(0, int(start * rate)), behind
+
+
+def _is_even(times: np.ndarray, rate: float) -> bool:
+    """Whether frames follow each other at a rate, but for what a file rounds."""
+    if not rate:
+        return False
+    expected = times[0] + np.arange(len(times)) / rate
+    return bool(np.abs(times - expected).max() < ROUNDING)
 
 
 def _frame_rate(results: Results) -> float:
