@@ -1,3 +1,5 @@
+import copy
+
 """Runs with the cache are the runs without it."""
 
 import json
@@ -80,7 +82,7 @@ def text_of(runner):
 
 def test_random_frames_are_refused_before_the_first_step(make_cfg):
     cfg = make_cfg()
-    decode, resize = cfg.load_frames.transforms
+    decode, resize = copy.deepcopy(cfg.load_frames.transforms)
     decode.sample.rule = 'random'
     cfg.train_dataloader.dataset.pipeline[:1] = [decode, resize]
     runner = build_runner(cfg)
