@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
@@ -26,6 +27,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=32, help='videos encoded at a time')
     parser.add_argument('--workers', type=int, help='decoding processes (default: one per core)')
     parser.add_argument(
+        '--time-limit',
+        type=float,
+        metavar='SECONDS',
+        help='give a video up after these, and one more for each 250 kB (default: 60)',
+    )
+    parser.add_argument(
         '--remove-vanished',
         action='store_true',
         help='take videos out of the gallery whose files are gone',
@@ -43,7 +50,12 @@ def main() -> None:
     """Run."""
     args = parse_args()
     with stop_with_message():
-        inferencer = build_inferencer(args, batch_size=args.batch_size, num_workers=args.workers)
+        inferencer = build_inferencer(
+            args,
+            batch_size=args.batch_size,
+            num_workers=args.workers,
+            time_limit=args.time_limit,
+        )
         source = args.videos[0] if len(args.videos) == 1 else args.videos
         inferencer.index(source, args.gallery, qdrant=args.qdrant)
         if args.remove_vanished:
@@ -51,4 +63,8 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print('Stopped. Run the same command to go on with the rest.', file=sys.stderr)
+        sys.exit(130)  # what a shell gives a program that Ctrl-C stops

@@ -9,8 +9,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import av
-
+from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.demo.playback import Playback
 from diffusionret_mm.demo.service import MAX_CHARACTERS, DemoService, Found, RequestError
 from diffusionret_mm.extras import import_extra
@@ -54,7 +53,7 @@ def build_app(service: DemoService) -> fastapi.FastAPI:
     def video(row: int) -> Any:
         try:
             return responses.FileResponse(playback.file_for(service.file_of(row)))
-        except (RequestError, av.error.FFmpegError, ValueError, IndexError, OSError) as error:
+        except (RequestError, VideoReadError, ValueError, OSError) as error:
             raise fastapi.HTTPException(404, 'There is no such video.') from error
 
     app.add_api_route('/video/{row}', video)

@@ -1,7 +1,6 @@
-import copy
-
 """Runs with the cache are the runs without it."""
 
+import copy
 import json
 import os
 from pathlib import Path

@@ -71,7 +71,7 @@ def hang(number):
 
 
 def test_a_task_that_hangs_is_given_up():
-    results = run_in_parallel(hang, range(4), 2, None, BrokenTaskError, timeout=1)
+    results = run_in_parallel(hang, range(4), 2, None, BrokenTaskError, lambda number: 1)
     outcomes = {task: (result, error) for task, result, error in results}
     assert outcomes.pop(1) == (None, 'the process that read it took longer than 1 s')
     assert outcomes == {number: (number, '') for number in (0, 2, 3)}

@@ -23,6 +23,7 @@ from diffusionret_mm.datasets.preparation import (
 from diffusionret_mm.datasets.preparation.findings import format_findings, shorten
 
 MANIFEST = 'manifest.json'
+INTERRUPTED = 130  # what a shell gives a program that Ctrl-C stops
 
 
 def parse_args() -> argparse.Namespace:
@@ -42,6 +43,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--videos', type=Path, help='folder of the videos (default: none checked)')
     parser.add_argument('--out', type=Path, help='folder to write into (default: --annotations)')
     parser.add_argument('--workers', type=int, help='processes (default: one per CPU core)')
+    parser.add_argument(
+        '--time-limit',
+        type=float,
+        metavar='SECONDS',
+        help='give a video up after these, and one more for each 250 kB (default: 60)',
+    )
     parser.add_argument(
         '--allow-missing', action='store_true', help='exit with 0 also if test videos are bad'
     )
@@ -73,18 +80,26 @@ def main() -> int:
     out = args.out or args.annotations
     try:
         preparation = check_dataset(
-            args.dataset, args.annotations, args.videos, out / MANIFEST, args.workers
+            args.dataset,
+            args.annotations,
+            args.videos,
+            out / MANIFEST,
+            args.workers,
+            args.time_limit,
         )
         print(format_findings(preparation))
         if preparation.manifest is not None:
             print(f'{preparation.num_probed:,} videos were opened; {out / MANIFEST} is written.')
         if args.compress:
-            print(compress_videos(preparation.manifest, out, args.workers))
+            print(compress_videos(preparation.manifest, out, args.workers, args.time_limit))
         if args.frames is not None:
             print(_store_frames(preparation, out, args))
     except (AnnotationError, OSError, RuntimeError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print('Stopped. Run the same command to go on with the rest.', file=sys.stderr)
+        return INTERRUPTED
     return _exit_status(preparation, args.allow_missing)
 
 
@@ -92,7 +107,7 @@ def _store_frames(preparation: Preparation, out: Path, args: argparse.Namespace)
     options = {} if args.rule is None else dict(rule=args.rule)
     name = '_'.join(['frames', str(args.frames), *options.values(), str(args.size)])
     transforms = frame_transforms(args.frames, args.size, **options)
-    return store_frames(preparation, out / name, transforms, args.workers)
+    return store_frames(preparation, out / name, transforms, args.workers, args.time_limit)
 
 
 def _exit_status(preparation: Preparation, allow_missing: bool) -> int:

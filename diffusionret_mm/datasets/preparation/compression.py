@@ -14,7 +14,7 @@ import numpy as np
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.manifest import Manifest
 from diffusionret_mm.datasets.video_files import strip_suffixes
-from diffusionret_mm.datasets.video_reading import ShownFrame, open_video
+from diffusionret_mm.datasets.video_reading import ShownFrame, open_video, time_limit
 from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.storage.files import remove_leftovers, written_beside
 from diffusionret_mm.storage.fingerprint import version_of_file
@@ -28,7 +28,9 @@ TOLERANCE = 1e-6  # seconds
 QUALITY = '23'  # the default of x264, which published code uses
 
 
-def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -> str:
+def compress_videos(
+    manifest: Manifest, out: Path, workers: int | None = None, seconds: float | None = None
+) -> str:
     """Encode the readable videos of a data set: short side 224 pixels, 3 frames per second.
 
     They keep their names below `out/videos_224_3fps`, with the extension .mp4. Videos that are
@@ -39,6 +41,7 @@ def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -
         manifest: the data set.
         out: folder to write into.
         workers: number of processes; None: one per CPU core.
+        seconds: how long a video may take, see `time_limit`; None: the default.
 
     Returns:
         A table of sizes before and after, and the videos that failed.
@@ -50,11 +53,12 @@ def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -
     records = [record for record in manifest.videos.values() if record.status == 'ok']
     paths = sorted({record.path for record in records})
     work = partial(_compress_one, manifest.video_folder, folder)
+    limit = partial(_time_limit, manifest.video_folder, seconds)
     before = after = done = known = 0
     failures = []
     with locked(folder):
         remove_leftovers(folder, recursive=True)
-        results = run_in_parallel(work, paths, workers, 'compressing', VideoReadError)
+        results = run_in_parallel(work, paths, workers, 'compressing', VideoReadError, limit)
         for path, result, error in results:
             if error:
                 failures.append(f'{path} could not be compressed: {error}')
@@ -69,6 +73,10 @@ def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -
     row = (FOLDER, done + known, done, len(failures), before / 1e6, after / 1e6)
     hint = f'To use them, prepare the data set with --videos {folder} --out {folder}.'
     return '\n'.join([format_table(columns, [row]), *failures, hint])
+
+
+def _time_limit(folder: Path, seconds: float | None, path: str) -> float:
+    return time_limit(folder / path, seconds)
 
 
 def _compress_one(folder: Path, out: Path, path: str) -> tuple[Path, bool]:

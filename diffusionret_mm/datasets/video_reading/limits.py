@@ -6,7 +6,7 @@ import os
 
 # Seconds for any file, and bytes for which one more second is given.
 BASE_SECONDS = 60.0
-BYTES_PER_SECOND = 500_000
+BYTES_PER_SECOND = 250_000
 
 
 def time_limit(path: str | os.PathLike[str], seconds: float | None = None) -> float:
@@ -14,7 +14,7 @@ def time_limit(path: str | os.PathLike[str], seconds: float | None = None) -> fl
 
     Args:
         path: the file.
-        seconds: for any file; None: 60. Each half megabyte adds a second.
+        seconds: for any file; None: 60. Each quarter of a megabyte adds a second.
     """
     base = BASE_SECONDS if seconds is None else seconds
     try:
