@@ -34,13 +34,14 @@ def describe(error: Exception) -> str:
     return f'{type(error).__name__}: {lines[-1][:200] if lines else ""}'
 
 
-def open_container(path: str) -> tuple[InputContainer, VideoStream]:
+def open_container(path: str, is_strict: bool = False) -> tuple[InputContainer, VideoStream]:
     """Open a file, and find the stream of pictures that a player shows.
 
     Only the file itself is read, and the decoder runs in one thread.
 
     Args:
         path: the file.
+        is_strict: whether the decoder is to fail at damage, which it hides otherwise.
 
     Raises:
         VideoReadError: if it is no video.
@@ -49,13 +50,13 @@ def open_container(path: str) -> tuple[InputContainer, VideoStream]:
         absolute = os.path.abspath(path)  # a relative name may look like an address
         container = av.open(absolute, options={'protocol_whitelist': 'file'})
     try:
-        return container, _stream_of(container)
+        return container, _stream_of(container, is_strict)
     except VideoReadError:
         container.close()
         raise
 
 
-def _stream_of(container: InputContainer) -> VideoStream:
+def _stream_of(container: InputContainer, is_strict: bool) -> VideoStream:
     if PLAYLISTS & set(container.format.name.split(',')):
         raise VideoReadError(f'it is a list of other files ({container.format.name}), no video')
     stream = container.streams.best('video')
@@ -65,6 +66,8 @@ def _stream_of(container: InputContainer) -> VideoStream:
         raise VideoReadError('there is no decoder for its codec')
     stream.thread_type = 'NONE'
     stream.codec_context.thread_count = 1
+    if is_strict:
+        stream.codec_context.options = {'err_detect': 'explode'}
     return stream
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
-import decord
 import numpy as np
 
 from diffusionret_mm.datasets.errors import VideoReadError
@@ -35,13 +35,15 @@ def _decord(video: Video, numbers: Sequence[int]) -> list[np.ndarray]:
         raise VideoReadError('its frames may be wrong where some are hidden or out of order')
     if video.orientation != AS_STORED:
         raise VideoReadError('it may not turn or mirror the frames')
+    import decord  # not before it is wanted, and after PyAV: it brings an older libvpx for both
+
     with read_errors():
         reader = decord.VideoReader(video.path, num_threads=1)
         _check_decord(reader, video)
         return list(reader.get_batch([int(number) for number in numbers]).asnumpy())
 
 
-def _check_decord(reader: decord.VideoReader, video: Video) -> None:
+def _check_decord(reader: Any, video: Video) -> None:
     table = video.table
     if len(reader) != len(table):
         raise VideoReadError(f'it counts {len(reader)} frames where {len(table)} are shown')

@@ -10,10 +10,13 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from diffusionret_mm.datasets.video_reading.packets import packet_check
+from diffusionret_mm.datasets.video_reading.packets import Check, packet_check
 
 # Containers whose index leads to the key frame that was asked for.
 WITH_INDEX = frozenset({'mov,mp4,m4a,3gp,3g2,mj2', 'matroska,webm'})
+# Containers that have their index behind the last frame; it takes more bytes than these.
+ENDS_WITH_INDEX = frozenset({'matroska,webm'})
+INDEX_BYTES = 16
 # Containers without times of presentation: frames follow each other.
 WITHOUT_TIMES = frozenset({'avi'})
 
@@ -82,26 +85,37 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
         stream: its stream of pictures.
     """
     check = packet_check(stream) if container.format.name in WITH_INDEX else None
-    pts, keys, hidden, regular, leading = [], [], 0, check is not None, False
+    rows, are_whole, end = [], check is not None, 0
     try:
         for packet in container.demux(stream):
-            if not packet.size:
-                continue
-            if regular:
-                is_first = not pts and not hidden
-                regular = not packet.is_corrupt and check(memoryview(packet), is_first)
-            time = packet.pts
-            if packet.is_keyframe and time is not None:
-                keys.append(time)
-            leading |= bool(keys) and time is not None and time < keys[-1]
-            if packet.is_discard:
-                hidden += 1
-            else:
-                pts.append(packet.dts if time is None else time)
-                regular &= time is not None
+            if packet.size:
+                are_whole = are_whole and _is_whole(packet, check, is_first=not rows)
+                rows.append((packet.pts, packet.dts, packet.is_keyframe, packet.is_discard))
+                end = max(end, (packet.pos or 0) + packet.size)
     except av.error.FFmpegError:  # the rest of the file cannot be read
-        regular = False
-    return Packets(pts, sorted(keys), hidden, regular, leading)
+        are_whole = False
+    if container.format.name in ENDS_WITH_INDEX and end + INDEX_BYTES > container.size:
+        are_whole = False  # the file was cut off, or never finished
+    return _summarise(rows, are_whole)
+
+
+def _is_whole(packet: av.Packet, check: Check, is_first: bool) -> bool:
+    data = memoryview(packet)
+    # Parts that were never fetched are zeros.
+    return not packet.is_corrupt and any(data[-8:]) and check(data, is_first)
+
+
+def _summarise(rows: list[tuple[int | None, int | None, bool, bool]], are_whole: bool) -> Packets:
+    keys, has_leading = [], False
+    for time, _, is_key, _ in rows:
+        if time is None:
+            are_whole = False
+        elif is_key:
+            keys.append(time)
+        elif keys and time < keys[-1]:
+            has_leading = True
+    shown = [dts if pts is None else pts for pts, dts, _, is_hidden in rows if not is_hidden]
+    return Packets(shown, sorted(keys), len(rows) - len(shown), are_whole, has_leading)
 
 
 def table_of_packets(packets: Packets, rate: float, tick: float, start: float | None) -> FrameTable:

@@ -87,6 +87,10 @@ def _vp9(data: memoryview, is_first: bool) -> bool:
     return bool(first & (8 >> shift) or first & (2 >> shift))
 
 
+def _mjpeg(data: memoryview, is_first: bool) -> bool:
+    return bytes(data[:2]) == b'\xff\xd8'
+
+
 def _whole(data: memoryview, is_first: bool) -> bool:
     return len(data) > 0
 
@@ -97,6 +101,6 @@ CHECKS: dict[str, Check] = {
     'vp8': _vp8,
     'vp9': _vp9,
     'av1': _whole,
-    'mjpeg': _whole,
+    'mjpeg': _mjpeg,
     'prores': _whole,
 }

@@ -51,7 +51,9 @@ class Seeker:
         """
         self._last = len(self._table)  # behind all: the first frame needs a seek
         try:
-            return {number: take(self._read_one(number)) for number in numbers}
+            images = {number: take(self._read_one(number)) for number in numbers}
+            self._read_end()
+            return images
         except av.error.FFmpegError as error:
             raise OutOfStepError(str(error)) from error
 
@@ -64,12 +66,18 @@ class Seeker:
             if first == number:
                 return frame
         for frame in self._frames:
-            if self._number_of.get(frame.pts) != self._last + 1:
+            if frame.is_corrupt or self._number_of.get(frame.pts) != self._last + 1:
                 raise OutOfStepError(f'frame {self._last + 1} is not the one that comes')
             self._last += 1
             if self._last == number:
                 return frame
         raise OutOfStepError(f'frame {number} does not come')
+
+    def _read_end(self) -> None:
+        """Decode up to the last frame if no key frame is in between: files are cut there."""
+        last = len(self._table) - 1
+        if self._table.key_before(last)[0] <= self._last < last:
+            self._read_one(last)
 
     def _find(self, first: int) -> VideoFrame:
         """Go to a key frame; the frames shown before it need others before it."""

@@ -74,7 +74,7 @@ class Video:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        self._container, self._stream = open_container(self.path)
+        self._container, self._stream = open_container(self.path, is_strict=True)
         self._converter = VideoReformatter()
         try:
             with read_errors():
@@ -90,9 +90,8 @@ class Video:
         self.nominal_fps = float(stream.guessed_rate or stream.average_rate or 0)
         self.promised = stream.frames
         self._tick = float(stream.time_base)
-        self._start = max(container.start_time or 0, 0) / 1e6
-        if self.format in WITHOUT_TIMES:
-            self._start = None
+        start = None if self.format in WITHOUT_TIMES else container.start_time
+        self._start = None if start is None else max(start, 0) / 1e6
         packets = read_packets(container, stream)
         self.hidden = packets.hidden
         self.table = table_of_packets(packets, self.fps, self._tick, self._start)
