@@ -127,7 +127,7 @@ class _Job(Generic[Task]):
         except concurrent.futures.TimeoutError:
             if self.limit is None:
                 raise
-            return None, f'the process that read it took longer than {self.limit(task):.0f} s'
+            return None, f'the process that read it took longer than {self.limit(task):.3g} s'
         except self.failures as error:
             return None, str(error)
 
