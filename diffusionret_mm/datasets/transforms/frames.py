@@ -29,7 +29,7 @@ class SampleVideoFrames(BaseTransform):
     OpenCV ones), which know no times of the frames.
 
     A part holds the frames that are on the screen from `start` to `end`, by their times. Where
-    the times are those of an even rate, or not known, frame i is taken to start at i / rate.
+    the times are those of an even rate, or not known, frame i starts at i / rate.
 
     Required keys: total_frames; random rule: item_seed (`TextVideoDataset` sets it); whole seconds
     or a part of a video: the frame rate, as `fps`, `avg_fps` or in the reader. Used if present:
@@ -110,30 +110,22 @@ def _part(results: Results) -> tuple[int, int]:
     if not start and end is None:
         return 0, total
     times = results.get('frame_times')
-    if times is None:
-        return _even_part(start, end, _frame_rate(results), total)
-    if _is_even(times, results['fps']):
-        # Times of the file may be rounded by less than this.
-        shift = 0.0 if abs(times[0]) < TOLERANCE else float(times[0]) + TOLERANCE
-        return _even_part(
-            start - shift, None if end is None else end - shift, results['fps'], total
-        )
+    if times is None or _is_even(times, results['fps']):
+        rate = _frame_rate(results)
+        behind = total if end is None else min(total, math.ceil(end * rate))
+        return int(start * rate), behind
+    if results['fps'] and start > times[-1] + 1 / results['fps']:
+        return total, total  # behind the last frame
     first = int(np.searchsorted(times, start + TOLERANCE, side='right')) - 1
     behind = total if end is None else int(np.searchsorted(times, end - TOLERANCE, side='left'))
     return max(0, first), behind
 
 
-def _even_part(start: float, end: float | None, rate: float, total: int) -> tuple[int, int]:
-    behind = total if end is None else min(total, math.ceil(end * rate))
-    return max(0, int(start * rate)), behind
-
-
 def _is_even(times: np.ndarray, rate: float) -> bool:
-    """Whether frames follow each other at a rate, but for what a file rounds."""
+    """Whether frames follow each other at a rate from second 0, but for what a file rounds."""
     if not rate:
         return False
-    expected = times[0] + np.arange(len(times)) / rate
-    return bool(np.abs(times - expected).max() < ROUNDING)
+    return bool(np.abs(times - np.arange(len(times)) / rate).max() < ROUNDING)
 
 
 def _frame_rate(results: Results) -> float:

@@ -140,7 +140,12 @@ def test_a_part_of_a_variable_rate_goes_by_the_times():
     pauses = [0, 1, 5, 5.1, 5.2, 9]
     assert parts(pauses, 6 / 9, start=3, end=5.15) == (1, 3)
     assert parts(pauses, 6 / 9, start=5.1, end=6) == (3, 4)
-    assert parts(pauses, 6 / 9, start=20) == (5, 5)
+    assert parts(pauses, 6 / 9, start=10) == (5, 5)
+    with pytest.raises(VideoReadError, match='no frame from second 20'):
+        parts(pauses, 6 / 9, start=20)
+    late = 1 + np.arange(100) / 25  # an even rate, after a second of sound
+    assert parts(late, 25, start=1.08, end=2) == (2, 24)
+    assert parts(late, 25, start=0, end=1.04) == (0, 0)
 
 
 @pytest.mark.parametrize('rate', [10, 24, 25, 30000 / 1001, 59.94])
