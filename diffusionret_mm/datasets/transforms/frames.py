@@ -28,8 +28,9 @@ class SampleVideoFrames(BaseTransform):
     Stands in `DecodeVideo`, or between mmaction's `DecordInit` and `DecordDecode` (or the PyAV and
     OpenCV ones), which know no times of the frames.
 
-    A part holds the frames that are on the screen from `start` to `end`, by their times. Where
-    the times are those of an even rate, or not known, frame i starts at i / rate.
+    A part holds the frames that begin from `start` to `end`, by their times, or else the one that
+    is on the screen then. Of an even rate, and where times are not known, it also holds the frame
+    that is on the screen at `start`.
 
     Required keys: total_frames; random rule: item_seed (`TextVideoDataset` sets it); whole seconds
     or a part of a video: the frame rate, as `fps`, `avg_fps` or in the reader. Used if present:
@@ -110,22 +111,46 @@ def _part(results: Results) -> tuple[int, int]:
     if not start and end is None:
         return 0, total
     times = results.get('frame_times')
-    if times is None or _is_even(times, results['fps']):
-        rate = _frame_rate(results)
-        behind = total if end is None else min(total, math.ceil(end * rate))
-        return int(start * rate), behind
-    if results['fps'] and start > times[-1] + 1 / results['fps']:
+    if times is None:
+        return _even_part(start, end, _frame_rate(results), total)
+    rate = _even_rate(times, results['fps'])
+    if rate is None:
+        return _part_by_times(times, start, end, results['fps'])
+    # Most files start at second 0, where nothing is to be shifted.
+    late = 0.0 if abs(times[0]) < TOLERANCE else float(times[0])
+    start = start - late + TOLERANCE if late else start
+    end = end - late - TOLERANCE if late and end is not None else end
+    return _even_part(start, end, rate, total)
+
+
+def _even_part(start: float, end: float | None, rate: float, total: int) -> tuple[int, int]:
+    behind = total if end is None else min(total, math.ceil(end * rate))
+    return max(0, int(start * rate)), behind
+
+
+def _part_by_times(
+    times: np.ndarray, start: float, end: float | None, rate: float
+) -> tuple[int, int]:
+    total = len(times)
+    if rate and start > times[-1] + 1 / rate:
         return total, total  # behind the last frame
-    first = int(np.searchsorted(times, start + TOLERANCE, side='right')) - 1
-    behind = total if end is None else int(np.searchsorted(times, end - TOLERANCE, side='left'))
-    return max(0, first), behind
+    first, behind = np.searchsorted(times, np.array([start, end or np.inf]) - TOLERANCE)
+    # Where none begins in the part, there is the one that is still on the screen.
+    return max(0, min(int(first), int(behind) - 1)), int(behind)
 
 
-def _is_even(times: np.ndarray, rate: float) -> bool:
-    """Whether frames follow each other at a rate from second 0, but for what a file rounds."""
-    if not rate:
-        return False
-    return bool(np.abs(times - np.arange(len(times)) / rate).max() < ROUNDING)
+def _even_rate(times: np.ndarray, rate: float) -> float | None:
+    """Return the rate at which frames follow each other, but for what a file rounds; or None.
+
+    It is the mean rate that a file states, or that of its times, where it states another.
+    """
+    span = times[-1] - times[0]
+    for candidate in (rate, (len(times) - 1) / span if span > 0 else 0):
+        if candidate:
+            expected = times[0] + np.arange(len(times)) / candidate
+            if np.abs(times - expected).max() < ROUNDING:
+                return candidate
+    return None
 
 
 def _frame_rate(results: Results) -> float:

@@ -135,10 +135,11 @@ def parts(times, rate, **span):
 def test_a_part_of_a_variable_rate_goes_by_the_times():
     times = [*np.arange(50) * 0.04, *(2 + np.arange(10) * 0.8)]
     assert parts(times, 6, start=0, end=2) == (0, 49)
-    assert parts(times, 6, start=5, end=10) == (53, 59)  # 53 is on the screen at second 5
-    assert parts(times, 6, start=0.05, end=0.09) == (1, 2)
+    assert parts(times, 6, start=5, end=10) == (54, 59)
+    assert parts(times, 6, start=4.5, end=5.1) == (53, 53)  # none begins; it is on the screen
+    assert parts(times, 6, start=0.05, end=0.09) == (2, 2)
     pauses = [0, 1, 5, 5.1, 5.2, 9]
-    assert parts(pauses, 6 / 9, start=3, end=5.15) == (1, 3)
+    assert parts(pauses, 6 / 9, start=3, end=5.15) == (2, 3)
     assert parts(pauses, 6 / 9, start=5.1, end=6) == (3, 4)
     assert parts(pauses, 6 / 9, start=10) == (5, 5)
     with pytest.raises(VideoReadError, match='no frame from second 20'):

@@ -56,6 +56,7 @@ class Clip:
         self.way = numbered_clips.UPRIGHT
         if takes_matrix and draw.random() < 0.5:
             self.way = draw.choice(numbered_clips.WAYS)
+        self.is_even = True
         self.times = [Fraction(index) / self.rate for index in range(self.count)]
         numbered_clips.write(
             self.path, self.count, self.codec, name, self.rate, **self.timing(), **self.options()
@@ -72,6 +73,7 @@ class Clip:
         gaps = [self.draw.choice((20, 40, 40, 400)) for _ in range(self.count)]
         ticks = [sum(gaps[:index]) for index in range(self.count)]
         self.times = [time * tick for time in ticks]
+        self.is_even = len(set(np.diff(ticks))) < 2
         return dict(ticks=ticks, tick=tick)
 
     def options(self):
@@ -110,8 +112,11 @@ def expected(clip, count, start, end):
     """Numbers of the frames to come, by the times that were written."""
     first, behind = 0, len(clip.times)
     if end is not None:
-        first = max(index for index, time in enumerate(clip.times) if time <= start)
-        behind = max(index for index, time in enumerate(clip.times) if time < end) + 1
+        behind = sum(time < end for time in clip.times)
+        # Of an even rate, the part begins with the frame that is on the screen.
+        first = sum(time <= start for time in clip.times) - 1
+        if not clip.is_even:
+            first = min(sum(time < start for time in clip.times), behind - 1)
     count = min(count, behind - first)
     edges = np.linspace(first, behind, count + 1)
     places = (edges[:-1] + 0.5 * np.diff(edges)).astype(int)
