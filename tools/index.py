@@ -12,7 +12,7 @@ from diffusionret_mm.apis.command_line import (
     add_inferencer_options,
     build_inferencer,
 )
-from diffusionret_mm.apis.user_errors import stop_with_message
+from diffusionret_mm.apis.user_errors import GO_ON, stop_with_message
 
 
 def parse_args() -> argparse.Namespace:
@@ -25,6 +25,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('gallery', help='folder of the gallery; made if there is none')
     parser.add_argument('--batch-size', type=int, default=32, help='videos encoded at a time')
     parser.add_argument('--workers', type=int, help='decoding processes (default: one per core)')
+    parser.add_argument(
+        '--time-limit',
+        type=float,
+        metavar='SECONDS',
+        help='give a video up after these, and one more for each 250 kB (default: 60)',
+    )
     parser.add_argument(
         '--remove-vanished',
         action='store_true',
@@ -39,11 +45,13 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@stop_with_message()
+@stop_with_message(GO_ON)
 def main() -> None:
     """Run."""
     args = parse_args()
-    inferencer = build_inferencer(args, batch_size=args.batch_size, num_workers=args.workers)
+    inferencer = build_inferencer(
+        args, batch_size=args.batch_size, num_workers=args.workers, time_limit=args.time_limit
+    )
     inferencer.index(args.videos, args.gallery, qdrant=args.qdrant)
     if args.remove_vanished:
         print(f'{remove_vanished(args.gallery):,} videos are gone and were taken out.')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain
@@ -20,6 +20,7 @@ from mmengine.registry import init_default_scope
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.text_video import is_read_error
 from diffusionret_mm.datasets.video_files import VideoFiles
+from diffusionret_mm.datasets.video_reading import time_limit
 from diffusionret_mm.search import VideoFile
 from diffusionret_mm.storage.fingerprint import version_of_file
 from diffusionret_mm.storage.names import printable, why_not_a_file
@@ -126,23 +127,26 @@ def decode_in_parallel(
     paths: Sequence[str],
     workers: int | None,
     show_progress: bool,
-    timeout: float | None = None,
+    seconds: float | None = None,
+    when_idle: Callable[[], None] | None = None,
 ) -> Iterator[tuple[str, dict[str, Any] | None, str]]:
-    """Decode videos in processes; one that crashes its decoder is given up, the others go on.
+    """Decode videos in processes; one that crashes its decoder or never ends is given up.
 
     Args:
         transforms: what `video_transforms` returns.
         paths: the files.
         workers: number of processes; None: one per CPU core.
         show_progress: whether to show a bar with rate and time left.
-        timeout: seconds that the decoding of a video may take; None sets no limit.
+        seconds: how long a video may take, see `time_limit`; None: the default.
+        when_idle: what to do in each second in which no video is done.
 
     Yields:
         As they finish: path, the packed item and what is wrong; the item is None if anything is.
     """
     function = partial(decode, pickle.dumps(transforms))
     title = 'videos' if show_progress else None
-    results = run_in_parallel(function, paths, workers, title, VideoReadError, timeout)
+    limit = partial(time_limit, seconds=seconds)
+    results = run_in_parallel(function, paths, workers, title, VideoReadError, limit, when_idle)
     for path, item, error in results:
         yield path, item and {key: torch.from_numpy(value) for key, value in item.items()}, error
 

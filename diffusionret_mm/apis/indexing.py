@@ -53,7 +53,12 @@ def index_videos(
         wanted = [path for path, file in files.items() if known.get(path) != file]
         run = _IndexRun(inferencer, writer, files, qdrant)
         results = decode_in_parallel(
-            inferencer.transforms, wanted, inferencer.num_workers, inferencer.show_progress
+            inferencer.transforms,
+            wanted,
+            inferencer.num_workers,
+            inferencer.show_progress,
+            inferencer.time_limit,
+            when_idle=run.add_waiting,
         )
         for path, item, error in results:
             run.take(path, item, error)
@@ -109,10 +114,14 @@ class _IndexRun:
         if len(self._items) == self.inferencer.batch_size:
             self._add()
 
-    def finish(self) -> None:
-        """Add what is left."""
+    def add_waiting(self) -> None:
+        """Add what is decoded, be it less than a batch: the next video may take long."""
         if self._items:
             self._add()
+
+    def finish(self) -> None:
+        """Add what is left."""
+        self.add_waiting()
         if self.writer.gallery is None:
             raise VideoReadError(
                 f'None of the {len(self.files)} videos can be read, so there is no gallery. '

@@ -62,6 +62,7 @@ class TextVideoInferencer:
         cfg_options: settings of the config that are replaced.
         onnx: folder of `tools/export_onnx.py`, whose encoders are run in place of torch's; they
             were made of the same checkpoint.
+        time_limit: seconds that decoding a video may take, and more for large files; None: 60.
 
     Raises:
         FileNotFoundError: if the config or the checkpoint does not exist.
@@ -80,6 +81,7 @@ class TextVideoInferencer:
         show_progress: bool = True,
         cfg_options: Mapping[str, Any] | None = None,
         onnx: PathLike | None = None,
+        time_limit: float | None = None,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1; got {batch_size}.')
@@ -94,6 +96,7 @@ class TextVideoInferencer:
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.show_progress = show_progress
+        self.time_limit = time_limit
         self.device = torch.device(device or get_device())
         model = MODELS.build(self.cfg.model)
         load_checkpoint(model, os.fspath(checkpoint), map_location='cpu', logger='silent')
@@ -154,7 +157,10 @@ class TextVideoInferencer:
             )
         found = sorted(set(paths))
         show, features, items = self.show_progress and not single, {}, {}
-        for path, item, error in decode_in_parallel(self.transforms, found, self.num_workers, show):
+        results = decode_in_parallel(
+            self.transforms, found, self.num_workers, show, self.time_limit
+        )
+        for path, item, error in results:
             if item is None:
                 raise VideoReadError(f'{path} cannot be read: {error}')
             items[path] = item

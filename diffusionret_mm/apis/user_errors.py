@@ -41,6 +41,8 @@ USER_ERRORS = (
 CONFIG_READERS = ('mmengine.config', 'mmengine.registry')
 WRONG_ARGUMENT = re.compile(r'__init__\(\) (got an unexpected|missing \d+ required)')
 PACKAGE = __name__.partition('.')[0]
+GO_ON = 'Run the same command to go on with the rest.'
+INTERRUPTED = 130  # what a shell gives a program that Ctrl-C stops
 SHOW_TRACEBACK = 'DIFFUSIONRET_MM_TRACEBACK'
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 SENTENCES = {
@@ -56,11 +58,14 @@ SENTENCES = {
 
 
 @contextmanager
-def stop_with_message() -> Iterator[None]:
+def stop_with_message(interrupted: str = '') -> Iterator[None]:
     """End a tool with a sentence and status 2, without a traceback, on errors of its user.
 
     For the `main` of each tool, as a decorator. The environment variable DIFFUSIONRET_MM_TRACEBACK
     brings the tracebacks back.
+
+    Args:
+        interrupted: what is said to those who interrupt the tool.
 
     Raises:
         SystemExit: with status 2 on such an error, 130 if the tool is interrupted, and 1 if nobody
@@ -69,8 +74,8 @@ def stop_with_message() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print('Interrupted.', file=sys.stderr)
-        raise SystemExit(130) from None
+        print(f'Stopped. {interrupted}'.rstrip(), file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
         raise SystemExit(1) from None

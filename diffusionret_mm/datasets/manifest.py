@@ -28,7 +28,7 @@ class VideoRecord:
         path: path below the video folder.
         bytes: size of the file.
         mtime_ns: when it was changed, in nanoseconds.
-        decoder: which of 'decord', 'pyav' and 'opencv' read it.
+        decoder: what read it, such as 'pyav'.
         frames: number of frames.
         fps: mean frame rate; 0 if unknown.
         duration: seconds; 0 if unknown.

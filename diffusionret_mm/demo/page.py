@@ -9,8 +9,6 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import av
-
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.demo.errors import RequestError
 from diffusionret_mm.demo.playback import Playback
@@ -61,12 +59,11 @@ def build_app(service: DemoService) -> fastapi.FastAPI:
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     folder = Path(tempfile.mkdtemp(prefix='diffusionret_mm_demo_'))
     playback = Playback(folder)
-    no_video = RequestError, VideoReadError, av.error.FFmpegError, ValueError, IndexError, OSError
 
     def video(row: int) -> Any:
         try:
             return responses.FileResponse(playback.file_for(service.file_of(row)))
-        except no_video as error:
+        except (RequestError, VideoReadError, ValueError, OSError) as error:
             raise fastapi.HTTPException(404, 'There is no such video.') from error
 
     app.add_api_route('/video/{row}', video)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import pickle
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from diffusionret_mm.apis import TextVideoInferencer
-from diffusionret_mm.apis.decoding import decode_in_parallel
+from diffusionret_mm.apis.decoding import decode
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.demo.errors import RequestError
 from diffusionret_mm.demo.uploads import check_container
@@ -104,10 +107,7 @@ class DemoService:
 
     def like_upload(self, file: str) -> list[Found]:
         """Find videos like an uploaded one."""
-        limits = dict(workers=1, title=None, failures=VideoReadError, timeout=self.max_seconds)
-        ((_, _, error),) = run_in_parallel(check_container, [file], **limits)
-        if error:
-            raise self._unreadable(error)
+        self._run(check_container, file)
         item = self._decode(file)
         with self._lock:
             video = self.inferencer.encode_items([item])
@@ -216,19 +216,21 @@ class DemoService:
 
         A file may crash its decoder, or take it for ever.
         """
-        options = dict(workers=1, show_progress=False, timeout=self.max_seconds)
-        ((_, item, error),) = decode_in_parallel(self.inferencer.transforms, [file], **options)
-        if item is None:
-            raise self._unreadable(error)
-        return item
+        item = self._run(partial(decode, pickle.dumps(self.inferencer.transforms)), file)
+        return {key: torch.from_numpy(value) for key, value in item.items()}
 
-    def _unreadable(self, reason: str) -> RequestError:
-        """Say little: a reason may contain paths of this machine."""
-        refused = RequestError(
-            f'This file cannot be read as a video, or not in {self.max_seconds:g} seconds.'
-        )
-        refused.__cause__ = VideoReadError(reason)
-        return refused
+    def _run(self, function: Callable[[str], Any], file: str) -> Any:
+        """Call a function for a file, however large, for a limited time."""
+        options = dict(workers=1, title=None, failures=VideoReadError, limit=self._limit)
+        ((_, result, error),) = run_in_parallel(function, [file], **options)
+        if error:  # it may contain paths of this machine
+            raise RequestError(
+                f'This file cannot be read as a video, or not in {self.max_seconds:g} seconds.'
+            ) from VideoReadError(error)
+        return result
+
+    def _limit(self, file: str) -> float:
+        return self.max_seconds
 
 
 def check_sentence(sentence: str) -> None:

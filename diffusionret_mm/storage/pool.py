@@ -36,12 +36,13 @@ def run_in_parallel(
     workers: int | None,
     title: str | None,
     failures: Failures,
-    timeout: float | None = None,
+    limit: Callable[[Task], float] | None = None,
+    when_idle: Callable[[], None] | None = None,
 ) -> Iterator[tuple[Task, Any, str]]:
     """Call a function for every task.
 
     Decoders crash on some broken files. A task whose process dies or takes too long is given up,
-    the others go on.
+    the others go on. An interrupt stops all at once.
 
     Args:
         function: What to do; it must be importable.
@@ -50,12 +51,13 @@ def run_in_parallel(
         title: What the progress bar, with rate and time left, is called; None: there is none.
         failures: Errors of the function that only mean that its task has failed. Any other error
             is raised here.
-        timeout: Seconds that a task may take; None sets no limit.
+        limit: Seconds that a task may take, once it is begun; None sets no limit.
+        when_idle: What to do in each second in which no task ends.
 
     Yields:
         As they finish: task, result and what is wrong; the result is None if anything is.
     """
-    job = _Job(function, failures, timeout)
+    job = _Job(function, failures, limit, when_idle)
     workers = min(workers or os.cpu_count() or 1, max(len(tasks), 1))
     waiting = deque(tasks)
     with progress_bar(len(tasks), title, 'video') as progress:
@@ -71,7 +73,8 @@ class _Job(Generic[Task]):
 
     function: Callable[[Task], Any]
     failures: Failures
-    timeout: float | None
+    limit: Callable[[Task], float] | None
+    when_idle: Callable[[], None] | None
 
     def run(self, waiting: deque[Task], workers: int) -> Iterator[tuple[Task, Outcome]]:
         """Work tasks off until none is left, or the pool itself has broken."""
@@ -82,10 +85,10 @@ class _Job(Generic[Task]):
                     while waiting and len(running) < 2 * workers:
                         running[self._schedule(pool, waiting[0])] = waiting[0]
                         waiting.popleft()
-                for future in _finished(pool, running):
+                for future in self._finished(pool, running):
                     task = running.pop(future)
                     try:
-                        outcome = self._outcome(future)
+                        outcome = self._outcome(future, task)
                     except BrokenProcessPool:
                         outcome = self._run_alone(task)
                     yield task, outcome
@@ -94,16 +97,27 @@ class _Job(Generic[Task]):
         """Run a task that was in a broken pool, which says not who is to blame."""
         with _pool(1) as pool:
             future = self._schedule(pool, task)
-            _finished(pool, {future: task})
+            self._finished(pool, {future: task})
             try:
-                return self._outcome(future)
+                return self._outcome(future, task)
             except BrokenProcessPool:
                 return None, CRASHED
 
     def _schedule(self, pool: ProcessPool, task: Task) -> Future:
-        return pool.schedule(self.function, args=[task], timeout=self.timeout)
+        seconds = None if self.limit is None else self.limit(task)
+        return pool.schedule(self.function, args=[task], timeout=seconds)
 
-    def _outcome(self, future: Future) -> Outcome:
+    def _finished(self, pool: ProcessPool, running: dict[Future, Task]) -> set[Future]:
+        """Wait for some tasks; of a pool that has broken, give back all."""
+        while pool.active:
+            done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
+            if done:
+                return done
+            if self.when_idle is not None:
+                self.when_idle()
+        return set(running)
+
+    def _outcome(self, future: Future, task: Task) -> Outcome:
         if not future.done():
             raise BrokenProcessPool
         try:
@@ -111,20 +125,11 @@ class _Job(Generic[Task]):
         except ProcessExpired:
             return None, CRASHED
         except concurrent.futures.TimeoutError:
-            if self.timeout is None:
+            if self.limit is None:
                 raise
-            return None, f'the process that read it took longer than {self.timeout:g} s'
+            return None, f'the process that read it took longer than {self.limit(task):.3g} s'
         except self.failures as error:
             return None, str(error)
-
-
-def _finished(pool: ProcessPool, running: dict[Future, Task]) -> set[Future]:
-    """Wait for some tasks; of a pool that has broken, give back all."""
-    while pool.active:
-        done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
-        if done:
-            return done
-    return set(running)
 
 
 @contextmanager
@@ -140,8 +145,12 @@ def _pool(workers: int) -> Iterator[ProcessPool]:
 
 
 def _start_worker(parent: int) -> None:
-    """Leave an interrupt to the parent, and silence decoders: thousands of lines a broken file."""
+    """Leave an interrupt to the parent, and silence decoders: thousands of lines a broken file.
+
+    To be ended is left to the system: a decoder that hangs never gets to a handler of Python.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with open(os.devnull, 'w') as nowhere:
         os.dup2(nowhere.fileno(), 2)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

@@ -3,8 +3,10 @@
 import multiprocessing
 import os
 import signal
+import threading
 import time
 
+import numbered_clips
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from mmengine.logging import MMLogger
 
 from diffusionret_mm.apis import remove_vanished
 from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.datasets.video_reading import video
 from diffusionret_mm.search import Gallery, GalleryError, GalleryWriter
 from diffusionret_mm.search.catalogue import Catalogue
 
@@ -70,6 +73,67 @@ def test_broken_files_are_listed_and_tried_again_when_they_change(
     inferencer.index(folder, gallery.folder)
     assert len(gallery) == 5
     assert gallery.catalogue.unreadable() == {}
+
+
+@pytest.fixture
+def hanging(monkeypatch):
+    """A function that lets a decoder never come back from files of a name."""
+    opened = video.open_container
+
+    def hang(name):
+        def open_or_hang(path, **options):
+            if os.path.basename(path) == name:
+                time.sleep(600)
+            return opened(path, **options)
+
+        monkeypatch.setattr(video, 'open_container', open_or_hang)
+
+    return hang
+
+
+def test_a_video_that_never_ends_is_named_and_the_others_go_on(
+    new_inferencer, clips, tmp_path, hanging
+):
+    hanging('clip01.mp4')
+    inferencer, folder = new_inferencer(batch_size=2, time_limit=1), clips(5)
+    start = time.monotonic()
+    gallery = inferencer.index(folder, tmp_path / 'gallery')
+    assert len(gallery) == 4
+    ((path, reason),) = gallery.catalogue.unreadable().items()
+    assert path.endswith('clip01.mp4')
+    assert reason.startswith('the process that read it took longer than 1')
+    assert time.monotonic() - start < 10
+
+
+def test_an_interrupt_keeps_the_videos_that_are_decoded(
+    new_inferencer, clips, tmp_path, hanging, monkeypatch
+):
+    hanging('clip01.mp4')
+    inferencer, folder = new_inferencer(batch_size=32), clips(5)
+    add, times = GalleryWriter.add, []
+
+    def add_and_interrupt(writer, *arguments):
+        add(writer, *arguments)
+        threading.Timer(0.5, interrupt).start()
+
+    def interrupt():
+        times.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(GalleryWriter, 'add', add_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):  # as Ctrl-C
+        inferencer.index(folder, tmp_path / 'gallery')
+    assert time.monotonic() - times[0] < 1
+    assert len(Gallery(tmp_path / 'gallery')) == 4
+
+
+def test_a_cut_without_encoding_ends_and_gives_the_frames_behind_it(new_inferencer, tmp_path):
+    (tmp_path / 'videos').mkdir()
+    for number, gop in enumerate(('12', '50')):
+        whole = numbered_clips.write(tmp_path / f'{number}.mp4', 60, g=gop, bf='2')
+        numbered_clips.copy_from(whole, tmp_path / f'videos/{number}.mp4', 47 * 512)
+    gallery = new_inferencer().index(tmp_path / 'videos', tmp_path / 'gallery')
+    assert len(gallery) == 2
 
 
 def test_nothing_to_index(new_inferencer, tmp_path):

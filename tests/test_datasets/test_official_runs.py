@@ -4,7 +4,9 @@ import copy
 import json
 from pathlib import Path
 
+import numbered_clips
 import pytest
+from mmaction.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
@@ -12,6 +14,7 @@ from diffusionret_mm.apis import test_retriever as evaluate
 from diffusionret_mm.apis import train_retriever
 from diffusionret_mm.datasets.preparation import check_dataset
 
+SPLITS = ('train', 'val', 'test')
 ROOT = Path(__file__).parents[2]
 TINY_MODEL = {
     'model.backbone.pretrained': None,
@@ -99,6 +102,44 @@ def test_a_config_trains_and_evaluates_what_was_prepared(name, official, tmp_pat
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()
     assert f'{texts} texts, {videos} videos' in log
     assert 'choose_on_test:' not in log
+
+
+def avi_files(root):
+    """Write the videos of MSVD as AVI with frames out of order, as they are fetched."""
+    paths = sorted((root / 'videos').rglob('*.avi'))
+    for number, path in enumerate(paths):
+        codec = ('mpeg4', 'libx264')[number % 2]
+        numbered_clips.write(path, 40 + number, codec, 'avi', g='12', bf='2', start=50 * number)
+    return paths
+
+
+@pytest.mark.parametrize(
+    'path', ['configs/diffusionret_msvd.py', 'configs/published/diffusionret_msvd.py']
+)
+def test_msvd_in_avi_is_prepared_trained_and_evaluated(path, official, tmp_path):
+    root = official('msvd')
+    paths = avi_files(root)
+    assert len(paths) > 5
+    manifest = check_dataset('msvd', root, root / 'videos', root / 'manifest.json').manifest
+    frames = {record.path: record.frames for record in manifest.videos.values() if record.path}
+    assert all(
+        frames.get(str(path.relative_to(root / 'videos')), 40 + number) == 40 + number
+        for number, path in enumerate(paths)
+    )
+    options = SHORT_RUN | {
+        f'{split}_dataloader.dataset.manifest': 'manifest.json' for split in SPLITS
+    }
+    cfg = load(path, root, tmp_path / 'run', **options)
+    metrics = train_retriever(cfg)
+    assert metrics['t2v/R@5'] == 100
+    dataset = cfg.test_dataloader.dataset
+    items = DATASETS.build(dict(dataset, pipeline=[dataset.pipeline[0]]))
+    assert len(items) == 3
+    for item in items:
+        number = paths.index(Path(item['filename']))
+        found = [frame - 50 * number for frame in numbered_clips.numbers(item['imgs'])]
+        assert found == item['frame_inds'].tolist()
+        assert len(found) > 1
 
 
 def test_the_published_choice_on_test_says_so(official, tmp_path):

@@ -13,10 +13,17 @@ from processes import start_script
 from diffusionret_mm.datasets import MSRVTTDataset
 from diffusionret_mm.datasets.errors import AnnotationError
 from diffusionret_mm.datasets.manifest import Manifest
-from diffusionret_mm.datasets.preparation import check_dataset, data_sets, frame_transforms
+from diffusionret_mm.datasets.preparation import (
+    check_dataset,
+    compress_videos,
+    data_sets,
+    frame_transforms,
+    store_frames,
+)
 from diffusionret_mm.datasets.preparation import probing as probing_module
 from diffusionret_mm.datasets.preparation.findings import format_findings
 from diffusionret_mm.datasets.preparation.probing import journal_of
+from diffusionret_mm.datasets.video_reading import video
 
 TOOL = Path(__file__).parents[2] / 'tools/data/prepare.py'
 NAMES = ('msrvtt', 'msvd', 'lsmdc', 'activitynet', 'didemo')
@@ -93,8 +100,31 @@ def test_unchanged_videos_are_known(official):
     third = check('msvd', root)
     assert third.num_probed == 1
     assert third.bad_test_videos == ['t1_0_3']
-    assert third.manifest.videos['t1_0_3'].reason.startswith('decord: ')
+    assert third.manifest.videos['t1_0_3'].reason.startswith('InvalidDataError: ')
     assert row(format_findings(third), 'test')[-4:] == ['3', '0', '1', '0']
+
+
+def test_a_video_that_never_ends_is_named(official, monkeypatch):
+    root = official('msvd')
+    opened = video.open_container
+
+    def open_or_hang(path, **options):
+        if path.endswith('t1_0_3.avi'):
+            time.sleep(600)
+        return opened(path, **options)
+
+    monkeypatch.setattr(video, 'open_container', open_or_hang)
+    preparation = check_dataset(
+        'msvd', root, root / 'videos', root / 'manifest.json', workers=2, seconds=0.5
+    )
+    assert preparation.bad_test_videos == ['t1_0_3']
+    assert 'took longer than 0.5' in preparation.manifest.videos['t1_0_3'].reason
+    transforms = frame_transforms(2, 32)
+    text = store_frames(preparation, root / 'store', transforms, seconds=0.5)
+    assert ' frames of 8 videos' in text
+    monkeypatch.setattr(video, 'open_container', lambda path, **options: time.sleep(600))
+    text = compress_videos(preparation.manifest, root, seconds=0.5)
+    assert text.count('took longer than 0.5') == 9
 
 
 def test_a_killed_run_continues(official, monkeypatch):

@@ -8,9 +8,7 @@ from diffusionret_mm.datasets import text_video
 from diffusionret_mm.datasets.errors import AnnotationError, VideoReadError
 
 PIPELINE = [
-    dict(type='DecordInit'),
-    dict(type='SampleVideoFrames', num_frames=4),
-    dict(type='DecordDecode'),
+    dict(type='DecodeVideo', sample=dict(type='SampleVideoFrames', num_frames=4)),
     dict(type='CLIPResizeCrop', size=32),
     dict(type='TokenizeCaptions', max_words=8),
     dict(type='PackTextVideoInputs'),

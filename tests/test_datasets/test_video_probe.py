@@ -1,18 +1,14 @@
 import av
 import pytest
 
-from diffusionret_mm.datasets import video_probe
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.video_probe import probe_video
 
 
-@pytest.mark.parametrize('decoder', ['decord', 'pyav', 'opencv'])
-def test_what_a_file_holds(tmp_path, write_clip, monkeypatch, decoder):
+def test_what_a_file_holds(tmp_path, write_clip):
     path = write_clip(tmp_path / 'clip.mp4', num_frames=24)
-    probes = {decoder: video_probe.PROBES[decoder]}
-    monkeypatch.setattr(video_probe, 'PROBES', probes)
     info = probe_video(path)
-    assert (info.decoder, info.frames, info.width, info.height) == (decoder, 24, 64, 48)
+    assert (info.decoder, info.frames, info.width, info.height) == ('pyav', 24, 64, 48)
     assert info.fps == pytest.approx(10)
     assert info.duration == pytest.approx(2.4)
     assert info.broken_tail == ''
@@ -24,21 +20,18 @@ def test_no_video(tmp_path):
     with pytest.raises(VideoReadError, match='empty'):
         probe_video(path)
     path.write_bytes(b'no video' * 100)
-    with pytest.raises(
-        VideoReadError, match=r'decord: .*; pyav: .*; opencv: VideoReadError: no frame'
-    ):
+    with pytest.raises(VideoReadError, match='InvalidDataError'):
         probe_video(path)
 
 
 def test_a_file_without_its_end(tmp_path, write_clip):
     path = write_clip(tmp_path / 'clip.mp4')
     path.write_bytes(path.read_bytes()[:-600])  # the header is at the end
-    with pytest.raises(VideoReadError, match='decord'):
+    with pytest.raises(VideoReadError, match='no stream of pictures'):
         probe_video(path)
 
 
-@pytest.mark.parametrize('decoder', [None, 'pyav', 'opencv'])
-def test_a_tail_of_zeros(tmp_path, write_clip, monkeypatch, decoder):
+def test_a_tail_of_zeros(tmp_path, write_clip):
     path = write_clip(tmp_path / 'clip.mp4', num_frames=24)
     with av.open(str(path)) as container:
         positions = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
@@ -46,11 +39,9 @@ def test_a_tail_of_zeros(tmp_path, write_clip, monkeypatch, decoder):
     for position, size in positions[20:]:
         content[position : position + size] = bytes(size)
     path.write_bytes(content)
-    if decoder is not None:
-        monkeypatch.setattr(video_probe, 'PROBES', {decoder: video_probe.PROBES[decoder]})
     info = probe_video(path)
-    assert info.frames == 24
-    assert 'its last frame cannot be decoded' in info.broken_tail
+    assert info.frames == 20
+    assert info.broken_tail == 'its last frames cannot be decoded: 20 of 24 can'
 
 
 def test_a_file_cut_off_while_it_was_fetched(tmp_path, write_clip):

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from page_client import call, file_data, send
 
+from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.demo.page import cards
 from diffusionret_mm.demo.playback import Playback
 from diffusionret_mm.demo.service import MAX_CHARACTERS, Found
@@ -111,7 +112,7 @@ def test_copies_for_browsers(tmp_path, write_clip):
     assert copy.stat().st_mtime_ns == before
     assert playback.file_for(str(copy)) == copy  # browsers play it as it is
     (tmp_path / 'text.mp4').write_text('no video')
-    with pytest.raises(av.error.FFmpegError):
+    with pytest.raises(VideoReadError):
         playback.file_for(str(tmp_path / 'text.mp4'))
 
 

@@ -1,5 +1,6 @@
 """Runs with the cache are the runs without it."""
 
+import copy
 import json
 import os
 from pathlib import Path
@@ -80,9 +81,9 @@ def text_of(runner):
 
 def test_random_frames_are_refused_before_the_first_step(make_cfg):
     cfg = make_cfg()
-    calm = cfg.load_frames.transforms
-    frames = [dict(step, rule='random') if 'Sample' in step.type else step for step in calm]
-    cfg.train_dataloader.dataset.pipeline[:1] = frames
+    decode, resize = copy.deepcopy(cfg.load_frames.transforms)
+    decode.sample.rule = 'random'
+    cfg.train_dataloader.dataset.pipeline[:1] = [decode, resize]
     runner = build_runner(cfg)
     with pytest.raises(ValueError, match='pipeline draws at random'):
         runner.train()

@@ -10,9 +10,7 @@ from mmengine.registry import DefaultScope
 from diffusionret_mm.features import WholeVideos, cache_features, open_or_build
 
 PIPELINE = [
-    dict(type='DecordInit'),
-    dict(type='SampleVideoFrames', num_frames=4),
-    dict(type='DecordDecode'),
+    dict(type='DecodeVideo', sample=dict(type='SampleVideoFrames', num_frames=4)),
     dict(type='CLIPResizeCrop', size=32),
     dict(type='TokenizeCaptions', max_words=8),
     dict(type='PackTextVideoInputs'),

@@ -7,7 +7,7 @@ from torch.utils.data import TensorDataset
 
 from diffusionret_mm.features import WholeVideos
 
-SAMPLE, SIZE = 1, 3
+AFTER_DECODING = 1
 
 
 @pytest.mark.parametrize('item', ['video', 'caption'])
@@ -22,11 +22,11 @@ def test_a_video_comes_once_with_all_captions(make_set, item):
 
 
 def random_frames(pipeline):
-    pipeline[SAMPLE] = dict(pipeline[SAMPLE], rule='random')
+    pipeline[0] = dict(pipeline[0], sample=dict(pipeline[0]['sample'], rule='random'))
 
 
 def shuffled_frames(pipeline):
-    pipeline.insert(SIZE, dict(type='ShuffleFrames'))
+    pipeline.insert(AFTER_DECODING, dict(type='ShuffleFrames'))
 
 
 def transform_of_another_package(pipeline):
@@ -35,7 +35,7 @@ def transform_of_another_package(pipeline):
             np.random.rand()
             return results
 
-    pipeline.insert(SIZE, Jitter())
+    pipeline.insert(AFTER_DECODING, Jitter())
 
 
 @pytest.mark.parametrize('change', [random_frames, shuffled_frames, transform_of_another_package])

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import signal
 import time
@@ -71,7 +72,7 @@ def hang(number):
 
 
 def test_a_task_that_hangs_is_given_up():
-    results = run_in_parallel(hang, range(4), 2, None, BrokenTaskError, timeout=1)
+    results = run_in_parallel(hang, range(4), 2, None, BrokenTaskError, lambda number: 1)
     outcomes = {task: (result, error) for task, result, error in results}
     assert outcomes.pop(1) == (None, 'the process that read it took longer than 1 s')
     assert outcomes == {number: (number, '') for number in (0, 2, 3)}
@@ -104,3 +105,38 @@ def test_a_run_that_is_left_ends_its_processes():
 
 def test_nothing_to_do():
     assert list(run_in_parallel(work, [], None, 'x', BrokenTaskError)) == []
+
+
+def test_an_interrupt_stops_at_once_and_keeps_what_is_done():
+    done, idle = [], []
+
+    def interrupt():
+        idle.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def run():
+        for task, *_ in run_in_parallel(
+            hang, range(4), 2, None, BrokenTaskError, when_idle=interrupt
+        ):
+            done.append(task)
+
+    with pytest.raises(KeyboardInterrupt):  # as Ctrl-C
+        run()
+    assert time.monotonic() - idle[0] < 1
+    assert sorted(done) == [0, 2, 3]
+
+
+def hang_in_c(number):
+    """As a decoder that never comes back: no handler of Python runs."""
+    if number == 1:
+        signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals) - {signal.SIGTERM})
+        hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)
+    return number
+
+
+def test_a_task_that_hangs_outside_of_python_is_ended_soon():
+    start = time.monotonic()
+    results = run_in_parallel(hang_in_c, range(3), 2, None, BrokenTaskError, lambda number: 0.5)
+    outcomes = {task: error for task, _, error in results}
+    assert outcomes[1] == 'the process that read it took longer than 0.5 s'
+    assert time.monotonic() - start < 3

@@ -325,4 +325,4 @@ def test_the_traceback_comes_back_on_demand(monkeypatch):
 def test_interrupted(capsys):
     with pytest.raises(SystemExit) as ended, stop_with_message():
         raise KeyboardInterrupt
-    assert (ended.value.code, capsys.readouterr().err) == (130, 'Interrupted.\n')
+    assert (ended.value.code, capsys.readouterr().err) == (130, 'Stopped.\n')

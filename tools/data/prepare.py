@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from diffusionret_mm.apis.user_errors import stop_with_message
+from diffusionret_mm.apis.user_errors import GO_ON, stop_with_message
 from diffusionret_mm.datasets.preparation import (
     Preparation,
     check_dataset,
@@ -44,6 +44,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, help='folder to write into (default: --annotations)')
     parser.add_argument('--workers', type=int, help='processes (default: one per CPU core)')
     parser.add_argument(
+        '--time-limit',
+        type=float,
+        metavar='SECONDS',
+        help='give a video up after these, and one more for each 250 kB (default: 60)',
+    )
+    parser.add_argument(
         '--allow-missing', action='store_true', help='exit with 0 also if test videos are bad'
     )
     parser.add_argument(
@@ -62,7 +68,7 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-@stop_with_message()
+@stop_with_message(GO_ON)
 def main() -> int:
     """Do what the command line asks for.
 
@@ -74,13 +80,18 @@ def main() -> int:
     MMLogger.get_current_instance().setLevel('ERROR')
     out = args.out or args.annotations
     preparation = check_dataset(
-        args.dataset, args.annotations, args.videos, out / MANIFEST, args.workers
+        args.dataset,
+        args.annotations,
+        args.videos,
+        out / MANIFEST,
+        args.workers,
+        args.time_limit,
     )
     print(format_findings(preparation))
     if preparation.manifest is not None:
         print(f'{preparation.num_probed:,} videos were opened; {out / MANIFEST} is written.')
     if args.compress:
-        print(compress_videos(preparation.manifest, out, args.workers))
+        print(compress_videos(preparation.manifest, out, args.workers, args.time_limit))
     if args.frames is not None:
         print(_store_frames(preparation, out, args))
     return _exit_status(preparation, args.allow_missing)
@@ -90,7 +101,7 @@ def _store_frames(preparation: Preparation, out: Path, args: argparse.Namespace)
     options = {} if args.rule is None else dict(rule=args.rule)
     name = '_'.join(['frames', str(args.frames), *options.values(), str(args.size)])
     transforms = frame_transforms(args.frames, args.size, **options)
-    return store_frames(preparation, out / name, transforms, args.workers)
+    return store_frames(preparation, out / name, transforms, args.workers, args.time_limit)
 
 
 def _exit_status(preparation: Preparation, allow_missing: bool) -> int:

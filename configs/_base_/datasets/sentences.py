@@ -11,7 +11,8 @@ resize_and_pack = [
 sample = dict(type='SampleVideoFrames', num_frames=num_frames)
 train_pipeline = [dict(type='DecodeVideo', sample=dict(sample, rule='random')), *resize_and_pack]
 test_pipeline = [dict(type='DecodeVideo', sample=sample), *resize_and_pack]
-# Whole seconds read by OpenCV, in training too: see docs/protocol.md.
+# Whole seconds read by OpenCV (in order: its own seeks are 'opencv_seeks'), in training too: see
+# docs/protocol.md.
 published_pipeline = [
     dict(type='DecodeVideo', sample=dict(sample, rule='whole_seconds'), decoders=('opencv',)),
     *resize_and_pack,

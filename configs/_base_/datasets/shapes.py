@@ -7,9 +7,7 @@ max_words = 24
 load_frames = dict(
     type='CacheInMemory',
     transforms=[
-        dict(type='DecordInit'),
-        dict(type='SampleVideoFrames', num_frames=num_frames),
-        dict(type='DecordDecode'),
+        dict(type='DecodeVideo', sample=dict(type='SampleVideoFrames', num_frames=num_frames)),
         dict(type='Resize', scale=(64, 64), keep_ratio=False),
     ],
 )

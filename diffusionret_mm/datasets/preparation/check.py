@@ -80,6 +80,7 @@ def check_dataset(
     videos: Path | None = None,
     manifest: Path | None = None,
     workers: int | None = None,
+    seconds: float | None = None,
 ) -> Preparation:
     """Read the annotation files that are there, probe the videos and write the manifest.
 
@@ -89,6 +90,7 @@ def check_dataset(
         videos: folder of the videos; None: only annotation files are checked, nothing is written.
         manifest: file to write; needed with `videos`.
         workers: number of processes; None: one per CPU core.
+        seconds: how long a video may take, see `time_limit`; None: the default.
 
     Raises:
         FileNotFoundError: if a folder is missing, or all annotation files are.
@@ -111,7 +113,7 @@ def check_dataset(
     folder = videos.absolute()
     files = videos_of_splits(contents, folder)
     with locked(manifest):
-        records, num_probed = probe_videos(files, folder, manifest, workers)
+        records, num_probed = probe_videos(files, folder, manifest, workers, seconds)
         paths = dict.fromkeys(path for content in contents for path in content.files)
         result = Manifest(dataset, folder, {path.name: sha256_of(path) for path in paths}, records)
         result.save(manifest)

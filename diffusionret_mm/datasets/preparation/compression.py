@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.manifest import Manifest
+from diffusionret_mm.datasets.video_reading import ShownFrame, open_video, time_limit
 from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.storage.files import remove_leftovers, written_beside
 from diffusionret_mm.storage.fingerprint import version_of_file
@@ -26,10 +27,13 @@ SHORT_SIDE = 224
 FRAMES_PER_SECOND = 3
 # The disk is full, or what this user may keep on it.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+TOLERANCE = 1e-6  # seconds
 QUALITY = '23'  # the default of x264, which published code uses
 
 
-def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -> str:
+def compress_videos(
+    manifest: Manifest, out: Path, workers: int | None = None, seconds: float | None = None
+) -> str:
     """Encode the readable videos of a data set: short side 224 pixels, 3 frames per second.
 
     They keep their names below `out/videos_224_3fps`, extensions included, so that lists of files
@@ -41,6 +45,7 @@ def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -
         manifest: the data set.
         out: folder to write into.
         workers: number of processes; None: one per CPU core.
+        seconds: how long a video may take, see `time_limit`; None: the default.
 
     Returns:
         A table of sizes before and after, and the videos that failed.
@@ -52,11 +57,12 @@ def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -
     records = [record for record in manifest.videos.values() if record.status == 'ok']
     paths = sorted({record.path for record in records})
     work = partial(_compress_one, manifest.video_folder, folder)
+    limit = partial(_time_limit, manifest.video_folder, seconds)
     before = after = done = known = 0
     failures = []
     with locked(folder):
         remove_leftovers(folder, recursive=True)
-        results = run_in_parallel(work, paths, workers, 'compressing', VideoReadError)
+        results = run_in_parallel(work, paths, workers, 'compressing', VideoReadError, limit)
         for path, result, error in results:
             if error:
                 failures.append(printable(f'{path} could not be compressed: {error}'))
@@ -73,6 +79,10 @@ def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -
     return '\n'.join([format_table(columns, [row]), *failures, hint])
 
 
+def _time_limit(folder: Path, seconds: float | None, path: str) -> float:
+    return time_limit(folder / path, seconds)
+
+
 def _compress_one(folder: Path, out: Path, path: str) -> tuple[Path, bool]:
     """Return the compressed file and whether it is new."""
     source, target = folder / path, out / path
@@ -83,43 +93,43 @@ def _compress_one(folder: Path, out: Path, path: str) -> tuple[Path, bool]:
         with written_beside(target) as temporary:
             compress_video(source, temporary)
             os.utime(temporary, ns=(changed, changed))
-    except VideoReadError as error:
-        cause = error.__cause__
-        if isinstance(cause, av.error.FFmpegError) and cause.errno in NO_ROOM:
-            # No fault of the video.
-            raise OSError(cause.errno, os.strerror(cause.errno), str(target)) from error
-        raise
+    except av.error.FFmpegError as error:  # of the encoder or its file: no fault of the video
+        if error.errno in NO_ROOM:
+            raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
+        raise VideoReadError(f'{type(error).__name__}: {error}') from error
     return target, True
 
 
 def compress_video(source: Path, target: Path) -> None:
-    """Encode one video with H.264, without sound, turned as it is to be shown.
+    """Encode one video with H.264, without sound, turned and mirrored as it is to be shown.
 
     Args:
-        source: video that PyAV can read.
+        source: the video.
         target: .mp4 to write, whatever its name.
 
     Raises:
         VideoReadError: if the video cannot be read.
     """
-    try:
-        with av.open(str(source)) as reader, av.open(str(target), 'w', format='mp4') as writer:
-            stream = None
-            for number, image in enumerate(_resample(_upright(reader))):
-                if stream is None:
-                    stream = writer.add_stream('libx264', rate=FRAMES_PER_SECOND)
-                    stream.width, stream.height = target_size(image.width, image.height)
-                    stream.pix_fmt = 'yuv420p'
-                    stream.options = {'crf': QUALITY}
-                    stream.codec_context.thread_count = 1  # there is a process per core already
-                frame = image.reformat(stream.width, stream.height, 'yuv420p', interpolation='AREA')
-                frame.pts, frame.time_base = number, Fraction(1, FRAMES_PER_SECOND)
-                writer.mux(stream.encode(frame))
+    with open_video(source) as video, av.open(str(target), 'w', format='mp4') as writer:
+        stream = None
+        for number, image in enumerate(_resample(video.frames())):
             if stream is None:
-                raise VideoReadError('no frame can be decoded')
-            writer.mux(stream.encode())
-    except (av.error.FFmpegError, IndexError) as error:
-        raise VideoReadError(f'{type(error).__name__}: {error}') from error
+                stream = _add_stream(writer, image)
+            frame = av.VideoFrame.from_ndarray(image, 'rgb24')
+            frame = frame.reformat(stream.width, stream.height, 'yuv420p', interpolation='AREA')
+            frame.pts, frame.time_base = number, Fraction(1, FRAMES_PER_SECOND)
+            writer.mux(stream.encode(frame))
+        writer.mux(stream.encode())
+
+
+def _add_stream(writer: av.container.OutputContainer, image: np.ndarray) -> av.VideoStream:
+    height, width = image.shape[:2]
+    stream = writer.add_stream('libx264', rate=FRAMES_PER_SECOND)
+    stream.width, stream.height = target_size(width, height)
+    stream.pix_fmt = 'yuv420p'
+    stream.options = {'crf': QUALITY}
+    stream.codec_context.thread_count = 1  # there is a process per core already
+    return stream
 
 
 def target_size(width: int, height: int) -> tuple[int, int]:
@@ -141,29 +151,15 @@ def target_size(width: int, height: int) -> tuple[int, int]:
     return even_width, even_height
 
 
-def _resample(frames: Iterator[tuple[float, float, av.VideoFrame]]) -> Iterator[av.VideoFrame]:
-    """Of frames with their times, yield the one that is shown at each third of a second."""
-    number, shown, shown_until = 0, None, 0.0
-    for start, end, image in frames:
-        while shown is not None and number / FRAMES_PER_SECOND < start:
-            yield shown
+def _resample(frames: Iterable[ShownFrame]) -> Iterator[np.ndarray]:
+    """Yield the image that is shown at each third of a second from the first one on."""
+    number, first, shown = 0, None, None
+    for frame in frames:
+        first = frame.start if first is None else first
+        while shown is not None and number / FRAMES_PER_SECOND < frame.start - first - TOLERANCE:
+            yield shown.image
             number += 1
-        shown, shown_until = image, end
-    while shown is not None and (number == 0 or number / FRAMES_PER_SECOND < shown_until):
-        yield shown
+        shown = frame
+    while number == 0 or number / FRAMES_PER_SECOND < shown.end - first - TOLERANCE:
+        yield shown.image
         number += 1
-
-
-def _upright(reader: av.container.InputContainer) -> Iterator[tuple[float, float, av.VideoFrame]]:
-    """Yield the start and end of each frame, in seconds from the first one, and the frame."""
-    stream = reader.streams.video[0]
-    stream.thread_type = 'NONE'
-    rate = float(stream.average_rate or stream.guessed_rate or FRAMES_PER_SECOND)
-    first = None
-    for number, image in enumerate(reader.decode(stream)):
-        time = number / rate if image.time is None else image.time
-        first = time if first is None else first
-        turns = image.rotation // 90 % 4
-        if turns:
-            image = av.VideoFrame.from_ndarray(np.rot90(image.to_ndarray(format='rgb24'), turns))
-        yield time - first, time - first + 1 / rate, image

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from diffusionret_mm.datasets.transforms.stored_frames import (
     settings_of,
     version_of,
 )
+from diffusionret_mm.datasets.video_reading import time_limit
 from diffusionret_mm.storage.files import write_json
 from diffusionret_mm.storage.fingerprint import fingerprint_of
 from diffusionret_mm.storage.locks import locked
@@ -61,7 +62,11 @@ def frame_transforms(num_frames: int, size: int, **options: str) -> list[dict[st
 
 
 def store_frames(
-    preparation: Preparation, store: Path, transforms: Transforms, workers: int | None = None
+    preparation: Preparation,
+    store: Path,
+    transforms: Transforms,
+    workers: int | None = None,
+    seconds: float | None = None,
 ) -> str:
     """Run transforms on every readable video, and store the frames for `LoadStoredFrames`.
 
@@ -74,6 +79,7 @@ def store_frames(
         store: folder to write.
         transforms: from opening a video to frames of equal size; none may draw at random.
         workers: number of processes; None: one per CPU core.
+        seconds: how long a video may take, see `time_limit`; None: the default.
 
     Returns:
         What was stored, as a sentence.
@@ -92,8 +98,9 @@ def store_frames(
     if (store / INDEX_FILE).is_file() and read_index(store)['fingerprint'] == fingerprint:
         return f'The frames of {len(tasks):,} videos are in {store} already.'
     with locked(store):
-        counts, failed = _start(store, fingerprint, tasks, transforms)
-        _store_rest(store, tasks, transforms, workers, counts, failed)
+        limit = partial(_time_limit, seconds)
+        counts, failed = _start(store, fingerprint, tasks, transforms, limit)
+        _store_rest(store, tasks, transforms, workers, limit, counts, failed)
         videos = {
             task.video_id: dict(
                 slot=task.slot, count=counts[task.video_id], **versions[task.video_id]
@@ -111,6 +118,7 @@ def _store_rest(
     tasks: list[_Task],
     transforms: Transforms,
     workers: int | None,
+    limit: Callable[[_Task], float],
     counts: dict[str, int],
     failed: dict[str, str],
 ) -> None:
@@ -118,7 +126,7 @@ def _store_rest(
     work = partial(_store_one, str(store / PARTIAL_FILE), json.dumps(list(transforms)))
     todo = [task for task in tasks if task.video_id not in counts | failed]
     with (store / JOURNAL).open('a', encoding='utf-8') as file:
-        results = run_in_parallel(work, todo, workers, 'storing frames', VideoReadError)
+        results = run_in_parallel(work, todo, workers, 'storing frames', VideoReadError, limit)
         for task, count, error in results:
             file.write(json.dumps([task.video_id, count, error]) + '\n')
             file.flush()
@@ -144,7 +152,11 @@ def _tasks(preparation: Preparation) -> list[_Task]:
 
 
 def _start(
-    store: Path, fingerprint: str, tasks: list[_Task], transforms: Transforms
+    store: Path,
+    fingerprint: str,
+    tasks: list[_Task],
+    transforms: Transforms,
+    limit: Callable[[_Task], float],
 ) -> tuple[dict[str, int], dict[str, str]]:
     """Return what an earlier run has done; if it was for other frames, start anew."""
     journal, frames = store / JOURNAL, store / PARTIAL_FILE
@@ -154,7 +166,7 @@ def _start(
             print(f'The frames of {len(lines):,} videos are stored from an earlier run.')
             return _read_journal(lines)
     store.mkdir(parents=True, exist_ok=True)
-    shape = (len(tasks), *_slot_shape(tasks, transforms))
+    shape = (len(tasks), *_slot_shape(tasks, transforms, limit))
     size = int(np.prod(shape))
     print(f'The frames take up to {size / 1e9:.2f} GB in {store}.')
     frames.unlink(missing_ok=True)
@@ -193,16 +205,25 @@ def _read_journal(lines: list[str]) -> tuple[dict[str, int], dict[str, str]]:
     return counts, failed
 
 
-def _slot_shape(tasks: list[_Task], transforms: Transforms) -> tuple[int, ...]:
+def _slot_shape(
+    tasks: list[_Task], transforms: Transforms, limit: Callable[[_Task], float]
+) -> tuple[int, ...]:
     """Shape [F, H, W, 3] of the frames of a video, from the first that can be read."""
-    error: VideoReadError | None = None
-    for task in tasks:
-        try:
-            results = _run(json.dumps(list(transforms)), task)
-            return results['num_frames'], *results['imgs'][0].shape
-        except VideoReadError as caught:
-            error = caught
+    work, error = partial(_shape_of, json.dumps(list(transforms))), ''
+    for _, shape, reason in run_in_parallel(work, tasks, 1, None, VideoReadError, limit):
+        if shape is not None:
+            return shape
+        error = reason
     raise VideoReadError(f'None of {len(tasks)} videos can be read. {error}')
+
+
+def _shape_of(transforms: str, task: _Task) -> tuple[int, ...]:
+    results = _run(transforms, task)
+    return results['num_frames'], *results['imgs'][0].shape
+
+
+def _time_limit(seconds: float | None, task: _Task) -> float:
+    return time_limit(task.filename, seconds)
 
 
 def _store_one(frames: str, transforms: str, task: _Task) -> int:

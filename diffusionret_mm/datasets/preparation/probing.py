@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from diffusionret_mm.datasets.errors import AnnotationError, VideoReadError
 from diffusionret_mm.datasets.manifest import Manifest, VideoRecord
 from diffusionret_mm.datasets.video_probe import probe_video
+from diffusionret_mm.datasets.video_reading import time_limit
 from diffusionret_mm.storage.fingerprint import version_of_file
 from diffusionret_mm.storage.pool import run_in_parallel
 
@@ -18,7 +20,11 @@ FileKey = tuple[str, int, int]
 
 
 def probe_videos(
-    files: Mapping[str, Path | None], folder: Path, manifest: Path, workers: int | None
+    files: Mapping[str, Path | None],
+    folder: Path,
+    manifest: Path,
+    workers: int | None,
+    seconds: float | None = None,
 ) -> tuple[dict[str, VideoRecord], int]:
     """Probe videos; those that did not change since the last run are known.
 
@@ -30,6 +36,7 @@ def probe_videos(
         folder: folder of the videos.
         manifest: the file that the results are meant for; the last run's is read if it is there.
         workers: number of processes; None: one per CPU core.
+        seconds: how long a video may take, see `time_limit`; None: the default.
 
     Returns:
         Records by video id, and how many videos were probed now.
@@ -44,7 +51,10 @@ def probe_videos(
     journal.parent.mkdir(parents=True, exist_ok=True)
     paths = {str(folder / key[0]): key for key in unknown}
     with journal.open('a', encoding='utf-8') as file:
-        results = run_in_parallel(probe_video, list(paths), workers, 'probing', VideoReadError)
+        limit = partial(time_limit, seconds=seconds)
+        results = run_in_parallel(
+            probe_video, list(paths), workers, 'probing', VideoReadError, limit
+        )
         for path, info, error in results:
             relative, size, mtime = paths[path]
             found = dict(status='unreadable', reason=error)

@@ -1,10 +1,9 @@
-"""Open, sample and decode a video with the first decoder that manages all three."""
+"""Open, sample and decode a video."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,44 +13,53 @@ from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
 from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.datasets.video_reading import (
+    DECODERS,
+    FramesChangedError,
+    Video,
+    open_video,
+)
+from diffusionret_mm.datasets.video_reading.container import read_errors
 
 Results = dict[str, Any]
-Step = str | Callable[[Results], Results]
 
 WARNING_SLOTS = 2**20
+# OpenCV with its own count of frames and its own seeks, as published code uses it.
+PUBLISHED_SEEKS = 'opencv_seeks'
+NAMES = (*DECODERS, PUBLISHED_SEEKS)
 
 
 @TRANSFORMS.register_module()
 class DecodeVideo(BaseTransform):
-    """Decode sampled frames; a video that one decoder cannot read is tried with the next.
+    """Decode sampled frames: those that a player shows, turned and mirrored as it shows them.
 
-    The decoders are mmaction's own transforms (`DecordInit` and `DecordDecode` and so on). A video
-    whose tail is broken may open and fail later, so the next decoder starts from the beginning:
-    it opens, samples and decodes. Each video that needs another decoder than the first is logged.
+    The frames are those of `Video`, whichever decoder gives them; a decoder that cannot be trusted
+    with a file gives an error, and the next one is tried. PyAV reads all that can be read, and its
+    frames are checked by their times. The one exception is 'opencv_seeks', which seeks as the
+    published code does and gives other frames in some files.
 
-    Required keys: filename, and those of `sample`. Added keys: total_frames, fps (mean frame rate,
-    0 if unknown), duration (seconds, 0 if unknown), those of `sample`, imgs (list of [H, W, 3]
-    uint8), img_shape and original_shape.
+    Required keys: filename, and those of `sample`. Added keys: total_frames (those that are shown),
+    frame_times (seconds [total_frames] float64), fps (mean frame rate, 0 if unknown), nominal_fps
+    (what the file states), duration (seconds, 0 if unknown), those of `sample`, imgs (list of
+    [H, W, 3] uint8), img_shape and original_shape.
 
     Args:
-        sample: transform that chooses the frames, such as `SampleVideoFrames`; it finds
-            total_frames, fps and duration, whichever decoder opened the video.
-        decoders: names of decoders in the order of trial: 'decord', 'pyav', 'opencv'.
+        sample: transform that chooses the frames, such as `SampleVideoFrames`; it finds the keys
+            above.
+        decoders: names of decoders in the order of trial: 'pyav', 'decord', 'opencv' or
+            'opencv_seeks'.
 
     Raises:
         ValueError: if a decoder does not exist.
         VideoReadError: if no decoder can read the video; it says why for each.
     """
 
-    def __init__(
-        self, sample: Mapping[str, Any], decoders: Sequence[str] = ('decord', 'pyav', 'opencv')
-    ) -> None:
-        unknown = [name for name in decoders if name not in DECODERS]
+    def __init__(self, sample: Mapping[str, Any], decoders: Sequence[str] = ('pyav',)) -> None:
+        unknown = [name for name in decoders if name not in NAMES]
         if unknown or not decoders:
-            raise ValueError(f'decoders must be some of {tuple(DECODERS)}; got {decoders!r}.')
+            raise ValueError(f'decoders must be some of {NAMES}; got {decoders!r}.')
         self.sample = TRANSFORMS.build(dict(sample))
         self.decoders = tuple(decoders)
-        self._steps = {name: tuple(map(_build, DECODERS[name])) for name in decoders}
         # In shared memory, so that loader workers that outlive an epoch count and warn together.
         self._reads = torch.zeros(len(decoders), dtype=torch.int64).share_memory_()
         self._warned = torch.zeros(WARNING_SLOTS, dtype=torch.bool).share_memory_()
@@ -79,67 +87,51 @@ class DecodeVideo(BaseTransform):
         )
 
     def _read(self, results: Results, name: str) -> Results:
-        start, frame_rate, decode = self._steps[name]
-        with _as_read_error():
-            results = start(results)
-            results['fps'] = float(frame_rate(results) or 0)
-        total, fps = int(results['total_frames']), results['fps']
-        results['duration'] = total / fps if fps > 0 else 0.0
-        results = self.sample(results)
-        with _as_read_error():
-            return decode(results)
+        if name == PUBLISHED_SEEKS:
+            return _read_as_published(results, self.sample)
+        with open_video(results['filename']) as video:
+            try:
+                return self._read_open(results, video, name)
+            except FramesChangedError:  # the video knows better now
+                return self._read_open(results, video, name)
+
+    def _read_open(self, results: Results, video: Video, name: str) -> Results:
+        try:
+            chosen = self.sample(results | _describe(video))
+        except VideoReadError:  # perhaps there are other frames than it seems
+            if not video.confirm():
+                raise
+            chosen = self.sample(results | _describe(video))
+        images = DECODERS[name](video, np.ravel(chosen['frame_inds']))
+        shape = images[0].shape[:2]
+        return chosen | dict(imgs=images, img_shape=shape, original_shape=shape)
 
     def _warn(self, filename: str, name: str, errors: list[str]) -> None:
         """Log a video once in all workers; of about a million videos, two may share a slot."""
-        slot = zlib.crc32(filename.encode()) % WARNING_SLOTS
+        slot = zlib.crc32(filename.encode(errors='replace')) % WARNING_SLOTS
         if not self._warned[slot]:
             self._warned[slot] = True
             text = f'{filename} is read by {name}, as others fail: {"; ".join(errors)}'
             print_log(text, logger='current', level=30)
 
 
-def _start_pyav(results: Results) -> Results:
-    """Open with PyAV, and count the frames that are there: headers of cut files promise more."""
-    results = TRANSFORMS.build(dict(type='PyAVInit'))(results)
-    container = results['video_reader']
-    results['total_frames'] = sum(packet.size > 0 for packet in container.demux(video=0))
-    container.seek(0)
-    results['rotation'] = next(container.decode(video=0)).rotation
-    container.seek(0)
-    return results
+def _describe(video: Video) -> Results:
+    return dict(
+        total_frames=len(video.table),
+        frame_times=video.table.times,
+        fps=video.fps,
+        nominal_fps=video.nominal_fps,
+        duration=video.duration,
+    )
 
 
-def _decode_pyav(results: Results) -> Results:
-    """Decode with PyAV, and turn frames as they are to be shown: the other decoders do."""
-    turns = results.pop('rotation') // 90 % 4
-    results = TRANSFORMS.build(dict(type='PyAVDecode'))(results)
-    results['imgs'] = [np.rot90(image, turns) for image in results['imgs']]
-    results['img_shape'] = results['original_shape'] = results['imgs'][0].shape[:2]
-    return results
-
-
-def _pyav_frame_rate(results: Results) -> float | None:
-    stream = results['video_reader'].streams.video[0]
-    return stream.average_rate or stream.guessed_rate
-
-
-# How to open, where the frame rate is then, how to decode.
-DECODERS: Mapping[str, tuple[Step, Callable[[Results], float | None], Step]] = {
-    'decord': ('DecordInit', lambda results: results['avg_fps'], 'DecordDecode'),
-    'pyav': (_start_pyav, _pyav_frame_rate, _decode_pyav),
-    'opencv': ('OpenCVInit', lambda results: results['video_reader'].fps, 'OpenCVDecode'),
-}
-
-
-def _build(step: Step) -> Callable[[Results], Results]:
-    return TRANSFORMS.build(dict(type=step)) if isinstance(step, str) else step
-
-
-@contextmanager
-def _as_read_error() -> Iterator[None]:
-    """Decoders raise errors of nearly any class; mistakes in `sample` stay what they are."""
-    try:
-        yield
-    except Exception as error:
-        text = str(error).strip()[:200]
-        raise VideoReadError(f'{type(error).__name__}: {text}') from error
+def _read_as_published(results: Results, sample: Callable[[Results], Results]) -> Results:
+    """Let OpenCV count and seek: what published code reads, right or wrong."""
+    with read_errors():
+        results = TRANSFORMS.build(dict(type='OpenCVInit'))(results)
+        results['fps'] = float(results['video_reader'].fps or 0)
+    total, fps = int(results['total_frames']), results['fps']
+    results['duration'] = total / fps if fps > 0 else 0.0
+    results = sample(results)
+    with read_errors():
+        return TRANSFORMS.build(dict(type='OpenCVDecode'))(results)

@@ -16,17 +16,26 @@ Results = dict[str, Any]
 
 
 SAMPLING_RULES = ('uniform', 'random', 'whole_seconds')
+# Seconds: below these, times are the same, and those of a file may be rounded.
+TOLERANCE = 1e-6
+ROUNDING = 2e-3
 
 
 @TRANSFORMS.register_module()
 class SampleVideoFrames(BaseTransform):
     """Choose the frames of a video, or of the part from `start` to `end` seconds.
 
-    Stands between mmaction's `DecordInit` and `DecordDecode` (or the PyAV and OpenCV ones).
+    Stands in `DecodeVideo`, or between mmaction's `DecordInit` and `DecordDecode` (or the PyAV and
+    OpenCV ones), which know no times of the frames.
+
+    A part holds the frames that begin from `start` to `end`, by their times, or else the one that
+    is on the screen then. Of an even rate, and where times are not known, it also holds the frame
+    that is on the screen at `start`.
 
     Required keys: total_frames; random rule: item_seed (`TextVideoDataset` sets it); whole seconds
     or a part of a video: the frame rate, as `fps`, `avg_fps` or in the reader. Used if present:
-    start and end, in seconds.
+    frame_times, in seconds [total_frames], ascending; nominal_fps, for whole seconds; start and
+    end, in seconds.
     Added keys: frame_inds [<= num_frames] int64, num_frames, and clip_len, num_clips and
     frame_interval as mmaction's own samplers do.
 
@@ -81,7 +90,8 @@ class SampleVideoFrames(BaseTransform):
 
     def _whole_seconds(self, results: Results) -> np.ndarray:
         """One frame per second (DiffusionRet, `rawvideo_util.py` 40-132)."""
-        total, rate = int(results['total_frames']), int(_frame_rate(results))
+        nominal = results.get('nominal_fps') or _frame_rate(results)
+        total, rate = int(results['total_frames']), int(nominal)
         if rate < 1:
             raise VideoReadError(f'{results.get("filename")} has less than one frame per second.')
         end = math.ceil(total / rate)
@@ -100,8 +110,47 @@ def _part(results: Results) -> tuple[int, int]:
     start, end = results.get('start') or 0, results.get('end')
     if not start and end is None:
         return 0, total
-    rate = _frame_rate(results)
-    return int(start * rate), total if end is None else min(total, math.ceil(end * rate))
+    times = results.get('frame_times')
+    if times is None:
+        return _even_part(start, end, _frame_rate(results), total)
+    rate = _even_rate(times, results['fps'])
+    if rate is None:
+        return _part_by_times(times, start, end, results['fps'])
+    # Most files start at second 0, where nothing is to be shifted.
+    late = 0.0 if abs(times[0]) < TOLERANCE else float(times[0])
+    start = start - late + TOLERANCE if late else start
+    end = end - late - TOLERANCE if late and end is not None else end
+    return _even_part(start, end, rate, total)
+
+
+def _even_part(start: float, end: float | None, rate: float, total: int) -> tuple[int, int]:
+    behind = total if end is None else min(total, math.ceil(end * rate))
+    return max(0, int(start * rate)), behind
+
+
+def _part_by_times(
+    times: np.ndarray, start: float, end: float | None, rate: float
+) -> tuple[int, int]:
+    total = len(times)
+    if rate and start > times[-1] + 1 / rate:
+        return total, total  # behind the last frame
+    first, behind = np.searchsorted(times, np.array([start, end or np.inf]) - TOLERANCE)
+    # Where none begins in the part, there is the one that is still on the screen.
+    return max(0, min(int(first), int(behind) - 1)), int(behind)
+
+
+def _even_rate(times: np.ndarray, rate: float) -> float | None:
+    """Return the rate at which frames follow each other, but for what a file rounds; or None.
+
+    It is the mean rate that a file states, or that of its times, where it states another.
+    """
+    span = times[-1] - times[0]
+    for candidate in (rate, (len(times) - 1) / span if span > 0 else 0):
+        if candidate:
+            expected = times[0] + np.arange(len(times)) / candidate
+            if np.abs(times - expected).max() < ROUNDING:
+                return candidate
+    return None
 
 
 def _frame_rate(results: Results) -> float:

@@ -32,11 +32,12 @@ def test_renders_when_first_used(data_root, monkeypatch):
     assert len(info['captions']) == 4
 
 
-def test_frames_come_through_the_decord_pipeline(data_root):
+def test_frames_come_through_the_pipeline(data_root):
     pipeline = [
-        {'type': 'mmaction.DecordInit'},
-        {'type': 'mmaction.SampleVideoFrames', 'num_frames': 8},
-        {'type': 'mmaction.DecordDecode'},
+        {
+            'type': 'mmaction.DecodeVideo',
+            'sample': {'type': 'mmaction.SampleVideoFrames', 'num_frames': 8},
+        },
         {'type': 'mmaction.Resize', 'scale': (64, 64), 'keep_ratio': False},
     ]
     item = build_dataset(data_root, pipeline=pipeline)[0]

@@ -30,11 +30,7 @@ def test_an_empty_caption_is_named():
 
 
 class TestCacheInMemory:
-    TRANSFORMS = (
-        dict(type='DecordInit'),
-        dict(type='SampleVideoFrames', num_frames=3),
-        dict(type='DecordDecode'),
-    )
+    TRANSFORMS = (dict(type='DecodeVideo', sample=dict(type='SampleVideoFrames', num_frames=3)),)
 
     def test_a_video_is_decoded_once(self, tmp_path, write_clip):
         path = write_clip(tmp_path / 'clip.mp4')

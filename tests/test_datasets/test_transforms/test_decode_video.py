@@ -43,7 +43,7 @@ def break_tail(path, from_frame):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize('decoder', ['decord', 'pyav', 'opencv'])
+@pytest.mark.parametrize('decoder', ['decord', 'pyav', 'opencv', 'opencv_seeks'])
 def test_every_decoder_gives_the_same_frames_and_times(tmp_path, write_clip, decoder):
     path = write_clip(tmp_path / 'clip.mp4', num_frames=24)
     results = build(decoder)(dict(filename=str(path)))
@@ -70,35 +70,32 @@ def test_a_broken_tail_is_read_by_the_next_decoder_counted_and_logged_once(
     path = write_clip(tmp_path / 'clip.mp4', num_frames=24)
     good = write_clip(tmp_path / 'good.mp4', num_frames=24)
     break_tail(path, from_frame=20)
-    decode = build()
+    decode = build('decord', 'pyav')
     for _ in range(2):
         results = decode(dict(filename=str(path)))
         decode(dict(filename=str(good)))
+    assert results['total_frames'] == 20
     assert len(results['imgs']) == 6
-    np.testing.assert_allclose(greys(results)[:5], 8 * results['frame_inds'][:5], atol=4)
-    assert decode.reads['decord'] == 2
-    assert decode.reads['pyav'] + decode.reads['opencv'] == 2
+    np.testing.assert_allclose(greys(results), 8 * results['frame_inds'], atol=4)
+    assert decode.reads == {'decord': 2, 'pyav': 2}
     assert len(warnings) == 1
-    assert 'clip.mp4 is read by' in warnings[0]
-    assert 'decord: DECORDError' in warnings[0]
+    assert 'clip.mp4 is read by pyav, as others fail: decord: ' in warnings[0]
 
 
 def test_a_video_that_one_cannot_open_is_opened_by_the_next(
     tmp_path, write_clip, warnings, monkeypatch
 ):
-    def fail(results):
-        raise RuntimeError('cannot open')
+    def fail(video, numbers):
+        raise VideoReadError('cannot open')
 
-    monkeypatch.setitem(
-        decode_video.DECODERS, 'decord', (fail, *decode_video.DECODERS['decord'][1:])
-    )
+    monkeypatch.setitem(decode_video.DECODERS, 'decord', fail)
     path = write_clip(tmp_path / 'clip.mp4')
     for last in ('pyav', 'opencv'):
         decode = build('decord', last)
         results = decode(dict(filename=str(path)))
         np.testing.assert_allclose(greys(results), 8 * results['frame_inds'], atol=4)
         assert decode.reads == {'decord': 0, last: 1}
-    assert 'decord: RuntimeError: cannot open' in warnings[0]
+    assert 'decord: cannot open' in warnings[0]
 
 
 def test_pyav_takes_frames_that_are_there_not_those_the_header_promises(tmp_path, write_clip):
@@ -124,7 +121,7 @@ def test_no_decoder_at_all(tmp_path):
     path = tmp_path / 'clip.mp4'
     path.write_bytes(b'no video' * 100)
     with pytest.raises(VideoReadError) as caught:
-        build()(dict(filename=str(path)))
+        build('decord', 'pyav', 'opencv')(dict(filename=str(path)))
     text = str(caught.value)
     assert 'clip.mp4 cannot be read by any decoder' in text
     assert all(f'{name}: ' in text for name in ('decord', 'pyav', 'opencv'))

@@ -122,3 +122,47 @@ def test_shuffling_permutes_by_item_and_keeps_all_frames():
     ]
     assert order[0] == order[2] != order[1]
     assert sorted(order[0]) == list(range(8))
+
+
+def parts(times, rate, **span):
+    """First and last frame of a part, taken one by one."""
+    results = dict(total_frames=len(times), frame_times=np.array(times), fps=rate, **span)
+    frames = build('SampleVideoFrames', num_frames=10**4)(results)['frame_inds']
+    assert frames.tolist() == list(range(frames[0], frames[-1] + 1))
+    return int(frames[0]), int(frames[-1])
+
+
+def test_a_part_of_a_variable_rate_goes_by_the_times():
+    times = [*np.arange(50) * 0.04, *(2 + np.arange(10) * 0.8)]
+    assert parts(times, 6, start=0, end=2) == (0, 49)
+    assert parts(times, 6, start=5, end=10) == (54, 59)
+    assert parts(times, 6, start=4.5, end=5.1) == (53, 53)  # none begins; it is on the screen
+    assert parts(times, 6, start=0.05, end=0.09) == (2, 2)
+    pauses = [0, 1, 5, 5.1, 5.2, 9]
+    assert parts(pauses, 6 / 9, start=3, end=5.15) == (2, 3)
+    assert parts(pauses, 6 / 9, start=5.1, end=6) == (3, 4)
+    assert parts(pauses, 6 / 9, start=10) == (5, 5)
+    with pytest.raises(VideoReadError, match='no frame from second 20'):
+        parts(pauses, 6 / 9, start=20)
+    late = 1 + np.arange(100) / 25  # an even rate, after a second of sound
+    assert parts(late, 25, start=1.08, end=2) == (2, 24)
+    assert parts(late, 25, start=0, end=1.04) == (0, 0)
+
+
+@pytest.mark.parametrize('rate', [10, 24, 25, 30000 / 1001, 59.94])
+def test_a_part_of_an_even_rate_is_what_it_was(rate):
+    """With times, and with times that a file rounds to milliseconds, as without."""
+    rng = np.random.default_rng(0)
+    exact = np.arange(500) / rate
+    for start, length in rng.uniform(0, 5, (200, 2)).round(2):
+        span = dict(start=start, end=start + length + 0.2)
+        results = dict(total_frames=500, fps=rate, **span)
+        without = build('SampleVideoFrames', num_frames=8)(results)['frame_inds']
+        for times in (exact, exact.round(3)):
+            now = build('SampleVideoFrames', num_frames=8)(results | dict(frame_times=times))
+            assert now['frame_inds'].tolist() == without.tolist()
+
+
+def test_the_published_rule_takes_the_rate_that_the_file_states():
+    results = dict(total_frames=100, fps=7.8, nominal_fps=25.0)
+    assert whole_seconds(**results)['frame_inds'].tolist() == [0, 25, 50, 75]

@@ -1,0 +1,231 @@
+"""A video file: which frames a player shows, and those frames."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+
+from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.datasets.video_reading.container import (
+    decode_all,
+    open_container,
+    read_errors,
+)
+from diffusionret_mm.datasets.video_reading.frame_table import (
+    WITHOUT_TIMES,
+    FrameTable,
+    read_packets,
+    table_of_packets,
+    times_of,
+)
+from diffusionret_mm.datasets.video_reading.orientation import Orientation, orientation_of
+from diffusionret_mm.datasets.video_reading.seeking import OutOfStepError, Seeker
+
+
+class FramesChangedError(RuntimeError):
+    """The shown frames are others than the packets promised; `Video.table` is right now."""
+
+
+@dataclass(frozen=True)
+class ShownFrame:
+    """A frame as it is shown.
+
+    Attributes:
+        start: second at which it appears.
+        end: second at which the next one does.
+        image: [H, W, 3] uint8, turned and mirrored as it is to be shown.
+    """
+
+    start: float
+    end: float
+    image: np.ndarray
+
+
+class Video:
+    """The frames of a file that a player shows, in the order in which it shows them.
+
+    Frames are found by their times of presentation. Where the index of a container is known to lead
+    to them, decoding starts at the key frame before; elsewhere, and where a frame that comes is not
+    the next one, all frames are decoded in order, and those that were asked for are kept.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        path: the file.
+        table: the frames.
+        format: name of the container, as FFmpeg calls it.
+        codec: name of the codec.
+        fps: mean frame rate; 0 if unknown.
+        nominal_fps: the rate that the file states or FFmpeg guesses; 0 if unknown.
+        promised: number of frames that the header promises; 0 if it does not.
+        hidden: number of frames that are there, but not shown.
+
+    Raises:
+        VideoReadError: if there is no frame to read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self._container, self._stream = open_container(self.path, is_strict=True)
+        self._converter = VideoReformatter()
+        try:
+            with read_errors():
+                self._describe()
+        except VideoReadError:
+            self.close()
+            raise
+
+    def _describe(self) -> None:
+        stream, container = self._stream, self._container
+        self.format, self.codec = container.format.name, stream.codec_context.codec.canonical_name
+        self.fps = float(stream.average_rate or stream.guessed_rate or 0)
+        self.nominal_fps = float(stream.guessed_rate or stream.average_rate or 0)
+        self.promised = stream.frames
+        self._tick = float(stream.time_base)
+        start = None if self.format in WITHOUT_TIMES else container.start_time
+        self._start = None if start is None else max(start, 0) / 1e6
+        packets = read_packets(container, stream)
+        self.hidden = packets.hidden
+        self.table = table_of_packets(packets, self.fps, self._tick, self._start)
+        if not len(self.table):
+            raise VideoReadError('it has no frame')
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    @cached_property
+    def orientation(self) -> Orientation:
+        """How the first frame is to be shown."""
+        frames = self._all_frames()
+        try:
+            return orientation_of(next(frames))
+        finally:
+            frames.close()
+
+    @property
+    def stream_times(self) -> np.ndarray:
+        """Times of presentation of the frames that are found by them, in seconds [N]."""
+        return np.array(self.table.pts) * self._tick
+
+    @property
+    def duration(self) -> float:
+        """Seconds: frames / fps; 0 if unknown."""
+        return len(self.table) / self.fps if self.fps > 0 else 0.0
+
+    def read(self, numbers: Sequence[int]) -> list[np.ndarray]:
+        """Return frames as they are to be shown, [H, W, 3] uint8 each.
+
+        Args:
+            numbers: which frames of the table.
+
+        Raises:
+            FramesChangedError: if other frames are shown than the table says; ask again.
+            VideoReadError: if none can be decoded.
+        """
+        wanted = sorted({int(number) for number in numbers})
+        images = None
+        if self.table.can_seek:
+            images = self._read_by_seeking(wanted)
+        if images is None:
+            images = self._read_in_order(wanted)
+        return [images[int(number)] for number in numbers]
+
+    def confirm(self) -> bool:
+        """Count the frames by decoding all, once; return whether there are others."""
+        if self.table.is_exact:
+            return False
+        try:
+            self._read_in_order([])
+        except FramesChangedError:
+            return True
+        return False
+
+    def frames(self) -> Iterator[ShownFrame]:
+        """Yield all frames, one at a time in memory.
+
+        Raises:
+            VideoReadError: if none can be decoded.
+        """
+        times = self.table.times
+        period = 1 / self.fps if self.fps > 0 else float(np.diff(times[:2]).sum()) or 1.0
+        waiting: tuple[float, VideoFrame] | None = None
+        for number, frame in enumerate(self._all_frames()):
+            start = times[number] if number < len(times) else times[-1] + period
+            if waiting is not None:
+                yield ShownFrame(waiting[0], float(start), self._image(waiting[1]))
+            waiting = float(start), frame
+        if waiting is not None:
+            yield ShownFrame(waiting[0], waiting[0] + period, self._image(waiting[1]))
+
+    def _read_by_seeking(self, wanted: list[int]) -> dict[int, np.ndarray] | None:
+        """Return images by number, or None where the frames are not those of the table."""
+        seeker = Seeker(self._container, self._stream, self.table)
+        try:
+            return seeker.read(wanted, self._image)
+        except OutOfStepError:
+            self.table = replace(self.table, pts=[], keys=[])
+            return None
+
+    def _read_in_order(self, wanted: list[int]) -> dict[int, np.ndarray]:
+        keep, images, pts = set(wanted), {}, []
+        for number, frame in enumerate(self._all_frames()):
+            pts.append(frame.pts)
+            if number in keep:
+                images[number] = self._image(frame)
+        self._compare(pts)
+        return images
+
+    def _compare(self, pts: list[int | None]) -> None:
+        """Check the table against the frames that came, and set it right."""
+        table = self.table
+        times = times_of(pts, self.fps, self._tick, self._start)
+        same = len(times) == len(table) and np.allclose(times, table.times, rtol=0, atol=1e-6)
+        if same:
+            self.table = replace(table, is_exact=True)
+            return
+        if table.is_exact:
+            raise VideoReadError('decoding it twice gives different frames')
+        self.table = FrameTable(times, is_exact=True)
+        raise FramesChangedError(f'{self.path} shows {len(times)} frames.')
+
+    def _all_frames(self) -> Iterator[VideoFrame]:
+        container, stream = open_container(self.path)
+        number = -1
+        try:
+            with read_errors():
+                for number, frame in enumerate(decode_all(container, stream)):  # noqa: B007
+                    yield frame
+        finally:
+            container.close()
+        if number < 0:
+            raise VideoReadError('no frame can be decoded')
+
+    def _image(self, frame: VideoFrame) -> np.ndarray:
+        converted = self._converter.reformat(frame, format='rgb24', threads=1)
+        return orientation_of(frame).apply(converted.to_ndarray())
+
+
+@contextmanager
+def open_video(path: str | os.PathLike[str]) -> Iterator[Video]:
+    """Open a video, and close it at the end.
+
+    Args:
+        path: the file.
+
+    Raises:
+        VideoReadError: if there is no frame to read.
+    """
+    video = Video(path)
+    try:
+        yield video
+    finally:
+        video.close()
