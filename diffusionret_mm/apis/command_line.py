@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from mmengine.config import Config, DictAction
 
+from diffusionret_mm.apis.backbone import use_backbone
 from diffusionret_mm.apis.inferencer import TextVideoInferencer
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.export import ExportError
@@ -39,6 +40,7 @@ def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -
     parser.add_argument('config', help='config file')
     if checkpoint:
         parser.add_argument('checkpoint', help='checkpoint file')
+    _add_backbone_option(parser)
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
     _add_cfg_options(parser)
     parser.add_argument(
@@ -72,8 +74,8 @@ def build_inferencer(args: argparse.Namespace, **kwargs: Any) -> TextVideoInfere
         args: the parsed command line.
         **kwargs: further arguments of `TextVideoInferencer`.
     """
-    named = dict(device=args.device, cfg_options=args.cfg_options, onnx=args.onnx)
-    return TextVideoInferencer(args.config, args.checkpoint, **named, **kwargs)
+    named = dict(device=args.device, onnx=args.onnx)
+    return TextVideoInferencer(read_config(args), args.checkpoint, **named, **kwargs)
 
 
 @contextmanager
@@ -89,6 +91,7 @@ def stop_with_message() -> Iterator[None]:
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """Add a config and what overrides it, for tools that run nothing."""
     parser.add_argument('config', help='config file')
+    _add_backbone_option(parser)
     _add_cfg_options(parser)
 
 
@@ -96,12 +99,17 @@ def read_config(args: argparse.Namespace) -> Config:
     """Read the config of a command line with the options of `add_config_options`.
 
     Raises:
-        SystemExit: if there is no such config.
+        SystemExit: if there is no such config or backbone.
     """
     path = Path(args.config)
     if not path.is_file():
         raise SystemExit(f'There is no config {path}.')
     cfg = Config.fromfile(path)
+    if args.backbone is not None:
+        try:
+            use_backbone(cfg, args.backbone)
+        except ValueError as error:
+            raise SystemExit(str(error)) from error
     if args.cfg_options:
         _refuse_places_of_hooks(cfg, args.cfg_options)
         cfg.merge_from_dict(args.cfg_options)
@@ -141,6 +149,15 @@ def load_config(args: argparse.Namespace) -> Config:
     name = Path(args.config).stem
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / name)
     return cfg
+
+
+def _add_backbone_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--backbone',
+        metavar='ARCH[:TAG]',
+        help='an encoder of open_clip in place of that of the config, such as PE-Core-B-16, '
+        'ViT-B-16:dfn2b, ARCH:FILE with a weight file, or ARCH:none for random weights',
+    )
 
 
 def _add_cfg_options(parser: argparse.ArgumentParser) -> None:

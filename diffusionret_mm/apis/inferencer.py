@@ -15,6 +15,7 @@ from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 
+from diffusionret_mm.apis.backbone import follow_backbone
 from diffusionret_mm.apis.decoding import (
     decode_in_parallel,
     list_videos,
@@ -23,11 +24,12 @@ from diffusionret_mm.apis.decoding import (
 )
 from diffusionret_mm.apis.indexing import index_videos
 from diffusionret_mm.datasets.errors import VideoReadError
-from diffusionret_mm.datasets.transforms.captions import tokenize
+from diffusionret_mm.datasets.transforms.captions import refuse_empty
 from diffusionret_mm.datasets.transforms.stored_frames import settings_of
 from diffusionret_mm.datasets.video_files import VIDEO_SUFFIXES
 from diffusionret_mm.export import ExportError, OnnxEncoders
-from diffusionret_mm.features.fingerprint import EXTRACTOR, hash_of_weights
+from diffusionret_mm.features.fingerprint import EXTRACTOR, hash_of_weights, passport_facts
+from diffusionret_mm.models.checkpoint_check import check_passport
 from diffusionret_mm.search import (
     Gallery,
     SearchResult,
@@ -84,6 +86,7 @@ class TextVideoInferencer:
         self.cfg = copy.deepcopy(config) if isinstance(config, Config) else _read(config)
         self.cfg.merge_from_dict(dict(cfg_options or {}))
         init_default_scope(self.cfg.get('default_scope', 'mmaction'))
+        follow_backbone(self.cfg)
         self.transforms = video_transforms(self.cfg)
         self.max_words = max_words_of(self.transforms)
         self.batch_size = batch_size
@@ -91,7 +94,9 @@ class TextVideoInferencer:
         self.show_progress = show_progress
         self.device = torch.device(device or get_device())
         model = MODELS.build(self.cfg.model)
-        load_checkpoint(model, os.fspath(checkpoint), map_location='cpu', logger='silent')
+        path = os.fspath(checkpoint)
+        loaded = load_checkpoint(model, path, map_location='cpu', logger='silent')
+        check_passport(model.backbone.passport, loaded.get('meta'), path)
         self.fingerprint = self._fingerprint(model)
         self.model = model.to(self.device).eval()
         self.encoders = self.model if onnx is None else self._open_onnx(onnx)
@@ -116,7 +121,8 @@ class TextVideoInferencer:
             ValueError: if there is none, or one is empty.
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
-        ids, mask = tokenize(texts, self.max_words)
+        refuse_empty(texts)
+        ids, mask = self.model.backbone.tokenizer.tokenize(texts, self.max_words)
         parts = zip(ids.split(self.batch_size), mask.split(self.batch_size), strict=True)
         return TextFeatures.cat(
             [self.encoders.encode_text(*(part.to(self.device) for part in pair)) for pair in parts]
@@ -275,6 +281,7 @@ class TextVideoInferencer:
             weights=hash_of_weights(model),
             model=fingerprint_of(extractor),
             transforms=fingerprint_of(settings_of(self.transforms)),
+            **passport_facts(model),
         )
 
 

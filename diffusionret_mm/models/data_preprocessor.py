@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from mmaction.registry import MODELS
 from mmengine.model import BaseDataPreprocessor
+from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from torch import Tensor
 
-CLIP_MEAN = (122.7709383, 116.7460125, 104.09373615)
-CLIP_STD = (68.5005327, 66.6321579, 70.32316305)
+from diffusionret_mm.passport import Passport
+
+LEVELS = 255.0
 
 
 @MODELS.register_module()
@@ -19,14 +21,34 @@ class RetrievalDataPreprocessor(BaseDataPreprocessor):
     """Stacks videos, joins lists of captions, moves to the device and normalises frames.
 
     Args:
-        mean: mean of the RGB channels on the scale of 0 to 255. CLIP's by default.
-        std: standard deviation of the RGB channels on the same scale. CLIP's by default.
+        mean: mean of the RGB channels on the scale of 0 to 255. None: a retriever gives those of
+            its backbone, and CLIP's hold elsewhere.
+        std: standard deviation of the RGB channels on the same scale. None: the same.
     """
 
-    def __init__(self, mean: Sequence[float] = CLIP_MEAN, std: Sequence[float] = CLIP_STD) -> None:
+    def __init__(
+        self, mean: Sequence[float] | None = None, std: Sequence[float] | None = None
+    ) -> None:
         super().__init__()
+        mean = [LEVELS * value for value in OPENAI_DATASET_MEAN] if mean is None else mean
+        std = [LEVELS * value for value in OPENAI_DATASET_STD] if std is None else std
         self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    @staticmethod
+    def follow(config: Mapping[str, Any], passport: Passport | None) -> dict[str, Any]:
+        """Return a config with mean and std of a backbone in place of those that are None.
+
+        Args:
+            config: config of a data preprocessor.
+            passport: of the backbone; None leaves the config as it is.
+        """
+        filled = dict(config)
+        if passport is not None:
+            for name, values in (('mean', passport.mean), ('std', passport.std)):
+                if filled.get(name) is None:
+                    filled[name] = [LEVELS * value for value in values]
+        return filled
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Make a batch.

@@ -48,7 +48,7 @@ def test_any_batch_and_length_as_torch_does(exported, rows):
     model, folder = exported
     encoders = OnnxEncoders(folder)
     for length in (2, 16):
-        inputs = random_texts(rows, length)
+        inputs = random_texts(rows, length, encoders.facts)
         found, expected = encoders.encode_text(*inputs), model.encode_text(*inputs)
         torch.testing.assert_close(found.words, expected.words, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(found.pooled, expected.pooled, rtol=1e-4, atol=1e-5)
@@ -81,7 +81,7 @@ def test_a_number_that_is_none_does_not_pass(exported):
 
 def test_shapes_that_do_not_fit(exported):
     encoders = OnnxEncoders(exported[1])
-    ids, mask = random_texts(2, 17)
+    ids, mask = torch.ones(2, 17, dtype=torch.int64), torch.ones(2, 17, dtype=torch.bool)
     with pytest.raises(ValueError, match=r'ids \[2, 17\].*L of at most 16'):
         encoders.encode_text(ids, mask)
     frames, mask = random_videos(2, 3, (32, 30))
