@@ -18,11 +18,12 @@ STAGES = (1, 1, 2, 1)
 
 
 def cut_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config of open_clip with two blocks in each tower of its own."""
+    """Return a config of open_clip with two blocks in each tower, or one in each of its stages."""
     cut = dict(config)
     for tower in ('vision_cfg', 'text_cfg'):
-        if isinstance(cut[tower].get('layers'), int):
-            cut[tower] = dict(cut[tower], layers=BLOCKS)
+        layers = cut[tower].get('layers', BLOCKS)
+        few = [1] * len(layers) if isinstance(layers, list) else BLOCKS
+        cut[tower] = dict(cut[tower], layers=few)
     return cut
 
 
