@@ -90,7 +90,7 @@ def silence_random_weights() -> None:
     """Silence open_clip's warning that a model was "initialized randomly".
 
     It comes whenever a model is built, and weights are loaded later here, by `init_weights` or with
-    a checkpoint. Versions: open_clip_torch 2.x and 3.x. Can go when a model can be built in silence.
+    a checkpoint. Versions: open_clip_torch 2.x and 3.x. Can go when models are built in silence.
     """
     logging.getLogger().addFilter(_is_not_of_random_weights)
 
