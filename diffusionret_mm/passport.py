@@ -109,6 +109,12 @@ class Passport:
             if key not in NAMES
         }
 
+    def input_facts(self) -> dict[str, str]:
+        """Return the facts that say what texts and frames must be before they are encoded."""
+        names = ('tokenizer', 'tokenizer options', 'context length', 'image size', 'resize mode',
+                 'interpolation', 'fill', 'mean', 'std')  # fmt: skip
+        return {name: self.facts()[name] for name in names}
+
     def facts_of_earlier_versions(self) -> dict[str, str]:
         """Return the facts by which versions before passports ran this architecture.
 

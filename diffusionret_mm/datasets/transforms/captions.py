@@ -11,7 +11,7 @@ from mmcv.transforms import BaseTransform
 
 from diffusionret_mm.datasets.tokenizers import load_tokenizer
 from diffusionret_mm.datasets.transforms.base import FollowsBackbone
-from diffusionret_mm.passport import Passport
+from diffusionret_mm.passport import CLIP_TOKENIZER, Passport
 
 
 def draw_captions(num_captions: int, wanted: int, item_seed: Sequence[int]) -> np.ndarray:
@@ -46,7 +46,8 @@ class TokenizeCaptions(FollowsBackbone, BaseTransform):
 
     Required keys: captions. Used if present: captions_per_video and item_seed
     (`TextVideoDataset` sets both).
-    Modified keys: captions. Added keys: ids [C, L] int64, text_mask [C, L] bool.
+    Modified keys: captions. Added keys: ids [C, L] int64, text_mask [C, L] bool, tokenizer (its
+    name, which the data preprocessor compares with that of the backbone).
 
     Args:
         max_words: number of tokens at most, start and end of text included. L is that, or the whole
@@ -96,4 +97,5 @@ class TokenizeCaptions(FollowsBackbone, BaseTransform):
         results['ids'], results['text_mask'] = tokenizer.tokenize(
             results['captions'], self.max_words
         )
+        results['tokenizer'] = self.settings.get('name', CLIP_TOKENIZER)
         return results
