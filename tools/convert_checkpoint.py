@@ -10,6 +10,7 @@ import diffusionret_mm
 # isort: split
 import torch
 
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.conversion import (
     LAYOUTS,
     Conversion,
@@ -80,14 +81,15 @@ def _precision(keys: list[str], source: dict[str, torch.Tensor]) -> str:
     return ', '.join(f'{count} {dtype}' for dtype, count in counts.items())
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()
+    source = read_state_dict(args.source)
     try:
-        source = read_state_dict(args.source)
         conversion = convert_state_dict(source, args.method, args.stage)
-    except (ConversionError, OSError, RuntimeError, ValueError) as error:
-        raise SystemExit(f'{args.source}: {error}') from error
+    except ConversionError as error:
+        raise ConversionError(f'{args.source}: {error}') from error
     meta = dict(
         converted_from=args.method,
         stage=conversion.stage,

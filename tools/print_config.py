@@ -9,8 +9,10 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 # isort: split
 from diffusionret_mm.apis.backbone import follow_backbone
 from diffusionret_mm.apis.command_line import add_config_options, read_config
+from diffusionret_mm.apis.user_errors import stop_with_message
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(

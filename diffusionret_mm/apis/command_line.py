@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +11,7 @@ from mmengine.config import Config, DictAction
 
 from diffusionret_mm.apis.backbone import use_backbone
 from diffusionret_mm.apis.inferencer import TextVideoInferencer
-from diffusionret_mm.datasets.errors import VideoReadError
-from diffusionret_mm.export import ExportError
-from diffusionret_mm.models.checkpoint_check import CheckpointError
-from diffusionret_mm.search import GalleryError
-
-USER_ERRORS = (
-    CheckpointError,
-    ExportError,
-    FileNotFoundError,
-    GalleryError,
-    ModuleNotFoundError,
-    ValueError,
-    VideoReadError,
-)
+from diffusionret_mm.engine.config_files import read_config_file, set_options
 
 
 def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -> None:
@@ -78,16 +62,6 @@ def build_inferencer(args: argparse.Namespace, **kwargs: Any) -> TextVideoInfere
     return TextVideoInferencer(read_config(args), args.checkpoint, **named, **kwargs)
 
 
-@contextmanager
-def stop_with_message() -> Iterator[None]:
-    """Exit with a message and status 2, without a traceback, on errors that a user can mend."""
-    try:
-        yield
-    except USER_ERRORS as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(2) from error
-
-
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """Add a config and what overrides it, for tools that run nothing."""
     parser.add_argument('config', help='config file')
@@ -99,20 +73,16 @@ def read_config(args: argparse.Namespace) -> Config:
     """Read the config of a command line with the options of `add_config_options`.
 
     Raises:
-        SystemExit: if there is no such config or backbone.
+        FileNotFoundError: if there is no such config.
+        ValueError: if it cannot be read, an option cannot be set, or names a hook by its place;
+            or if open_clip knows no such backbone.
     """
-    path = Path(args.config)
-    if not path.is_file():
-        raise SystemExit(f'There is no config {path}.')
-    cfg = Config.fromfile(path)
+    cfg = read_config_file(args.config)
     if args.backbone is not None:
-        try:
-            use_backbone(cfg, args.backbone)
-        except ValueError as error:
-            raise SystemExit(str(error)) from error
+        use_backbone(cfg, args.backbone)
     if args.cfg_options:
         _refuse_places_of_hooks(cfg, args.cfg_options)
-        cfg.merge_from_dict(args.cfg_options)
+        set_options(cfg, args.cfg_options, args.config)
     return cfg
 
 
@@ -120,11 +90,11 @@ def _refuse_places_of_hooks(cfg: Config, options: dict[str, Any]) -> None:
     """Refuse `custom_hooks.0.begin` and the like: hooks of our configs have names.
 
     Raises:
-        SystemExit: if there is such an option.
+        ValueError: if there is such an option.
     """
     for key in options:
         if key.startswith('custom_hooks.') and not cfg.get('custom_hooks'):
-            raise SystemExit(
+            raise ValueError(
                 f'{key} names a hook by its place in a list. Hooks have names now: '
                 'default_hooks.stage_switch.OPTION for the StageSwitchHook, '
                 'default_hooks.feature_cache.OPTION for the FeatureCacheHook.'
@@ -142,7 +112,7 @@ def load_config(args: argparse.Namespace) -> Config:
         given.
 
     Raises:
-        SystemExit: if there is no such config.
+        FileNotFoundError: if there is no such config.
     """
     cfg = read_config(args)
     cfg.launcher = args.launcher

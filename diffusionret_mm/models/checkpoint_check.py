@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from diffusionret_mm.passport import Passport
@@ -28,7 +29,8 @@ def check_state_dict(
         may_miss: prefixes of keys that may be missing.
 
     Raises:
-        CheckpointError: naming the missing, unknown and misshapen keys.
+        CheckpointError: naming the missing, unknown and misshapen keys, or those that are not
+            finite.
     """
     own = model.state_dict()
     missing = [key for key in own if key not in state_dict and not key.startswith(tuple(may_miss))]
@@ -48,6 +50,30 @@ def check_state_dict(
             f'The checkpoint does not fit {type(model).__name__}; nothing was loaded. Keys '
             + '; '.join(problems)
             + '. Use the config that the checkpoint was trained with.'
+        )
+    check_finite(state_dict)
+
+
+def check_finite(state_dict: Mapping[str, Tensor], source: str = 'The checkpoint') -> None:
+    """Refuse weights that hold NaN or infinity: no loss, score or search comes of them.
+
+    Args:
+        state_dict: weights by name.
+        source: what holds them, for the message.
+
+    Raises:
+        CheckpointError: naming them.
+    """
+    bad = [
+        key
+        for key, value in state_dict.items()
+        if value.is_floating_point() and not torch.isfinite(value).all()
+    ]
+    if bad:
+        raise CheckpointError(
+            f'{source} holds NaN or infinite values in {len(bad)} of {len(state_dict)} tensors: '
+            f'{_some(bad)}. Its training has diverged, or the file is damaged; nothing was '
+            'loaded. Use an earlier checkpoint.'
         )
 
 

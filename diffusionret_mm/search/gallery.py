@@ -11,16 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from diffusionret_mm.search.catalogue import Catalogue
+from diffusionret_mm.search.errors import GalleryError
 from diffusionret_mm.search.first_step import NO_ROW, POOLED, FaissFirstStep, FirstStep
 from diffusionret_mm.search.qdrant import QdrantFirstStep
 from diffusionret_mm.search.segments import ArrayLayout, SegmentedArrays
 from diffusionret_mm.storage.locks import lock_file_of
 
 TABLE = 'gallery.sqlite'
-
-
-class GalleryError(RuntimeError):
-    """A folder is not the gallery that is wanted."""
 
 
 class Gallery:

@@ -263,7 +263,7 @@ class TestCommandLine:
         del state['text_weight_fc.2.bias']
         torch.save(state, tmp_path / 'best.pth')
         done = self.run(tmp_path / 'best.pth', tmp_path / 'ours.pth')
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert 'text_weight_fc.2.bias' in done.stderr
         assert 'Traceback' not in done.stderr
         assert not (tmp_path / 'ours.pth').exists()

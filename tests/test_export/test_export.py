@@ -139,5 +139,5 @@ def test_mistakes_of_the_command_line(tmp_path, run_tool, checkpoint, message):
     model = MODELS.build(Config.fromfile(config).model)
     torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'model.pth')
     done = run_tool('export_onnx', config, tmp_path / checkpoint, '--out', tmp_path)
-    assert done.status == 1
+    assert done.status == 2
     assert message in done.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from fractions import Fraction
@@ -13,25 +14,28 @@ import numpy as np
 
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.manifest import Manifest
-from diffusionret_mm.datasets.video_files import strip_suffixes
 from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.storage.files import remove_leftovers, written_beside
 from diffusionret_mm.storage.fingerprint import version_of_file
 from diffusionret_mm.storage.locks import locked
+from diffusionret_mm.storage.names import printable
 from diffusionret_mm.storage.pool import run_in_parallel
 
 FOLDER = 'videos_224_3fps'
 SHORT_SIDE = 224
 FRAMES_PER_SECOND = 3
+# The disk is full, or what this user may keep on it.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 QUALITY = '23'  # the default of x264, which published code uses
 
 
 def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -> str:
     """Encode the readable videos of a data set: short side 224 pixels, 3 frames per second.
 
-    They keep their names below `out/videos_224_3fps`, with the extension .mp4. Videos that are
-    smaller keep their size. Each file appears when it is complete and has the time of its
-    original, by which a later run knows that nothing is to be done.
+    They keep their names below `out/videos_224_3fps`, extensions included, so that lists of files
+    fit them; all are MP4, which decoders find out from the file itself. Videos that are smaller
+    keep their size. Each file appears when it is complete and has the time of its original, by
+    which a later run knows that nothing is to be done.
 
     Args:
         manifest: the data set.
@@ -55,7 +59,7 @@ def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -
         results = run_in_parallel(work, paths, workers, 'compressing', VideoReadError)
         for path, result, error in results:
             if error:
-                failures.append(f'{path} could not be compressed: {error}')
+                failures.append(printable(f'{path} could not be compressed: {error}'))
                 continue
             target, is_new = result
             before += (manifest.video_folder / path).stat().st_size
@@ -72,13 +76,19 @@ def compress_videos(manifest: Manifest, out: Path, workers: int | None = None) -
 def _compress_one(folder: Path, out: Path, path: str) -> tuple[Path, bool]:
     """Return the compressed file and whether it is new."""
     source, target = folder / path, out / path
-    target = target.with_name(f'{strip_suffixes(target.name)}.mp4')
     changed = version_of_file(source).mtime_ns
     if target.is_file() and version_of_file(target).mtime_ns == changed:
         return target, False
-    with written_beside(target) as temporary:
-        compress_video(source, temporary)
-        os.utime(temporary, ns=(changed, changed))
+    try:
+        with written_beside(target) as temporary:
+            compress_video(source, temporary)
+            os.utime(temporary, ns=(changed, changed))
+    except VideoReadError as error:
+        cause = error.__cause__
+        if isinstance(cause, av.error.FFmpegError) and cause.errno in NO_ROOM:
+            # No fault of the video.
+            raise OSError(cause.errno, os.strerror(cause.errno), str(target)) from error
+        raise
     return target, True
 
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from diffusionret_mm.models.checkpoint_check import check_passport
 from diffusionret_mm.models.gather import gather_batch
 from diffusionret_mm.models.retrievers.text_video_retriever import Batch, TextVideoRetriever
-from diffusionret_mm.storage.checkpoints import load_checkpoint_file
+from diffusionret_mm.storage.checkpoints import load_checkpoint_file, load_weights
 
 
 @MODELS.register_module()
@@ -119,8 +119,9 @@ def _load_teacher(files: Mapping[str, str]) -> TextVideoRetriever:
     cfg = Config.fromfile(files['config'])
     teacher = MODELS.build(cfg.model)
     teacher.set_stage(teacher.stages[0])  # its similarity alone is used
-    checkpoint = load_checkpoint_file(files['checkpoint'], 'cpu')
-    check_passport(teacher.backbone.passport, checkpoint.get('meta'), files['checkpoint'])
-    teacher.load_state_dict(checkpoint['state_dict'])
+    path = files['checkpoint']
+    meta = load_checkpoint_file(path, 'cpu').get('meta')
+    check_passport(teacher.backbone.passport, meta, path)
+    teacher.load_state_dict(load_weights(path))
     print_log(f'Loaded the teacher {files["checkpoint"]}.', logger='current')
     return teacher.requires_grad_(False).eval()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from diffusionret_mm.models.backbones.base import TextVideoBackbone
-from diffusionret_mm.models.checkpoint_check import check_state_dict
+from diffusionret_mm.models.checkpoint_check import check_finite, check_state_dict
 from diffusionret_mm.models.data_preprocessor import RetrievalDataPreprocessor
 from diffusionret_mm.models.gather import GATHER_RULES, gather_batch
 from diffusionret_mm.models.retrievers.reranking import ReRanking
@@ -95,6 +95,7 @@ class TextVideoRetriever(InStages, ReRanking, BaseModel):
     def init_weights(self) -> None:
         """Load the backbone's pre-trained weights, then start other transformers from them."""
         super().init_weights()
+        check_finite(self.backbone.state_dict(), 'What the backbone starts from')
         tower = self.backbone.text_tower
         for module in (self.temporal, self.similarity):
             if tower is not None and module is not None:
