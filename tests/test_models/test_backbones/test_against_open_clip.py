@@ -1,5 +1,6 @@
 """Encoders are open_clip's, and a mistake in any fact of a passport is seen."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -95,3 +96,21 @@ def test_a_mistake_in_a_passport_is_seen(tmp_path, monkeypatch, arch, mistake, s
     (row,) = check_architecture(arch, tmp_path)
     assert seen in row.note
     assert row.verdict == 'wrong'
+
+
+def test_the_tool_counts_tags_and_fails_where_one_is_wrong(tmp_path, run_tool, monkeypatch):
+    target = tmp_path / 'rows.json'
+    archs = ['small-clip', 'roberta-ViT-B-32']
+    done = run_tool('check_backbones', *archs, '--json', target)
+    assert done.status == 0
+    assert done.out.splitlines()[-1] == '1 tags: 0 equal, 1 refused, 0 wrong'
+    assert 'Architectures without a tag: 1 (1 equal).' in done.out
+    assert [row['arch'] for row in json.loads(target.read_text())['rows']] == archs
+
+    def read(*args):
+        return replace(read_passport(*args), mean=(0.5, 0.5, 0.5))
+
+    monkeypatch.setattr(open_clip_backbone, 'read_passport', read)
+    done = run_tool('check_backbones', 'small-clip')
+    assert done.status == 1
+    assert 'image features' in done.out
