@@ -20,6 +20,8 @@ from diffusionret_mm.conversion import (
 )
 from diffusionret_mm.conversion.convert import STAGES
 from diffusionret_mm.evaluation.tables import Column, format_table, label
+from diffusionret_mm.models.backbones import OpenCLIPBackbone
+from diffusionret_mm.models.checkpoint_check import passport_entry
 from diffusionret_mm.storage.files import open_atomically
 
 
@@ -93,6 +95,9 @@ def main() -> None:
         stage=conversion.stage,
         diffusionret_mm_version=diffusionret_mm.__version__,
     )
+    if args.method != 'clip':
+        passport = OpenCLIPBackbone.read_passport(conversion.model['backbone'])
+        meta.update(passport_entry(passport))
     with open_atomically(args.target) as file:
         # OpenAI's own weights are for model.backbone.pretrained, which takes bare tensors.
         bare = args.method == 'clip'

@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 from torch import Tensor
 
+from diffusionret_mm.apis.backbone import follow_backbone
 from diffusionret_mm.engine.global_batch import refuse_no_batches
 from diffusionret_mm.models.hierarchy import BanzhafNetwork, banzhaf_interaction
 from diffusionret_mm.models.retrievers.hbi import word_frame_maps
@@ -57,6 +58,7 @@ def train_estimator(
         CheckpointError: if the checkpoint does not fit.
     """
     init_default_scope(cfg.get('default_scope', 'mmaction'))
+    follow_backbone(cfg)
     set_random_seed(seed)
     retriever = _frozen_retriever(cfg, checkpoint)
     network = BanzhafNetwork().to(next(retriever.parameters()).device)

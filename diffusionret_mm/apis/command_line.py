@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from mmengine.config import Config, DictAction
 
+from diffusionret_mm.apis.backbone import use_backbone
 from diffusionret_mm.apis.inferencer import TextVideoInferencer
-from diffusionret_mm.engine.config_files import read_config_file
+from diffusionret_mm.engine.config_files import read_config_file, set_options
 
 
 def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -> None:
@@ -23,6 +24,7 @@ def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -
     parser.add_argument('config', help='config file')
     if checkpoint:
         parser.add_argument('checkpoint', help='checkpoint file')
+    _add_backbone_option(parser)
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
     _add_cfg_options(parser)
     parser.add_argument(
@@ -56,13 +58,14 @@ def build_inferencer(args: argparse.Namespace, **kwargs: Any) -> TextVideoInfere
         args: the parsed command line.
         **kwargs: further arguments of `TextVideoInferencer`.
     """
-    named = dict(device=args.device, cfg_options=args.cfg_options, onnx=args.onnx)
-    return TextVideoInferencer(args.config, args.checkpoint, **named, **kwargs)
+    named = dict(device=args.device, onnx=args.onnx)
+    return TextVideoInferencer(read_config(args), args.checkpoint, **named, **kwargs)
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """Add a config and what overrides it, for tools that run nothing."""
     parser.add_argument('config', help='config file')
+    _add_backbone_option(parser)
     _add_cfg_options(parser)
 
 
@@ -71,12 +74,15 @@ def read_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: if there is no such config.
-        ValueError: if it cannot be read, an option cannot be set, or names a hook by its place.
+        ValueError: if it cannot be read, an option cannot be set, or names a hook by its place;
+            or if open_clip knows no such backbone.
     """
     cfg = read_config_file(args.config)
+    if args.backbone is not None:
+        use_backbone(cfg, args.backbone)
     if args.cfg_options:
         _refuse_places_of_hooks(cfg, args.cfg_options)
-        cfg = read_config_file(args.config, args.cfg_options)
+        set_options(cfg, args.cfg_options, args.config)
     return cfg
 
 
@@ -113,6 +119,15 @@ def load_config(args: argparse.Namespace) -> Config:
     name = Path(args.config).stem
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / name)
     return cfg
+
+
+def _add_backbone_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--backbone',
+        metavar='ARCH[:TAG]',
+        help='an encoder of open_clip in place of that of the config, such as PE-Core-B-16, '
+        'ViT-B-16:dfn2b, ARCH:FILE with a weight file, or ARCH:none for random weights',
+    )
 
 
 def _add_cfg_options(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 
+from diffusionret_mm.apis.backbone import follow_backbone
 from diffusionret_mm.apis.decoding import (
     decode_in_parallel,
     list_reasons,
@@ -23,12 +24,13 @@ from diffusionret_mm.apis.decoding import (
 )
 from diffusionret_mm.apis.indexing import index_videos
 from diffusionret_mm.datasets.errors import VideoReadError
-from diffusionret_mm.datasets.transforms.captions import tokenize
+from diffusionret_mm.datasets.transforms.captions import refuse_empty
 from diffusionret_mm.datasets.transforms.stored_frames import settings_of
 from diffusionret_mm.datasets.video_files import ALL_SUFFIXES
 from diffusionret_mm.engine.config_files import read_config_file
 from diffusionret_mm.export import ExportError, OnnxEncoders
-from diffusionret_mm.features.fingerprint import EXTRACTOR, hash_of_weights
+from diffusionret_mm.features.fingerprint import EXTRACTOR, hash_of_weights, passport_facts
+from diffusionret_mm.models.checkpoint_check import check_passport
 from diffusionret_mm.search import (
     Gallery,
     SearchResult,
@@ -91,6 +93,7 @@ class TextVideoInferencer:
         else:
             self.cfg = read_config_file(config, cfg_options)
         init_default_scope(self.cfg.get('default_scope', 'mmaction'))
+        follow_backbone(self.cfg)
         self.transforms = video_transforms(self.cfg)
         self.max_words = max_words_of(self.transforms)
         self.batch_size = batch_size
@@ -99,7 +102,9 @@ class TextVideoInferencer:
         self.time_limit = time_limit
         self.device = torch.device(device or get_device())
         model = MODELS.build(self.cfg.model)
-        load_checkpoint(model, os.fspath(checkpoint), map_location='cpu', logger='silent')
+        path = os.fspath(checkpoint)
+        loaded = load_checkpoint(model, path, map_location='cpu', logger='silent')
+        check_passport(model.backbone.passport, loaded.get('meta'), path)
         self.fingerprint = self._fingerprint(model)
         self.model = model.to(self.device).eval()
         self.encoders = self.model if onnx is None else self._open_onnx(onnx)
@@ -129,7 +134,8 @@ class TextVideoInferencer:
                 raise ValueError(
                     f'"{printable(text)}" is no text: some of its bytes are not UTF-8.'
                 )
-        ids, mask = tokenize(texts, self.max_words)
+        refuse_empty(texts)
+        ids, mask = self.model.backbone.tokenizer.tokenize(texts, self.max_words)
         parts = zip(ids.split(self.batch_size), mask.split(self.batch_size), strict=True)
         return TextFeatures.cat(
             [self.encoders.encode_text(*(part.to(self.device) for part in pair)) for pair in parts]
@@ -296,6 +302,7 @@ class TextVideoInferencer:
             weights=hash_of_weights(model),
             model=fingerprint_of(extractor),
             transforms=fingerprint_of(settings_of(self.transforms)),
+            **passport_facts(model),
         )
 
 

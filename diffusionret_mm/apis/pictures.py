@@ -11,6 +11,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
+from diffusionret_mm.apis.backbone import follow_backbone
 from diffusionret_mm.apis.run import build_runner, run_folder
 from diffusionret_mm.datasets import TextVideoDataset
 from diffusionret_mm.visualization import PictureError, SplitPictures
@@ -55,6 +56,7 @@ def build_dataset(cfg: Config, split: str) -> TextVideoDataset:
     if loader is None:
         raise PictureError(f'{cfg.filename} has no {split}_dataloader.')
     init_default_scope(cfg.get('default_scope', 'mmaction'))
+    follow_backbone(cfg)
     dataset = copy.deepcopy(loader.dataset)
     dataset.pop('captions_per_video', None)
     return DATASETS.build(dataset)

@@ -21,6 +21,7 @@ from mmengine.dist import (
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from diffusionret_mm.apis.backbone import follow_backbone
 from diffusionret_mm.compat import OneRunnerPerSecond
 from diffusionret_mm.engine.config_differences import NAMED_HOOKS
 from diffusionret_mm.engine.global_batch import share_global_batch
@@ -173,6 +174,7 @@ def build_runner(cfg: Config) -> Runner:
         cfg: the whole config.
     """
     refuse_unnamed_hooks(cfg)
+    follow_backbone(cfg)
     _leave_out_hooks(cfg)
     join_processes(cfg)
     with OneRunnerPerSecond():

@@ -30,12 +30,26 @@ def read_config_file(
         cfg = Config.fromfile(path)
     except Exception as error:  # a config is a program
         raise ValueError(f'The config {path} cannot be read: {_reason(error)}.') from error
-    for key, value in (options or {}).items():
+    set_options(cfg, options or {}, path)
+    return cfg
+
+
+def set_options(cfg: Config, options: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Replace settings of a config.
+
+    Args:
+        cfg: the config; it is changed.
+        options: settings under dotted keys.
+        path: its file, for the message.
+
+    Raises:
+        ValueError: if an option cannot be set; it says why.
+    """
+    for key, value in options.items():
         try:
             cfg.merge_from_dict({key: value})
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f'{path} has no setting {key}: {_reason(error)}.') from error
-    return cfg
 
 
 def _reason(error: Exception) -> str:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from diffusionret_mm.passport import Passport
+
+# In the `meta` of a checkpoint.
+PASSPORT = 'passport'
 
 
 class CheckpointError(RuntimeError):
@@ -69,6 +75,41 @@ def check_finite(state_dict: Mapping[str, Tensor], source: str = 'The checkpoint
             f'{_some(bad)}. Its training has diverged, or the file is damaged; nothing was '
             'loaded. Use an earlier checkpoint.'
         )
+
+
+def check_passport(passport: Passport | None, meta: Mapping[str, Any] | None, source: str) -> None:
+    """Refuse a checkpoint of a model that read texts or frames in another way.
+
+    A checkpoint of a version before passports fits an encoder that those versions ran as it is run
+    now.
+
+    Args:
+        passport: of the present backbone; None: nothing is compared.
+        meta: `meta` of the checkpoint, or None for bare weights, of which nothing is known.
+        source: name of the checkpoint, for the message.
+
+    Raises:
+        CheckpointError: naming what differs.
+    """
+    if passport is None or meta is None:
+        return
+    then = meta.get(PASSPORT)
+    earlier = passport.facts_of_earlier_versions() if then is None else then['facts']
+    differences = passport.differences(earlier)
+    if differences:
+        name = 'an earlier version' if then is None else repr(then['arch'])
+        raise CheckpointError(
+            f'{source} was made with {name} and does not fit {passport.arch!r}, which reads texts '
+            f'or frames in another way: {"; ".join(differences)}. Use the backbone that it was '
+            'trained with, or train again.'
+        )
+
+
+def passport_entry(passport: Passport | None) -> dict[str, Any]:
+    """Return what the `meta` of a checkpoint says of the passport, to be merged into it."""
+    if passport is None:
+        return {}
+    return {PASSPORT: dict(arch=passport.arch, weights=passport.weights, facts=passport.facts())}
 
 
 def _some(keys: list[str], limit: int = 5) -> str:

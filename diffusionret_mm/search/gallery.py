@@ -126,8 +126,11 @@ class Gallery:
         Raises:
             GalleryError: if it differs; it says in which parts.
         """
+        # Galleries of earlier versions lack the facts of the backbone's passport.
         changed = [
-            name for name, value in fingerprint.items() if self.fingerprint.get(name) != value
+            name
+            for name, value in fingerprint.items()
+            if self.fingerprint.get(name, value) != value
         ]
         if changed:
             raise GalleryError(

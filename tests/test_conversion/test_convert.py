@@ -255,6 +255,7 @@ class TestCommandLine:
         assert 'float16' in done.stdout
         saved = torch.load(tmp_path / 'ours.pth', weights_only=True)
         assert saved['meta']['stage'] == 'generation'
+        assert saved['meta']['passport']['facts']['tokenizer'] == 'CLIP'
         assert len(saved['state_dict']) == len(state) - 4
 
     def test_nothing_is_written_on_an_error(self, tmp_path):
