@@ -8,6 +8,7 @@ versions, where it is reported, and when it can go.
 import functools
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import re
 import sys
@@ -39,6 +40,7 @@ def apply(load_checkpoint: Load, save_checkpoint: Save) -> None:
     """
     silence_mmcv_lite()
     silence_file_client()
+    silence_random_weights()
     replace_pkg_resources()
     register_checkpoint_loader(load_checkpoint)
     save_checkpoints_atomically(save_checkpoint)
@@ -82,6 +84,19 @@ def silence_file_client() -> None:
 
     print_log._drops_deprecation = True
     file_client.print_log = print_log
+
+
+def silence_random_weights() -> None:
+    """Silence open_clip's warning that a model was "initialized randomly".
+
+    It comes whenever a model is built, and weights are loaded later here, by `init_weights` or with
+    a checkpoint. Versions: open_clip_torch 2.x and 3.x. Can go when models are built in silence.
+    """
+    logging.getLogger().addFilter(_is_not_of_random_weights)
+
+
+def _is_not_of_random_weights(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith('No pretrained weights loaded for model')
 
 
 def replace_pkg_resources() -> None:

@@ -23,7 +23,7 @@ class _Features:
     def to(self: FeaturesT, *args: Any, **kwargs: Any) -> FeaturesT:
         """Move or cast every field but the mask's dtype, as `torch.Tensor.to` does."""
         moved = {name: value.to(*args, **kwargs) for name, value in self.tensors().items()}
-        moved['mask'] = moved['mask'].to(torch.bool)
+        moved['mask'] = moved['mask'].to(torch.bool)  # a dtype is for the others
         return type(self)(**moved)
 
     def __len__(self) -> int:
@@ -52,6 +52,16 @@ class _Features:
         return cls(**{name: torch.cat([part.tensors()[name] for part in parts]) for name in names})
 
 
+def _check_mask(kind: str, mask: Tensor, shape: tuple[int, ...]) -> None:
+    """Refuse masks of numbers: `~mask` and `x[mask]` mean something else with them."""
+    _check(kind, 'mask', mask, shape)
+    if mask.dtype != torch.bool:
+        raise TypeError(
+            f'{kind}.mask has the dtype {str(mask.dtype).removeprefix("torch.")}; bool is '
+            'expected, true for what is real. Give mask.bool(), or mask > 0.'
+        )
+
+
 def _check(kind: str, name: str, value: Tensor, shape: tuple[int, ...]) -> None:
     if tuple(value.shape) != shape:
         raise ValueError(
@@ -67,6 +77,10 @@ class TextFeatures(_Features):
         words: every token of each text, shape [N, L, D], float.
         mask: true for real tokens (start and end of text included), shape [N, L], bool.
         pooled: the end-of-text token, shape [N, D], float.
+
+    Raises:
+        ValueError: if the shapes do not belong together.
+        TypeError: if the mask is not bool.
     """
 
     words: Tensor
@@ -74,11 +88,11 @@ class TextFeatures(_Features):
     pooled: Tensor
 
     def __post_init__(self) -> None:
-        """Check that the shapes belong together."""
+        """Check the shapes and the mask."""
         if self.words.dim() != 3:
             raise ValueError(f'TextFeatures.words must be [N, L, D]; got {list(self.words.shape)}.')
         num_texts, length, width = self.words.shape
-        _check('TextFeatures', 'mask', self.mask, (num_texts, length))
+        _check_mask('TextFeatures', self.mask, (num_texts, length))
         _check('TextFeatures', 'pooled', self.pooled, (num_texts, width))
 
 
@@ -89,15 +103,19 @@ class VideoFeatures(_Features):
     Args:
         frames: frames after the temporal module, shape [M, F, D], float.
         mask: true for real frames, shape [M, F], bool.
+
+    Raises:
+        ValueError: if the shapes do not belong together.
+        TypeError: if the mask is not bool.
     """
 
     frames: Tensor
     mask: Tensor
 
     def __post_init__(self) -> None:
-        """Check that the shapes belong together."""
+        """Check the shapes and the mask."""
         if self.frames.dim() != 3:
             raise ValueError(
                 f'VideoFeatures.frames must be [M, F, D]; got {list(self.frames.shape)}.'
             )
-        _check('VideoFeatures', 'mask', self.mask, tuple(self.frames.shape[:2]))
+        _check_mask('VideoFeatures', self.mask, tuple(self.frames.shape[:2]))

@@ -2,10 +2,12 @@
 
 import importlib.util
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
 
+import open_clip
 import pytest
 import torch
 from mmengine.config import Config
@@ -221,3 +223,10 @@ def test_a_config_is_formatted_once(monkeypatch):
     cfg.a = 2
     assert cfg.pretty_text == 'a=2'
     assert len(calls) == 2
+
+
+def test_nobody_is_told_that_weights_are_random(caplog):
+    open_clip.create_model('ViT-S-32-alt', pretrained=None)
+    assert not caplog.records
+    logging.warning('another')
+    assert [record.message for record in caplog.records] == ['another']

@@ -25,6 +25,26 @@ def test_shapes_that_do_not_belong_together_are_refused(features, field):
         TextFeatures(**tensors)
 
 
+@pytest.mark.parametrize('dtype', [torch.int64, torch.uint8, torch.float32, torch.float16])
+@pytest.mark.parametrize('kind', [0, 1])
+def test_masks_of_numbers_are_refused(features, dtype, kind):
+    container = features()[kind]
+    tensors = container.tensors() | dict(mask=container.mask.to(dtype))
+    name = str(dtype).removeprefix('torch.')
+    expected = rf'{type(container).__name__}\.mask has the dtype {name}; bool is expected'
+    with pytest.raises(TypeError, match=expected):
+        type(container)(**tensors)
+    with pytest.raises(TypeError, match=expected):
+        type(container).cat([container, dataclass_with(container, tensors['mask'])])
+
+
+def dataclass_with(container, mask):
+    """The same container with another mask, made without its checks, as an old pickle may be."""
+    other = object.__new__(type(container))
+    other.__dict__.update(container.tensors() | dict(mask=mask))
+    return other
+
+
 def test_one_row_is_a_slice_and_nothing_is_not_joined(features):
     with pytest.raises(TypeError, match=r'\[2:3\]'):
         features()[1][2]

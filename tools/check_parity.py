@@ -11,7 +11,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 # isort: split
 from mmengine.logging import MMLogger
 
-from diffusionret_mm.conversion import ConversionError
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.evaluation.tables import format_table, label
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tests'))
@@ -52,14 +52,12 @@ def format_parity(report: ParityReport) -> str:
     return '\n'.join(lines)
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()
     MMLogger.get_current_instance().setLevel('WARNING')
-    try:
-        report = check_parity(args.golden)
-    except (FileNotFoundError, ConversionError) as error:
-        raise SystemExit(str(error)) from error
+    report = check_parity(args.golden)
     print(format_parity(report))
     sys.exit(0 if report.passed else 1)
 

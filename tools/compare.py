@@ -12,8 +12,8 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 # isort: split
 from mmengine.config import DictAction
 
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.comparison import (
-    ComparisonError,
     Method,
     load_methods,
     run_seed,
@@ -22,6 +22,7 @@ from diffusionret_mm.comparison import (
     write_markdown,
     write_plot,
 )
+from diffusionret_mm.storage.locks import locked
 
 TRAIN_TOOL = Path(__file__).parent / 'train.py'
 
@@ -75,18 +76,17 @@ def run_all(methods: Sequence[Method], num_seeds: int) -> tuple[dict[str, list[A
     return records, failed
 
 
+@stop_with_message()
 def main() -> None:
     """Run.
 
     Raises:
-        SystemExit: with status 1 if the configs cannot be compared or a run failed.
+        SystemExit: with status 1 if a run failed, 2 if the configs cannot be compared.
     """
     args = parse_args()
-    try:
-        methods = load_methods(args.configs, args.work_dir, args.cfg_options)
+    methods = load_methods(args.configs, args.work_dir, args.cfg_options)
+    with locked(args.work_dir / 'comparison'):
         records, failed = run_all(methods, args.seeds)
-    except ComparisonError as error:
-        raise SystemExit(str(error)) from None
     rows = [summarise(name, done) for name, done in records.items() if done]
     if rows:
         prefix = args.out or args.work_dir / 'comparison'

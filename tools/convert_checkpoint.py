@@ -10,6 +10,7 @@ import diffusionret_mm
 # isort: split
 import torch
 
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.conversion import (
     LAYOUTS,
     Conversion,
@@ -19,6 +20,8 @@ from diffusionret_mm.conversion import (
 )
 from diffusionret_mm.conversion.convert import STAGES
 from diffusionret_mm.evaluation.tables import Column, format_table, label
+from diffusionret_mm.models.backbones import OpenCLIPBackbone
+from diffusionret_mm.models.checkpoint_check import passport_entry
 from diffusionret_mm.storage.files import open_atomically
 
 
@@ -78,19 +81,23 @@ def _precision(keys: list[str], source: dict[str, torch.Tensor]) -> str:
     return ', '.join(f'{count} {dtype}' for dtype, count in counts.items())
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()
+    source = read_state_dict(args.source)
     try:
-        source = read_state_dict(args.source)
         conversion = convert_state_dict(source, args.method, args.stage)
-    except (ConversionError, OSError, RuntimeError, ValueError) as error:
-        raise SystemExit(f'{args.source}: {error}') from error
+    except ConversionError as error:
+        raise ConversionError(f'{args.source}: {error}') from error
     meta = dict(
         converted_from=args.method,
         stage=conversion.stage,
         diffusionret_mm_version=diffusionret_mm.__version__,
     )
+    if args.method != 'clip':
+        passport = OpenCLIPBackbone.read_passport(conversion.model['backbone'])
+        meta.update(passport_entry(passport))
     with open_atomically(args.target) as file:
         # OpenAI's own weights are for model.backbone.pretrained, which takes bare tensors.
         bare = args.method == 'clip'

@@ -11,8 +11,9 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 from diffusionret_mm.apis.command_line import (
     add_inferencer_options,
     build_inferencer,
-    stop_with_message,
 )
+from diffusionret_mm.apis.user_errors import stop_with_message
+from diffusionret_mm.datasets.annotation_files import read_lines
 from diffusionret_mm.demo.page import build_app
 from diffusionret_mm.demo.service import DemoService
 from diffusionret_mm.extras import import_extra
@@ -37,17 +38,14 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()
-    with stop_with_message():
-        uvicorn = import_extra('uvicorn', 'demo')
-        inferencer = build_inferencer(args, show_progress=False)
-        sentences = (
-            args.sentences.read_text(encoding='utf-8').splitlines() if args.sentences else []
-        )
-        lines = [line.strip() for line in sentences if line.strip()]
-        app = build_app(DemoService(inferencer, Gallery(args.gallery), lines))
+    uvicorn = import_extra('uvicorn', 'demo')
+    sentences = read_lines(args.sentences) if args.sentences else []
+    inferencer = build_inferencer(args, show_progress=False)
+    app = build_app(DemoService(inferencer, Gallery(args.gallery), sentences))
     uvicorn.run(app, host=args.host, port=args.port, log_level='warning')
 
 

@@ -13,8 +13,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 
 from diffusionret_mm.apis.command_line import add_config_options, read_config
-from diffusionret_mm.export import ExportError, export_encoders
-from diffusionret_mm.models.checkpoint_check import CheckpointError
+from diffusionret_mm.apis.user_errors import stop_with_message
+from diffusionret_mm.export import export_encoders
 
 
 def parse_args() -> argparse.Namespace:
@@ -31,6 +31,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@stop_with_message()
 def main() -> None:
     """Run.
 
@@ -40,14 +41,9 @@ def main() -> None:
     args = parse_args()
     cfg = read_config(args)
     init_default_scope(cfg.get('default_scope', 'mmaction'))
-    try:
-        model = MODELS.build(cfg.model).eval()
-        load_checkpoint(model, args.checkpoint, map_location='cpu', logger='silent')
-        errors = export_encoders(model, args.out, args.tolerance)
-    except (
-        CheckpointError, ExportError, FileExistsError, FileNotFoundError, ModuleNotFoundError
-    ) as error:  # fmt: skip
-        raise SystemExit(str(error)) from None
+    model = MODELS.build(cfg.model).eval()
+    load_checkpoint(model, args.checkpoint, map_location='cpu', logger='silent')
+    errors = export_encoders(model, args.out, args.tolerance)
     for name, error in errors.items():
         print(f'{name}: largest relative error {error:.1e} (tolerance {args.tolerance:.0e})')
     for path in sorted(args.out.iterdir()):

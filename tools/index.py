@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
@@ -12,8 +11,8 @@ from diffusionret_mm.apis import remove_vanished
 from diffusionret_mm.apis.command_line import (
     add_inferencer_options,
     build_inferencer,
-    stop_with_message,
 )
+from diffusionret_mm.apis.user_errors import stop_with_message
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,7 +21,7 @@ def parse_args() -> argparse.Namespace:
         description='Index new and changed videos into a gallery. A run that was killed continues.'
     )
     add_inferencer_options(parser)
-    parser.add_argument('videos', nargs='+', help='a folder of videos, or video files')
+    parser.add_argument('videos', nargs='+', help='folders of videos, video files, or both')
     parser.add_argument('gallery', help='folder of the gallery; made if there is none')
     parser.add_argument('--batch-size', type=int, default=32, help='videos encoded at a time')
     parser.add_argument('--workers', type=int, help='decoding processes (default: one per core)')
@@ -46,25 +45,16 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()
-    with stop_with_message():
-        inferencer = build_inferencer(
-            args,
-            batch_size=args.batch_size,
-            num_workers=args.workers,
-            time_limit=args.time_limit,
-        )
-        source = args.videos[0] if len(args.videos) == 1 else args.videos
-        inferencer.index(source, args.gallery, qdrant=args.qdrant)
-        if args.remove_vanished:
-            print(f'{remove_vanished(args.gallery):,} videos are gone and were taken out.')
+    options = dict(num_workers=args.workers, time_limit=args.time_limit)
+    inferencer = build_inferencer(args, batch_size=args.batch_size, **options)
+    inferencer.index(args.videos, args.gallery, qdrant=args.qdrant)
+    if args.remove_vanished:
+        print(f'{remove_vanished(args.gallery):,} videos are gone and were taken out.')
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except KeyboardInterrupt:
-        print('Stopped. Run the same command to go on with the rest.', file=sys.stderr)
-        sys.exit(130)  # what a shell gives a program that Ctrl-C stops
+    main()

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.evaluation.tables import Column, format_markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,6 +88,12 @@ def _cells(metrics: dict[str, float]) -> list[str]:
     return [f'{metrics[name]:.1f}' if name in metrics else '-' for name in METRICS]
 
 
-if __name__ == '__main__':
+@stop_with_message()
+def main() -> None:
+    """Write the document."""
     TARGET.write_text(write_document())
     print(f'Written: {TARGET}')
+
+
+if __name__ == '__main__':
+    main()

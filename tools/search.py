@@ -14,8 +14,8 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 from diffusionret_mm.apis.command_line import (
     add_inferencer_options,
     build_inferencer,
-    stop_with_message,
 )
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.search import SearchResult
 
@@ -33,13 +33,13 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()
-    with stop_with_message():
-        inferencer = build_inferencer(args, show_progress=False)
-        query = args.sentence if args.video is None else Path(args.video)
-        result = inferencer.search(query, args.gallery, args.top_k)
+    inferencer = build_inferencer(args, show_progress=False)
+    query = args.sentence if args.video is None else Path(args.video)
+    result = inferencer.search(query, args.gallery, args.top_k)
     if args.json:
         print(json.dumps(asdict(result), indent=1))
     else:

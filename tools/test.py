@@ -10,6 +10,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 # isort: split
 from diffusionret_mm.apis import test_retriever
 from diffusionret_mm.apis.command_line import add_run_options, leave_processes, load_config
+from diffusionret_mm.apis.user_errors import stop_with_message
 
 
 def parse_args() -> argparse.Namespace:
@@ -21,6 +22,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()

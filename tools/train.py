@@ -13,6 +13,7 @@ from mmengine.config import Config
 from diffusionret_mm.apis import train_retriever
 from diffusionret_mm.apis.command_line import add_run_options, leave_processes, load_config
 from diffusionret_mm.apis.run import use_amp
+from diffusionret_mm.apis.user_errors import stop_with_message
 
 
 def parse_args() -> argparse.Namespace:
@@ -55,10 +56,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         else:
             cfg.resume, cfg.load_from = True, args.resume
     if args.amp is not None:
-        try:
-            use_amp(cfg, args.amp)
-        except RuntimeError as error:
-            raise SystemExit(str(error)) from error
+        use_amp(cfg, args.amp)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
         cfg.default_hooks.checkpoint.save_best = None
@@ -71,6 +69,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     return cfg
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()

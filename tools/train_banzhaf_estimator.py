@@ -8,10 +8,12 @@ from pathlib import Path
 import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
 # isort: split
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
 from diffusionret_mm.apis.banzhaf import train_estimator
+from diffusionret_mm.apis.user_errors import stop_with_message
+from diffusionret_mm.engine.config_files import read_config_file
 from diffusionret_mm.storage.checkpoints import save_checkpoint_file
 
 
@@ -40,16 +42,14 @@ def parse_args() -> argparse.Namespace:
     for name in ('iterations', 'coalitions'):
         if getattr(args, name) < 1:
             parser.error(f'--{name} must be at least 1; got {getattr(args, name)}')
-    if not Path(args.config).is_file():
-        parser.error(f'There is no config {args.config}.')
     return args
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    cfg = read_config_file(args.config, args.cfg_options)
     logger = MMLogger.get_instance('mmengine')
     network, explained = train_estimator(
         cfg, args.checkpoint, args.iterations, args.coalitions, seed=args.seed

@@ -22,9 +22,9 @@ from diffusionret_mm.apis.command_line import (
     read_config,
 )
 from diffusionret_mm.apis.pictures import build_dataset, evaluate_for_pictures
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.storage.files import open_atomically
 from diffusionret_mm.visualization import (
-    PictureError,
     SplitPictures,
     draw_curves,
     encode_png,
@@ -146,6 +146,7 @@ def draw_samples_page(args: argparse.Namespace) -> None:
     print(path)
 
 
+@stop_with_message()
 def main() -> None:
     """Run.
 
@@ -153,15 +154,12 @@ def main() -> None:
         SystemExit: if a picture cannot be drawn; it says why.
     """
     args = parse_args()
-    try:
-        if args.picture == 'curves':
-            save(args.out, 'curves', to_image(draw_curves(read_scalars(args.run))))
-        elif args.picture == 'samples':
-            draw_samples_page(args)
-        else:
-            draw_evaluation(args)
-    except (PictureError, FileNotFoundError) as error:
-        raise SystemExit(str(error)) from None
+    if args.picture == 'curves':
+        save(args.out, 'curves', to_image(draw_curves(read_scalars(args.run))))
+    elif args.picture == 'samples':
+        draw_samples_page(args)
+    else:
+        draw_evaluation(args)
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ _base_ = [
 model = dict(
     backbone=dict(_base_.backbone, with_cp=True),
     temporal=_base_.temporal,
-    similarity=dict(hidden_width=_base_.width),
+    similarity=dict(hidden_width='embed_dim'),
 )
 train_dataloader = dict(dataset=_base_.train_split)
 val_dataloader = dict(dataset=_base_.val_split)

@@ -11,7 +11,7 @@ _base_ = [
 model = dict(
     backbone=_base_.backbone,
     temporal=_base_.temporal,
-    similarity=dict(hidden_width=_base_.width),
+    similarity=dict(hidden_width='embed_dim'),
 )
 train_dataloader = dict(dataset=dict(_base_.train_split, item='caption'))
 val_dataloader = dict(dataset=_base_.val_split)

@@ -13,11 +13,13 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 from torch import Tensor
 
+from diffusionret_mm.apis.backbone import follow_backbone
+from diffusionret_mm.engine.global_batch import refuse_no_batches
 from diffusionret_mm.models.hierarchy import BanzhafNetwork, banzhaf_interaction
 from diffusionret_mm.models.retrievers.hbi import word_frame_maps
 from diffusionret_mm.models.retrievers.text_video_retriever import TextVideoRetriever
 from diffusionret_mm.models.similarity import WeightedTokenInteraction
-from diffusionret_mm.storage.checkpoints import load_checkpoint_file
+from diffusionret_mm.storage.checkpoints import load_weights
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 LOG_INTERVAL = 20
@@ -56,6 +58,7 @@ def train_estimator(
         CheckpointError: if the checkpoint does not fit.
     """
     init_default_scope(cfg.get('default_scope', 'mmaction'))
+    follow_backbone(cfg)
     set_random_seed(seed)
     retriever = _frozen_retriever(cfg, checkpoint)
     network = BanzhafNetwork().to(next(retriever.parameters()).device)
@@ -103,7 +106,7 @@ def _frozen_retriever(cfg: Config, checkpoint: str | None) -> TextVideoRetriever
     if checkpoint is None:
         retriever.init_weights()
     else:
-        retriever.load_state_dict(load_checkpoint_file(checkpoint, 'cpu')['state_dict'])
+        retriever.load_state_dict(load_weights(checkpoint))
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     return retriever.requires_grad_(False).eval().to(device)
 
@@ -111,6 +114,7 @@ def _frozen_retriever(cfg: Config, checkpoint: str | None) -> TextVideoRetriever
 def _batches(cfg: Config, seed: int) -> Iterator[Mapping]:
     """Batches of the training split, epoch after epoch."""
     loader = Runner.build_dataloader(cfg.train_dataloader, seed=seed)
+    refuse_no_batches(loader)
     for epoch in itertools.count():
         loader.sampler.set_epoch(epoch)
         yield from loader

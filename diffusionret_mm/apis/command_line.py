@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config, DictAction
 
+from diffusionret_mm.apis.backbone import use_backbone
 from diffusionret_mm.apis.inferencer import TextVideoInferencer
-from diffusionret_mm.datasets.errors import VideoReadError
-from diffusionret_mm.export import ExportError
-from diffusionret_mm.models.checkpoint_check import CheckpointError
-from diffusionret_mm.search import GalleryError
-
-USER_ERRORS = (
-    CheckpointError,
-    ExportError,
-    FileNotFoundError,
-    GalleryError,
-    ModuleNotFoundError,
-    ValueError,
-    VideoReadError,
-)
+from diffusionret_mm.engine.config_files import read_config_file, set_options
 
 
 def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -> None:
@@ -39,6 +24,7 @@ def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -
     parser.add_argument('config', help='config file')
     if checkpoint:
         parser.add_argument('checkpoint', help='checkpoint file')
+    _add_backbone_option(parser)
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
     _add_cfg_options(parser)
     parser.add_argument(
@@ -72,23 +58,14 @@ def build_inferencer(args: argparse.Namespace, **kwargs: Any) -> TextVideoInfere
         args: the parsed command line.
         **kwargs: further arguments of `TextVideoInferencer`.
     """
-    named = dict(device=args.device, cfg_options=args.cfg_options, onnx=args.onnx)
-    return TextVideoInferencer(args.config, args.checkpoint, **named, **kwargs)
-
-
-@contextmanager
-def stop_with_message() -> Iterator[None]:
-    """Exit with a message and status 2, without a traceback, on errors that a user can mend."""
-    try:
-        yield
-    except USER_ERRORS as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(2) from error
+    named = dict(device=args.device, onnx=args.onnx)
+    return TextVideoInferencer(read_config(args), args.checkpoint, **named, **kwargs)
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """Add a config and what overrides it, for tools that run nothing."""
     parser.add_argument('config', help='config file')
+    _add_backbone_option(parser)
     _add_cfg_options(parser)
 
 
@@ -96,15 +73,16 @@ def read_config(args: argparse.Namespace) -> Config:
     """Read the config of a command line with the options of `add_config_options`.
 
     Raises:
-        SystemExit: if there is no such config.
+        FileNotFoundError: if there is no such config.
+        ValueError: if it cannot be read, an option cannot be set, or names a hook by its place;
+            or if open_clip knows no such backbone.
     """
-    path = Path(args.config)
-    if not path.is_file():
-        raise SystemExit(f'There is no config {path}.')
-    cfg = Config.fromfile(path)
+    cfg = read_config_file(args.config)
+    if args.backbone is not None:
+        use_backbone(cfg, args.backbone)
     if args.cfg_options:
         _refuse_places_of_hooks(cfg, args.cfg_options)
-        cfg.merge_from_dict(args.cfg_options)
+        set_options(cfg, args.cfg_options, args.config)
     return cfg
 
 
@@ -112,11 +90,11 @@ def _refuse_places_of_hooks(cfg: Config, options: dict[str, Any]) -> None:
     """Refuse `custom_hooks.0.begin` and the like: hooks of our configs have names.
 
     Raises:
-        SystemExit: if there is such an option.
+        ValueError: if there is such an option.
     """
     for key in options:
         if key.startswith('custom_hooks.') and not cfg.get('custom_hooks'):
-            raise SystemExit(
+            raise ValueError(
                 f'{key} names a hook by its place in a list. Hooks have names now: '
                 'default_hooks.stage_switch.OPTION for the StageSwitchHook, '
                 'default_hooks.feature_cache.OPTION for the FeatureCacheHook.'
@@ -134,13 +112,22 @@ def load_config(args: argparse.Namespace) -> Config:
         given.
 
     Raises:
-        SystemExit: if there is no such config.
+        FileNotFoundError: if there is no such config.
     """
     cfg = read_config(args)
     cfg.launcher = args.launcher
     name = Path(args.config).stem
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / name)
     return cfg
+
+
+def _add_backbone_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--backbone',
+        metavar='ARCH[:TAG]',
+        help='an encoder of open_clip in place of that of the config, such as PE-Core-B-16, '
+        'ViT-B-16:dfn2b, ARCH:FILE with a weight file, or ARCH:none for random weights',
+    )
 
 
 def _add_cfg_options(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
@@ -18,14 +19,17 @@ from mmengine.registry import init_default_scope
 
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.text_video import is_read_error
-from diffusionret_mm.datasets.video_files import VIDEO_SUFFIXES
+from diffusionret_mm.datasets.video_files import VideoFiles
 from diffusionret_mm.datasets.video_reading import time_limit
 from diffusionret_mm.search import VideoFile
 from diffusionret_mm.storage.fingerprint import version_of_file
+from diffusionret_mm.storage.names import printable, why_not_a_file
 from diffusionret_mm.storage.pool import run_in_parallel
 
-SUFFIXES = VIDEO_SUFFIXES - {'.', '.null'}
 Transforms = list[dict[str, Any]]
+PathLike = str | os.PathLike[str]
+# Files with reasons that a message lists.
+LISTED = 20
 
 
 def video_transforms(cfg: Config) -> Transforms:
@@ -49,40 +53,68 @@ def video_transforms(cfg: Config) -> Transforms:
     return list(chain.from_iterable(inside))
 
 
-def list_videos(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
-    """List the videos of a folder and its sub-folders, or check a list of files.
+@dataclass(frozen=True)
+class Listing:
+    """Files that are to be read.
+
+    Attributes:
+        paths: absolute paths, sorted, each once.
+        passed_over: what cannot be read as a file or a folder, with the reason, by path.
+        other_files: how many files of the folders are not named like a video, by extension.
+    """
+
+    paths: list[str]
+    passed_over: dict[str, str]
+    other_files: str
+
+
+def list_videos(source: PathLike | Sequence[PathLike]) -> Listing:
+    """List files, and the videos of folders and their sub-folders, linked ones included.
 
     Args:
-        source: the folder; files with another extension than that of a video, and hidden ones, are
-            passed over. Or the files, whatever their names.
-
-    Returns:
-        Absolute paths, sorted, each once.
+        source: folders and files, or one of them. Of a folder, files with another extension than
+            that of a video are counted, and hidden ones passed over; files that are named here
+            are taken, whatever their names.
 
     Raises:
-        FileNotFoundError: if the folder or a file does not exist.
-        ValueError: if the folder holds no video.
+        FileNotFoundError: if one of them does not exist.
+        ValueError: if there is no video.
     """
-    if not isinstance(source, str | os.PathLike):
-        paths = sorted({os.path.abspath(path) for path in source})
-        missing = [path for path in paths if not os.path.isfile(path)]
-        if missing:
-            raise FileNotFoundError(
-                f'{len(missing)} of {len(paths)} videos do not exist, such as {missing[:3]}.'
-            )
-        return paths
-    root = os.path.abspath(source)
-    if not os.path.isdir(root):
-        raise FileNotFoundError(f'The video folder {root} does not exist.')
-    paths = sorted(
-        os.path.join(folder, name)
-        for folder, _, names in os.walk(root)
-        for name in names
-        if not name.startswith('.') and os.path.splitext(name)[1].lower() in SUFFIXES
-    )
+    given = [source] if isinstance(source, str | os.PathLike) else source
+    paths, passed_over, others = set(), {}, []
+    for path in sorted({os.path.abspath(each) for each in given}):
+        reason = why_not_a_file(path)
+        if reason and not os.path.lexists(path):
+            raise FileNotFoundError(f'{printable(path)} does not exist; give folders and files.')
+        if reason:
+            passed_over[path] = reason
+        elif os.path.isdir(path):
+            found = VideoFiles(path)
+            paths.update(found.paths)
+            passed_over |= found.passed_over
+            others += [found.other_files] if found.other_files else []
+        else:
+            paths.add(path)
+    listing = Listing(sorted(paths), passed_over, ', '.join(others))
     if not paths:
-        raise ValueError(f'{root} and its sub-folders hold no file named like a video.')
-    return paths
+        names = ', '.join(printable(os.fspath(each)) for each in given)
+        raise ValueError(f'{names}: there is no file named like a video.{describe(listing)}')
+    return listing
+
+
+def describe(listing: Listing) -> str:
+    """Return what was passed over, a line for each file; empty if nothing was."""
+    text = '\nPassed over for their extensions: ' + listing.other_files
+    lines = list_reasons(listing.passed_over)
+    return (text if listing.other_files else '') + (f'\nPassed over:{lines}' if lines else '')
+
+
+def list_reasons(reasons: Mapping[str, str]) -> str:
+    """Return the first paths with their reasons, a line for each, and how many more there are."""
+    shown = list(reasons.items())[:LISTED]
+    lines = [f'\n  {printable(path)}: {printable(reason)}' for path, reason in shown]
+    more = len(reasons) - len(lines)
+    return ''.join(lines) + (f'\n  and {more:,} more' if more > 0 else '')
 
 
 def file_of(path: str) -> VideoFile:
@@ -95,7 +127,7 @@ def decode_in_parallel(
     paths: Sequence[str],
     workers: int | None,
     show_progress: bool,
-    seconds: float | None = None,
+    timeout: float | Callable[[str], float] = time_limit,
     when_idle: Callable[[], None] | None = None,
 ) -> Iterator[tuple[str, dict[str, Any] | None, str]]:
     """Decode videos in processes; one that crashes its decoder or never ends is given up.
@@ -105,7 +137,7 @@ def decode_in_parallel(
         paths: the files.
         workers: number of processes; None: one per CPU core.
         show_progress: whether to show a bar with rate and time left.
-        seconds: how long a video may take, see `time_limit`; None: the default.
+        timeout: seconds that the decoding of a video may take, or a function of its path.
         when_idle: what to do in each second in which no video is done.
 
     Yields:
@@ -113,8 +145,7 @@ def decode_in_parallel(
     """
     function = partial(decode, pickle.dumps(transforms))
     title = 'videos' if show_progress else None
-    limit = partial(time_limit, seconds=seconds)
-    results = run_in_parallel(function, paths, workers, title, VideoReadError, limit, when_idle)
+    results = run_in_parallel(function, paths, workers, title, VideoReadError, timeout, when_idle)
     for path, item, error in results:
         yield path, item and {key: torch.from_numpy(value) for key, value in item.items()}, error
 

@@ -5,15 +5,24 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mmengine.logging import print_log
 from torch import Tensor
 
-from diffusionret_mm.apis.decoding import decode_in_parallel, file_of, list_videos
+from diffusionret_mm.apis.decoding import (
+    Listing,
+    decode_in_parallel,
+    describe,
+    file_of,
+    list_reasons,
+    list_videos,
+)
 from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.datasets.video_reading import time_limit
 from diffusionret_mm.search import (
     Gallery,
     GalleryError,
@@ -27,9 +36,6 @@ from diffusionret_mm.search.segments import layout_of
 if TYPE_CHECKING:
     from diffusionret_mm.apis.inferencer import TextVideoInferencer
 
-# Unreadable files that the log lists.
-LISTED = 20
-
 
 def index_videos(
     inferencer: TextVideoInferencer,
@@ -38,7 +44,8 @@ def index_videos(
     qdrant: str | None,
 ) -> Gallery:
     """Index videos; see `TextVideoInferencer.index`."""
-    files = {path: file_of(path) for path in list_videos(source)}
+    listing = list_videos(source)
+    files = {path: file for path in listing.paths if (file := _file_of(path, listing)) is not None}
     start = time.perf_counter()
     with writing_gallery(folder) as writer:
         known: Mapping[str, VideoFile] = {}
@@ -52,13 +59,13 @@ def index_videos(
             wanted,
             inferencer.num_workers,
             inferencer.show_progress,
-            inferencer.time_limit,
+            partial(time_limit, seconds=inferencer.time_limit),
             when_idle=run.add_waiting,
         )
         for path, item, error in results:
             run.take(path, item, error)
         run.finish()
-    _log(run, len(files) - len(wanted), time.perf_counter() - start)
+    _log(run, len(files) - len(wanted), time.perf_counter() - start, describe(listing))
     return writer.gallery
 
 
@@ -120,7 +127,7 @@ class _IndexRun:
         if self.writer.gallery is None:
             raise VideoReadError(
                 f'None of the {len(self.files)} videos can be read, so there is no gallery. '
-                + _list(self.unreadable)
+                + list_reasons(self.unreadable)
             )
         self._note_unreadable()
 
@@ -168,17 +175,21 @@ def _check(inferencer: TextVideoInferencer, gallery: Gallery, qdrant: str | None
         )
 
 
-def _log(run: _IndexRun, num_known: int, seconds: float) -> None:
+def _file_of(path: str, listing: Listing) -> VideoFile | None:
+    """The state of a file; None, with a reason in the listing, if it has vanished since."""
+    try:
+        return file_of(path)
+    except OSError as error:
+        listing.passed_over[path] = (error.strerror or str(error)).lower()
+        return None
+
+
+def _log(run: _IndexRun, num_known: int, seconds: float, passed_over: str) -> None:
     print_log(
         f'Indexed {run.num_added:,} videos in {seconds:.1f} s '
         f'({run.num_added / seconds:.1f} per second); {num_known:,} were known, '
         f'{len(run.unreadable):,} cannot be read. The gallery {run.writer.folder} holds '
-        f'{len(run.writer.gallery):,}. {_list(run.unreadable)}',
+        f'{len(run.writer.gallery):,}. {list_reasons(run.unreadable)}'
+        f'{passed_over}',
         logger='current',
     )
-
-
-def _list(unreadable: Mapping[str, Any]) -> str:
-    lines = [f'\n  {path}: {reason}' for path, reason in list(unreadable.items())[:LISTED]]
-    more = len(unreadable) - len(lines)
-    return ''.join(lines) + (f'\n  and {more:,} more' if more > 0 else '')

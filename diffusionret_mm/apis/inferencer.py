@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,23 @@ from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 
+from diffusionret_mm.apis.backbone import follow_backbone
 from diffusionret_mm.apis.decoding import (
     decode_in_parallel,
-    list_videos,
+    list_reasons,
     max_words_of,
     video_transforms,
 )
 from diffusionret_mm.apis.indexing import index_videos
 from diffusionret_mm.datasets.errors import VideoReadError
-from diffusionret_mm.datasets.transforms.captions import tokenize
+from diffusionret_mm.datasets.transforms.captions import refuse_empty
 from diffusionret_mm.datasets.transforms.stored_frames import settings_of
-from diffusionret_mm.datasets.video_files import VIDEO_SUFFIXES
+from diffusionret_mm.datasets.video_files import ALL_SUFFIXES
+from diffusionret_mm.datasets.video_reading import time_limit
+from diffusionret_mm.engine.config_files import read_config_file
 from diffusionret_mm.export import ExportError, OnnxEncoders
-from diffusionret_mm.features.fingerprint import EXTRACTOR, hash_of_weights
+from diffusionret_mm.features.fingerprint import EXTRACTOR, hash_of_weights, passport_facts
+from diffusionret_mm.models.checkpoint_check import check_passport
 from diffusionret_mm.search import (
     Gallery,
     SearchResult,
@@ -36,6 +41,7 @@ from diffusionret_mm.search import (
     search_texts,
 )
 from diffusionret_mm.storage.fingerprint import fingerprint_of
+from diffusionret_mm.storage.names import is_utf8, printable, why_not_a_file
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 # What features depend on beside weights and transforms; where the backbone's weights came from is
@@ -66,7 +72,7 @@ class TextVideoInferencer:
         FileNotFoundError: if the config or the checkpoint does not exist.
         CheckpointError: if the checkpoint does not fit the model.
         ExportError: if the ONNX encoders are incomplete, or those of another checkpoint.
-        ValueError: if the config has no test pipeline, or it draws at random.
+        ValueError: if the config cannot be read, has no test pipeline, or it draws at random.
     """
 
     def __init__(
@@ -83,9 +89,13 @@ class TextVideoInferencer:
     ) -> None:
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1; got {batch_size}.')
-        self.cfg = copy.deepcopy(config) if isinstance(config, Config) else _read(config)
-        self.cfg.merge_from_dict(dict(cfg_options or {}))
+        if isinstance(config, Config):
+            self.cfg = copy.deepcopy(config)
+            self.cfg.merge_from_dict(dict(cfg_options or {}))
+        else:
+            self.cfg = read_config_file(config, cfg_options)
         init_default_scope(self.cfg.get('default_scope', 'mmaction'))
+        follow_backbone(self.cfg)
         self.transforms = video_transforms(self.cfg)
         self.max_words = max_words_of(self.transforms)
         self.batch_size = batch_size
@@ -94,7 +104,9 @@ class TextVideoInferencer:
         self.time_limit = time_limit
         self.device = torch.device(device or get_device())
         model = MODELS.build(self.cfg.model)
-        load_checkpoint(model, os.fspath(checkpoint), map_location='cpu', logger='silent')
+        path = os.fspath(checkpoint)
+        loaded = load_checkpoint(model, path, map_location='cpu', logger='silent')
+        check_passport(model.backbone.passport, loaded.get('meta'), path)
         self.fingerprint = self._fingerprint(model)
         self.model = model.to(self.device).eval()
         self.encoders = self.model if onnx is None else self._open_onnx(onnx)
@@ -116,10 +128,16 @@ class TextVideoInferencer:
             Their features on the device of the model.
 
         Raises:
-            ValueError: if there is none, or one is empty.
+            ValueError: if there is none, or one is empty or not UTF-8.
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
-        ids, mask = tokenize(texts, self.max_words)
+        for text in texts:
+            if not is_utf8(text):
+                raise ValueError(
+                    f'"{printable(text)}" is no text: some of its bytes are not UTF-8.'
+                )
+        refuse_empty(texts)
+        ids, mask = self.model.backbone.tokenizer.tokenize(texts, self.max_words)
         parts = zip(ids.split(self.batch_size), mask.split(self.batch_size), strict=True)
         return TextFeatures.cat(
             [self.encoders.encode_text(*(part.to(self.device) for part in pair)) for pair in parts]
@@ -140,11 +158,15 @@ class TextVideoInferencer:
         """
         single = isinstance(videos, str | os.PathLike)
         paths = [os.path.abspath(path) for path in ([videos] if single else videos)]
-        found = list_videos(paths)
+        missing = {path: reason for path in paths if (reason := _why_unreadable(path))}
+        if missing:
+            raise FileNotFoundError(
+                f'{len(missing)} of {len(paths)} videos cannot be read:{list_reasons(missing)}'
+            )
+        found = sorted(set(paths))
         show, features, items = self.show_progress and not single, {}, {}
-        results = decode_in_parallel(
-            self.transforms, found, self.num_workers, show, self.time_limit
-        )
+        limit = partial(time_limit, seconds=self.time_limit)
+        results = decode_in_parallel(self.transforms, found, self.num_workers, show, limit)
         for path, item, error in results:
             if item is None:
                 raise VideoReadError(f'{path} cannot be read: {error}')
@@ -182,7 +204,7 @@ class TextVideoInferencer:
         `Gallery.catalogue.unreadable`; they are tried again when they change.
 
         Args:
-            source: folder of the videos, searched with its sub-folders, or a list of files.
+            source: a folder of videos, searched with its sub-folders, or a file; or a list of them.
             folder: folder of the gallery; it is made if there is none.
             qdrant: where a new gallery keeps its pooled vectors (`QdrantFirstStep`); None: here.
 
@@ -190,7 +212,7 @@ class TextVideoInferencer:
             The gallery.
 
         Raises:
-            FileNotFoundError: if the folder or a file does not exist.
+            FileNotFoundError: if a folder or a file does not exist.
             GalleryError: if the folder holds something else, or a gallery of another model.
             RuntimeError: if another process writes to the gallery.
         """
@@ -237,7 +259,7 @@ class TextVideoInferencer:
         """Find the videos that fit each of several sentences; see `search`."""
         _check_top_k(top_k)
         for text in texts:
-            if Path(text).suffix.lower() in VIDEO_SUFFIXES - {'.'} and ' ' not in text.strip():
+            if Path(text).suffix.lower() in ALL_SUFFIXES - {'.'} and ' ' not in text.strip():
                 raise ValueError(
                     f'{text!r} looks like a file; a sentence is wanted. Give pathlib.Path({text!r})'
                     ' to search by the video.'
@@ -281,13 +303,12 @@ class TextVideoInferencer:
             weights=hash_of_weights(model),
             model=fingerprint_of(extractor),
             transforms=fingerprint_of(settings_of(self.transforms)),
+            **passport_facts(model),
         )
 
 
-def _read(config: PathLike) -> Config:
-    if not os.path.isfile(config):
-        raise FileNotFoundError(f'There is no config {os.fspath(config)}.')
-    return Config.fromfile(os.fspath(config))
+def _why_unreadable(path: str) -> str:
+    return why_not_a_file(path) or ('it is a folder' if os.path.isdir(path) else '')
 
 
 def _check_top_k(top_k: int) -> None:

@@ -11,7 +11,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
-from diffusionret_mm.apis.run import build_runner
+from diffusionret_mm.apis.backbone import follow_backbone
+from diffusionret_mm.apis.run import build_runner, run_folder
 from diffusionret_mm.datasets import TextVideoDataset
 from diffusionret_mm.visualization import PictureError, SplitPictures
 
@@ -29,13 +30,15 @@ def evaluate_for_pictures(cfg: Config, checkpoint: str) -> tuple[SplitPictures, 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
         CheckpointError: if it does not fit the model.
+        LockedError: if another run works in the folder; it names the process.
     """
     cfg.load_from = checkpoint
     cfg.default_hooks.pop('report', None)
-    runner = build_runner(cfg)
     keeper = _KeepPictures()
-    runner.register_hook(keeper)
-    runner.test()
+    with run_folder(cfg):
+        runner = build_runner(cfg)
+        runner.register_hook(keeper)
+        runner.test()
     return keeper.pictures, runner.visualizer
 
 
@@ -53,6 +56,7 @@ def build_dataset(cfg: Config, split: str) -> TextVideoDataset:
     if loader is None:
         raise PictureError(f'{cfg.filename} has no {split}_dataloader.')
     init_default_scope(cfg.get('default_scope', 'mmaction'))
+    follow_backbone(cfg)
     dataset = copy.deepcopy(loader.dataset)
     dataset.pop('captions_per_video', None)
     return DATASETS.build(dataset)

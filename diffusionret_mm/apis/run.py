@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import barrier, get_world_size, init_dist, is_distributed, is_main_process
+from mmengine.dist import (
+    barrier,
+    broadcast_object_list,
+    get_world_size,
+    init_dist,
+    is_distributed,
+    is_main_process,
+)
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from diffusionret_mm.apis.backbone import follow_backbone
 from diffusionret_mm.compat import OneRunnerPerSecond
 from diffusionret_mm.engine.config_differences import NAMED_HOOKS
 from diffusionret_mm.engine.global_batch import share_global_batch
 from diffusionret_mm.evaluation import METRICS_FILE, write_metrics
+from diffusionret_mm.storage.locks import LockedError, locked
 
 # Names that mmengine has default hooks for; there, None leaves a default out.
 MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -33,8 +44,13 @@ def train_retriever(cfg: Config) -> dict[str, float]:
 
     Raises:
         ValueError: if the batches of the processes do not make the global batch.
+        LockedError: if another run works in the folder; it names the process.
     """
-    join_processes(cfg)
+    with run_folder(cfg):
+        return _train(cfg)
+
+
+def _train(cfg: Config) -> dict[str, float]:
     share_global_batch(cfg, get_world_size())
     if cfg.get('choose_on_test'):
         validate_on_test(cfg)
@@ -70,12 +86,51 @@ def test_retriever(cfg: Config, checkpoint: str, out: str | None) -> dict[str, f
     Raises:
         FileNotFoundError: if there is no such checkpoint.
         CheckpointError: if it does not fit the model.
+        LockedError: if another run works in the folder; it names the process.
     """
     cfg.load_from = checkpoint
-    metrics = build_runner(cfg).test()
-    if out is not None:
-        save_metrics(metrics, Path(out))
+    with run_folder(cfg):
+        metrics = build_runner(cfg).test()
+        if out is not None:
+            save_metrics(metrics, Path(out))
     return metrics
+
+
+@contextmanager
+def run_folder(cfg: Config) -> Iterator[None]:
+    """Join the processes of a run, and keep other runs out of its folder until it has ended.
+
+    The main process holds the lock for all of its run. The lock ends with that process, however it
+    ends.
+
+    Args:
+        cfg: config with a `work_dir`.
+
+    Raises:
+        LockedError: on every process, if another run works in the folder.
+        OSError: on every process, if the folder cannot be written.
+    """
+    join_processes(cfg)
+    with ExitStack() as stack:
+        errors: list[Exception | None] = [None]
+        if is_main_process():
+            try:
+                stack.enter_context(locked(Path(cfg.work_dir) / 'run'))
+            except LockedError as error:
+                errors = [LockedError(_in_use(cfg.work_dir, error.holder), error.holder)]
+            except OSError as error:
+                errors = [error]
+        broadcast_object_list(errors)
+        if errors[0] is not None:
+            raise errors[0]
+        yield
+
+
+def _in_use(folder: str, holder: str) -> str:
+    return (
+        f'{folder} is the folder of another run ({holder}), which has not ended; wait for it or '
+        'stop it, or give this run a folder of its own by --work-dir.'
+    )
 
 
 def validate_on_test(cfg: Config) -> None:
@@ -119,6 +174,7 @@ def build_runner(cfg: Config) -> Runner:
         cfg: the whole config.
     """
     refuse_unnamed_hooks(cfg)
+    follow_backbone(cfg)
     _leave_out_hooks(cfg)
     join_processes(cfg)
     with OneRunnerPerSecond():

@@ -12,6 +12,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from diffusionret_mm.engine.config_files import read_config_file
 from diffusionret_mm.engine.hooks.run_cost import COST_FILE
 from diffusionret_mm.evaluation import METRICS_FILE
 from diffusionret_mm.storage.files import open_atomically, write_json
@@ -59,6 +60,7 @@ def load_methods(
 
     Raises:
         ComparisonError: if a file is missing, two have one name, or they are not tested alike.
+        ValueError: if a config cannot be read.
     """
     methods = []
     for path in map(Path, paths):
@@ -69,8 +71,7 @@ def load_methods(
                 f'Two configs are called {path.stem}: the name of the file is the row of the '
                 'table. Rename one.'
             )
-        cfg = Config.fromfile(path)
-        cfg.merge_from_dict(dict(options or {}))
+        cfg = read_config_file(path, options)
         # As a hook of the config's own: what is measured is then what the config runs.
         cfg.merge_from_dict({'default_hooks.run_cost': dict(type='RunCostHook')})
         methods.append(Method(path.stem, cfg, work_dir / path.stem))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from diffusionret_mm.evaluation.tables import Column, format_markdown_table
+from diffusionret_mm.evaluation.tables import Column, escape_markdown, format_markdown_table
 
 METRICS = tuple(
     f'{direction}/{name}' for direction in ('t2v', 'v2t') for name in ('R@1', 'R@5', 'MnR')
@@ -82,7 +82,7 @@ def write_markdown(path: Path, rows: Sequence[Row], note: str = '') -> str:
         '\nR@k in %, MnR a rank; mean ± standard deviation over the seeds (n - 1). Training '
         'without its validations; the memory is the largest of the runs, training and test.\n'
     )
-    text += f'{note}\n' if note else ''
+    text += f'{escape_markdown(note)}\n' if note else ''
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return text
@@ -129,7 +129,7 @@ def write_plot(path: Path, rows: Sequence[Row]) -> None:
             axes.plot([row.mean(key)], [height], '|', color='C1', markersize=18, markeredgewidth=2)
         axes.set_title(f'{key} (%), dots: seeds, line: mean', fontsize='medium')
         axes.grid(axis='x', alpha=0.3)
-        axes.set_yticks(range(len(rows)), [row.name for row in rows])
+        axes.set_yticks(range(len(rows)), [row.name for row in rows], parse_math=False)
     axes.invert_yaxis()  # both share it
     figure.savefig(path, dpi=150)
 
@@ -147,7 +147,7 @@ def _cells(row: Row, memory: str) -> list[str]:
     costs = [f'{row.mean("parameters") / 1e6:.2f}', *(f'{row.mean(key):.1f}' for key in COSTS)]
     seeds = ' '.join(map(str, row.seeds))
     metrics = (_mean_and_spread(row, key) for key in METRICS)
-    return [row.name, seeds, *metrics, *costs, f'{max(row.values[memory]):.0f}']
+    return [escape_markdown(row.name), seeds, *metrics, *costs, f'{max(row.values[memory]):.0f}']
 
 
 def _mean_and_spread(row: Row, key: str) -> str:

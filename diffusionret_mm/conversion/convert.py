@@ -114,7 +114,7 @@ def _model_config(state: Mapping[str, Tensor], method: str) -> dict[str, Any]:
         arch = clip_arch(state, prefix)
     except SizesError as error:
         raise ConversionError(
-            f'The sizes of CLIP cannot be read: {error}. Is this a checkpoint of {method}?'
+            f'The sizes of CLIP cannot be read: {error} Is this a checkpoint of {method}?'
         ) from error
     if method == 'clip':
         return arch

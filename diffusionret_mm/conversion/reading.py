@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffusionret_mm.storage.checkpoints import load_checkpoint_file
+from diffusionret_mm.storage.checkpoints import COMPILED, load_checkpoint_file, refuse_stand_ins
 
 WRAPPERS = ('state_dict', 'model_state_dict', 'model')
 DISTRIBUTED_PREFIX = 'module.'
@@ -22,7 +22,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     Args:
         path: file of `torch.save`, TorchScript archive (OpenAI's CLIP), `.safetensors` or `.npz`.
             Tensors may be under a key 'state_dict', 'model_state_dict' or 'model', and have the
-            prefix 'module.' of a distributed run.
+            prefix 'module.' of a distributed run or '_orig_mod.' of a compiled model.
 
     Returns:
         Tensors by name, on the CPU.
@@ -36,6 +36,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'There is no file {path}.')
+    refuse_stand_ins(path)
     state = _load(path)
     wrapper = next((key for key in WRAPPERS if isinstance(state.get(key), dict)), None)
     if wrapper is not None:
@@ -46,6 +47,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
             f'{path} is not a state dict: {len(state) - len(other)} of its {len(state)} entries '
             f'are tensors (not {", ".join(map(repr, other[:3]))}).'
         )
+    state = {key.replace(COMPILED, ''): value for key, value in state.items()}
     if all(key.startswith(DISTRIBUTED_PREFIX) for key in state):
         state = {key.removeprefix(DISTRIBUTED_PREFIX): value for key, value in state.items()}
     return dict(state)

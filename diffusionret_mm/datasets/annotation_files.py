@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -29,13 +30,20 @@ def read_text(path: Path) -> str:
         AnnotationError: if it is not UTF-8; it names the place.
     """
     check_exists(path)
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b'\0' in content[:1000]:
+        raise AnnotationError(
+            f'{path} is not UTF-8 but UTF-16, or no text at all; convert it by '
+            f'`iconv -f utf-16 -t utf-8 {path.name}`.'
+        )
     try:
-        return path.read_text(encoding='utf-8-sig')
+        text = content.decode('utf-8-sig')
     except UnicodeDecodeError as error:
         raise AnnotationError(
             f'{path} is not UTF-8 (byte {error.start}: {error.reason}); convert it by '
             f'`iconv -f latin1 -t utf-8 {path.name}`.'
         ) from error
+    return text.replace('\r\n', '\n').replace('\r', '\n')
 
 
 def read_json(path: Path) -> Any:

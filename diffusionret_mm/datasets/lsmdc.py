@@ -63,6 +63,11 @@ class LSMDCDataset(PublicDataset):
                     f'{self.ann_file}, line {number}: {len(fields)} fields that tabs separate; it '
                     f'must have the {len(COLUMNS)} fields {", ".join(COLUMNS)}: {fields}.'
                 )
+            if not captions and _is_header(fields):
+                raise AnnotationError(
+                    f'{self.ann_file}, line {number}: {fields} names the columns, and no clip; '
+                    'remove the line: the files of LSMDC have no header.'
+                )
             captions.setdefault(fields[0], []).append(fields[-1])
         self.note('clips known as broken are left out', sorted(BROKEN_CLIPS & captions.keys()))
         return [
@@ -70,3 +75,9 @@ class LSMDCDataset(PublicDataset):
             for key, value in captions.items()
             if key not in BROKEN_CLIPS
         ]
+
+
+def _is_header(fields: list[str]) -> bool:
+    """Whether the first row has names where times should be, or the numbers of its columns."""
+    named = all(any(map(str.isalpha, field)) for field in fields[1:5])
+    return named or fields == [str(number) for number in range(len(COLUMNS))]

@@ -13,6 +13,7 @@ from diffusionret_mm.datasets.errors import AnnotationError
 from diffusionret_mm.datasets.manifest import Manifest
 from diffusionret_mm.datasets.text_video import TextVideoDataset
 from diffusionret_mm.datasets.video_files import VideoFiles
+from diffusionret_mm.storage.names import is_visible
 
 
 class PublicDataset(TextVideoDataset):
@@ -92,10 +93,6 @@ class PublicDataset(TextVideoDataset):
             print_log(f'{self.ann_file}: {len(ids)} {what}: {names}', 'current', level=30)
         return [entry for entry in entries if entry['captions']]
 
-    def checked_entries(self) -> list[dict[str, Any]]:
-        """Read the annotation; `read_entries` checks it."""
-        return self.read_entries()
-
     def locate(
         self, files: VideoFiles, ids: Sequence[str], entries: Sequence[Mapping[str, Any]]
     ) -> dict[str, Path | None]:
@@ -146,7 +143,7 @@ class PublicDataset(TextVideoDataset):
                     'which is not a text.'
                 )
         captions = [' '.join(caption.split()) for caption in entry['captions']]
-        filled = [caption for caption in captions if caption]
+        filled = [caption for caption in captions if is_visible(caption)]
         self.note(
             'empty captions are left out', [entry['video_id']] * (len(captions) - len(filled))
         )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
 import traceback
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from diffusionret_mm.datasets.annotation_files import read_list
+from diffusionret_mm.datasets.entry_checks import check_entry
 from diffusionret_mm.datasets.errors import AnnotationError, VideoReadError
 from diffusionret_mm.datasets.splits import Split
 from diffusionret_mm.datasets.video_files import VideoFiles
@@ -128,24 +127,13 @@ class TextVideoDataset(BaseDataset):
         return read_list(Path(self.ann_file))
 
     def checked_entries(self) -> list[dict[str, Any]]:
-        """Read the annotation, and check what a preparation needs of it.
+        """Read the annotation, and check all of it as training and evaluation do.
 
         Raises:
-            AnnotationError: if an entry lacks a key, or two have the same id.
+            AnnotationError: if there is no entry, or one is wrong; it names the entry.
         """
-        entries = self.read_entries()
-        for row, entry in enumerate(entries):
-            for key, kind in (('video_id', str), ('video', str), ('captions', list)):
-                if not isinstance(entry, dict) or not isinstance(entry.get(key), kind):
-                    raise AnnotationError(
-                        f'{self.ann_file}, entry {row}: it must have the {kind.__name__} "{key}": '
-                        f'{entry!r:.200}.'
-                    )
-        counts = Counter(entry['video_id'] for entry in entries)
-        repeated = [key for key, count in counts.items() if count > 1]
-        if repeated:
-            raise AnnotationError(f'{self.ann_file}: video_id {repeated[0]!r} occurs twice.')
-        return entries
+        rows = self._checked(slice(None))
+        return [entry for _, entry in rows]
 
     def locate(
         self, files: VideoFiles, ids: Sequence[str], entries: Sequence[Mapping[str, Any]]
@@ -185,13 +173,7 @@ class TextVideoDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read, check and complete the entries."""
-        rows = list(enumerate(self.read_entries()))[self.rows]
-        if not rows:
-            raise AnnotationError(f'{self.ann_file} lists no video in its rows {self.rows}.')
-        seen: set[str] = set()
-        for row, entry in rows:
-            self._check_entry(row, entry, seen)
-        entries = self._add_files([entry for _, entry in rows])
+        entries = self._add_files([entry for _, entry in self._checked(self.rows)])
         for index, entry in enumerate(entries):
             entry['video_index'] = index
         if self.item == 'caption':
@@ -254,30 +236,16 @@ class TextVideoDataset(BaseDataset):
             self._handle_unreadable(info, error)
             return None
 
-    def _check_entry(self, row: int, entry: dict[str, Any], seen: set[str]) -> None:
-        where = f'{self.ann_file}, entry {row}'
-        if not isinstance(entry, dict):
-            raise AnnotationError(f'{where} must be an object: {entry!r:.200}.')
-        for key in self.required_keys:
-            if not entry.get(key):
-                raise AnnotationError(f'{where}: "{key}" is missing or empty: {entry}.')
-        if not isinstance(entry['captions'], list):
-            raise AnnotationError(f'{where}: "captions" must be a list: {entry}.')
-        if entry['video_id'] in seen:
-            raise AnnotationError(f'{where}: video_id {entry["video_id"]!r} occurs twice.')
-        seen.add(entry['video_id'])
-        for number, caption in enumerate(entry['captions']):
-            if not isinstance(caption, str) or not caption.strip():
-                raise AnnotationError(
-                    f'{where}: caption {number} of video {entry["video_id"]!r} is empty; '
-                    'remove it from the list, or the video if it has no other caption.'
-                )
-        start, end = entry.get('start', 0), entry.get('end')
-        if not _is_span(start, end):
-            raise AnnotationError(
-                f'{where}: video {entry["video_id"]!r} is to be cut from start {start!r} to end '
-                f'{end!r}; both must be seconds, 0 <= start < end, or end null.'
-            )
+    def _checked(self, chosen: slice) -> list[tuple[int, dict[str, Any]]]:
+        """Entries with the numbers of their rows, once they are right."""
+        rows = list(enumerate(self.read_entries()))[chosen]
+        if not rows:
+            where = 'with a caption' if chosen == slice(None) else f'in its rows {chosen}'
+            raise AnnotationError(f'{self.ann_file} lists no video {where}.')
+        seen: set[str] = set()
+        for row, entry in rows:
+            check_entry(entry, f'{self.ann_file}, entry {row}', self.required_keys, seen)
+        return rows
 
     def _add_files(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Add `filename` to the entries; those whose video is missing are refused or left out."""
@@ -322,14 +290,6 @@ class TextVideoDataset(BaseDataset):
             logger='current',
             level=30,
         )
-
-
-def _is_span(start: Any, end: Any) -> bool:
-    """Whether these are seconds of a video, from start to end; end may be None."""
-    times = [start] if end is None else [start, end]
-    if not all(isinstance(time, int | float) and math.isfinite(time) for time in times):
-        return False
-    return start >= 0 and (end is None or start < end)
 
 
 def is_read_error(error: Exception) -> bool:

@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.demo.errors import RequestError
 from diffusionret_mm.demo.playback import Playback
-from diffusionret_mm.demo.service import MAX_CHARACTERS, DemoService, Found, RequestError
+from diffusionret_mm.demo.service import MAX_CHARACTERS, DemoService, Found
+from diffusionret_mm.demo.uploads import (
+    MAX_UPLOAD_MB,
+    check_upload,
+    only_uploads,
+    own_upload_folder,
+)
 from diffusionret_mm.extras import import_extra
 from diffusionret_mm.search import Hit
 
@@ -19,9 +26,10 @@ if TYPE_CHECKING:
     import fastapi
     import gradio
 
-MAX_UPLOAD = '200mb'
 # Requests that may wait; more are refused with a message.
 QUEUE = 64
+# Uploads that are read at the same time: one that takes long does not hold up the others.
+UPLOADS_AT_ONCE = 4
 SECONDS_OF_UPLOADS = 3600
 CHOSEN_IS_TRUTH = 'The page knows no ground truth: what is called so is the chosen video.'
 CSS = """
@@ -36,7 +44,8 @@ CSS = """
 def build_app(service: DemoService) -> fastapi.FastAPI:
     """Make the web application.
 
-    It serves videos of the gallery by their rows, under `/video/ROW`, and no other file.
+    It serves videos of the gallery by their rows, under `/video/ROW`, and no other file. It reads
+    what its visitors upload, and no other file: uploads lie in a folder of this page alone.
 
     Args:
         service: what answers.
@@ -48,20 +57,23 @@ def build_app(service: DemoService) -> fastapi.FastAPI:
     fastapi = import_extra('fastapi', 'demo')
     responses = import_extra('fastapi.responses', 'demo')
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    playback = Playback(Path(tempfile.mkdtemp(prefix='diffusionret_mm_demo_')))
+    folder = Path(tempfile.mkdtemp(prefix='diffusionret_mm_demo_'))
+    playback = Playback(folder)
+    no_video = RequestError, VideoReadError, ValueError, OSError
 
     def video(row: int) -> Any:
         try:
             return responses.FileResponse(playback.file_for(service.file_of(row)))
-        except (RequestError, VideoReadError, ValueError, OSError) as error:
+        except no_video as error:
             raise fastapi.HTTPException(404, 'There is no such video.') from error
 
     app.add_api_route('/video/{row}', video)
-    blocks = Page(gr, service).blocks
-    blocks.queue(max_size=QUEUE, default_concurrency_limit=1)
-    return gr.mount_gradio_app(
-        app, blocks, path='/', css=CSS, max_file_size=MAX_UPLOAD, ssr_mode=False
-    )
+    with own_upload_folder(folder) as uploads:
+        blocks = Page(gr, service, uploads).blocks
+        blocks.queue(max_size=QUEUE, default_concurrency_limit=1)
+        return gr.mount_gradio_app(
+            app, blocks, path='/', css=CSS, max_file_size=MAX_UPLOAD_MB * 10**6, ssr_mode=False
+        )
 
 
 class Page:
@@ -70,13 +82,16 @@ class Page:
     Args:
         gr: the module gradio.
         service: what answers.
+        uploads: folder of what visitors upload.
     """
 
-    def __init__(self, gr: Any, service: DemoService) -> None:
+    def __init__(self, gr: Any, service: DemoService, uploads: Path) -> None:
         self.gr = gr
         self.service = service
+        self.uploads = uploads
         day = (SECONDS_OF_UPLOADS, SECONDS_OF_UPLOADS)
-        with gr.Blocks(
+        blocks = only_uploads(gr.Blocks, uploads, gr.Error)
+        with blocks(
             title='Search videos', analytics_enabled=False, delete_cache=day
         ) as self.blocks:
             gr.Markdown(f'## Search {len(service.gallery):,} videos')
@@ -119,7 +134,13 @@ class Page:
             upload = gr.File(label='Video', type='filepath', elem_id='upload')
             button = gr.Button('Find videos like it', elem_id='like_upload')
         found = [self.results, self.chosen]
-        button.click(self._answer(self._like_upload), upload, found, api_name='like_upload')
+        button.click(
+            self._answer(self._like_upload),
+            upload,
+            found,
+            api_name='like_upload',
+            concurrency_limit=UPLOADS_AT_ONCE,
+        )
 
     def _answer(self, function: Callable) -> Callable:
         """Show what is wrong with a request as a message on the page."""
@@ -129,7 +150,7 @@ class Page:
             try:
                 return function(*args)
             except RequestError as error:
-                raise self.gr.Error(str(error)) from error
+                raise self.gr.Error(html.escape(str(error))) from error  # it is shown as HTML
 
         return answer
 
@@ -142,6 +163,7 @@ class Page:
     def _like_upload(self, file: str | None) -> tuple[str, gradio.Dropdown]:
         if not file:
             raise RequestError('Choose a file first.')
+        check_upload(file, self.uploads)
         return self._show(self.service.like_upload(file))
 
     def _describe(self, row: Any, sentences: str) -> str:
@@ -152,7 +174,7 @@ class Page:
         try:
             return attention, self.service.diffusion(sentence, _row(row)), CHOSEN_IS_TRUTH
         except RequestError as error:  # the other picture stands for itself
-            return attention, None, str(error)
+            return attention, None, html.escape(str(error))
 
     def _show(self, found: Sequence[Found]) -> tuple[str, gradio.Dropdown]:
         choices = [(f'{rank}. {video.name}', video.row) for rank, video in enumerate(found, 1)]

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from diffusionret_mm.apis import TextVideoInferencer
 from diffusionret_mm.apis.decoding import decode_in_parallel
 from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.demo.errors import RequestError
+from diffusionret_mm.demo.uploads import check_container
 from diffusionret_mm.search import Gallery, SearchResult, match_sentences, search_like
 from diffusionret_mm.search.pooling import pool_texts
 from diffusionret_mm.search.steps import (
@@ -22,6 +24,8 @@ from diffusionret_mm.search.steps import (
     score_candidates,
     shortlist,
 )
+from diffusionret_mm.storage.names import is_utf8
+from diffusionret_mm.storage.pool import run_in_parallel
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 from diffusionret_mm.visualization import (
     DiffusionProcess,
@@ -36,10 +40,7 @@ from diffusionret_mm.visualization import (
 MAX_CHARACTERS = 500
 MAX_SENTENCES = 1000
 TOP_K = 8
-
-
-class RequestError(ValueError):
-    """A request that cannot be served; its message is shown to the visitor."""
+MAX_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -60,24 +61,32 @@ class Found:
 
 
 class DemoService:
-    """Serves one request at a time: they share the processor cores, or the GPU.
+    """Runs the model for one request at a time: they share the processor cores, or the GPU.
+
+    Videos are decoded before that, in processes, so that one that takes long holds up nobody else.
 
     Args:
         inferencer: the model.
         gallery: where to search.
         sentences: what a video is described by, if a visitor gives no sentences.
+        max_seconds: time that the decoding of a video may take.
 
     Raises:
         GalleryError: if another model made the gallery.
     """
 
     def __init__(
-        self, inferencer: TextVideoInferencer, gallery: Gallery, sentences: Sequence[str] = ()
+        self,
+        inferencer: TextVideoInferencer,
+        gallery: Gallery,
+        sentences: Sequence[str] = (),
+        max_seconds: float = MAX_SECONDS,
     ) -> None:
         self.inferencer = inferencer
         self.model = inferencer.model
         self.gallery = inferencer.open_gallery(gallery)
         self.sentences = list(sentences)
+        self.max_seconds = max_seconds
         self._lock = threading.Lock()
 
     def find(self, sentence: str) -> list[Found]:
@@ -95,8 +104,13 @@ class DemoService:
 
     def like_upload(self, file: str) -> list[Found]:
         """Find videos like an uploaded one."""
+        limits = dict(workers=1, title=None, failures=VideoReadError, timeout=self.max_seconds)
+        ((_, _, error),) = run_in_parallel(check_container, [file], **limits)
+        if error:
+            raise self._unreadable(error)
+        item = self._decode(file)
         with self._lock:
-            video = self._encode_upload(file)
+            video = self.inferencer.encode_items([item])
             return self._found(search_like(self.model, '', video, self.gallery, TOP_K))
 
     def describe(self, row: int, sentences: str) -> SearchResult:
@@ -123,14 +137,14 @@ class DemoService:
         """Draw a video as a sentence sees it."""
         check_sentence(sentence)
         path, video = self._video(row)
+        real = video.mask[0].cpu().numpy()
+        frames = self._decode(path)['frames'].permute(0, 2, 3, 1).numpy()[real]
         with self._lock:
             text = self.inferencer.encode_text(sentence)
             attention = frame_attention(self.model, text, video)
             match = match_words(self.model, sentence, text, video)
             if attention is None and match is None:
                 raise RequestError('This model weighs neither words nor frames.')
-            real = video.mask[0].cpu().numpy()
-            frames = self._decode(path)['frames'].permute(0, 2, 3, 1).numpy()[real]
         weights = None if attention is None else attention[0].cpu().numpy()[real]
         return draw_attention(sentence, frames, weights, match)
 
@@ -197,26 +211,36 @@ class DemoService:
         video = read_videos(self.gallery, np.array([row]))
         return path, video.to(self.model.similarity.placement)
 
-    def _encode_upload(self, file: str) -> VideoFeatures:
-        return self.inferencer.encode_items([self._decode(file)])
-
     def _decode(self, file: str) -> dict[str, torch.Tensor]:
-        """Decode in a process of its own: a file may crash its decoder."""
-        options = dict(workers=1, show_progress=False)
+        """Decode in a process of its own, without the lock.
+
+        A file may crash its decoder, or take it for ever.
+        """
+        options = dict(workers=1, show_progress=False, timeout=self.max_seconds)
         ((_, item, error),) = decode_in_parallel(self.inferencer.transforms, [file], **options)
         if item is None:
-            raise RequestError('This file cannot be read as a video.') from VideoReadError(error)
+            raise self._unreadable(error)
         return item
+
+    def _unreadable(self, reason: str) -> RequestError:
+        """Say little: a reason may contain paths of this machine."""
+        refused = RequestError(
+            f'This file cannot be read as a video, or not in {self.max_seconds:g} seconds.'
+        )
+        refused.__cause__ = VideoReadError(reason)
+        return refused
 
 
 def check_sentence(sentence: str) -> None:
     """Refuse a sentence that is empty or too long.
 
     Raises:
-        RequestError: if it is empty or too long.
+        RequestError: if it is empty, too long or no text.
     """
     if not sentence.strip():
         raise RequestError('Type a sentence.')
+    if not is_utf8(sentence):
+        raise RequestError('The sentence holds half a character.')
     if len(sentence) > MAX_CHARACTERS:
         raise RequestError(
             f'A sentence may have {MAX_CHARACTERS:,} characters; this one has {len(sentence):,}.'

@@ -32,7 +32,9 @@ HARMLESS = re.compile(
     r'|.*\.(data_root|manifest|pretrained|out_file_path)'
     r'|default_hooks\.feature_cache\.directory'
     # The shapes of a checkpoint are checked, however its config says them.
-    r'|model\.(similarity|temporal|generator\.denoiser|diffusion\.denoiser)\.width'
+    r'|model\.(similarity|temporal|generator\.denoiser|diffusion\.denoiser)\.(hidden_)?width'
+    # None is what it was before: True.
+    r'|model\.backbone\.freeze_patch_embedding'
     r'|val_dataloader\.batch_size|val_cfg\.(type|chunk_size)'
     r'|default_hooks\.checkpoint\.(?!save_best|rule|greater_keys|less_keys).*'
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from mmengine.config import Config
+from mmengine.dist import get_world_size
 from mmengine.logging import print_log
+from torch.utils.data import DataLoader
 
 
 def share_global_batch(cfg: Config, world_size: int) -> None:
@@ -51,6 +53,25 @@ def share_global_batch(cfg: Config, world_size: int) -> None:
         f'{wanted // world_size} each.',
         'current',
     )
+
+
+def refuse_no_batches(loader: DataLoader) -> None:
+    """Refuse a training set that is smaller than a batch, of which nothing would be learned.
+
+    Args:
+        loader: of the training set.
+
+    Raises:
+        ValueError: if it gives no batch.
+    """
+    if not len(loader):
+        processes = get_world_size()
+        wanted = f'{processes} x {loader.batch_size}' if processes > 1 else f'{loader.batch_size}'
+        raise ValueError(
+            f'The training set has {len(loader.dataset):,} items, fewer than a batch of {wanted}, '
+            'and incomplete batches are dropped. Set train_dataloader.batch_size and '
+            'auto_scale_lr.base_batch_size to fewer, or add videos.'
+        )
 
 
 def refuse_accumulation(cfg: Config) -> None:

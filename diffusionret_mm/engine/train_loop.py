@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 from mmaction.registry import LOOPS
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import BatchSampler, DataLoader
+
+from diffusionret_mm.engine.global_batch import refuse_no_batches
 
 # Kept in the message hub, and so in every checkpoint: the epoch of the last validation, and the
 # number of batches of an epoch.
@@ -37,8 +39,13 @@ class TextVideoTrainLoop(EpochBasedTrainLoop):
     Arguments are those of `mmengine.runner.EpochBasedTrainLoop`.
 
     Raises:
-        ValueError: in a run whose epochs are longer or shorter than those of its checkpoint.
+        ValueError: if an epoch has no batch, or in a run whose epochs are longer or shorter than
+            those of its checkpoint.
     """
+
+    def __init__(self, runner: Runner, dataloader: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(runner, dataloader, *args, **kwargs)
+        refuse_no_batches(self.dataloader)
 
     def run(self) -> torch.nn.Module:
         """Train."""

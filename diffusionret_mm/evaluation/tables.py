@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +12,8 @@ from rich.box import Box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from diffusionret_mm.storage.names import printable
 
 WIDTH = 10_000  # far beyond every table, so that no line is cut to the terminal
 
@@ -45,7 +48,7 @@ class Column:
         """The text of a cell; that of None is a dash."""
         if cell is None:
             return '-'
-        return cell if isinstance(cell, str) else format(cell, self.number)
+        return printable(cell) if isinstance(cell, str) else format(cell, self.number)
 
 
 def label(title: str = '') -> Column:
@@ -82,7 +85,7 @@ def format_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], titl
             table.add_row(*(Text(text) for text in _show(columns, row)))
         else:
             table.add_section()
-    lines = [title] if title else []
+    lines = [printable(title)] if title else []
     return '\n'.join([*lines, *_render(table)])
 
 
@@ -91,7 +94,8 @@ def format_markdown_table(columns: Sequence[Column], rows: Sequence[Sequence[Cel
 
     Args:
         columns: the columns.
-        rows: a cell per column, as for `format_table`.
+        rows: a cell per column, as for `format_table`. A text may hold Markdown, such as a link;
+            write one from outside by `escape_markdown`.
 
     Returns:
         Lines, each with a line break at its end.
@@ -107,8 +111,19 @@ def format_markdown_table(columns: Sequence[Column], rows: Sequence[Sequence[Cel
         <BLANKLINE>
     """
     head = [column.header for column in columns]
-    lines = [head, ['---'] * len(head), *(_show(columns, row) for row in rows)]
+    cells = ([cell.replace('|', '\\|') for cell in _show(columns, row)] for row in rows)
+    lines = [head, ['---'] * len(head), *cells]
     return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
+
+
+def escape_markdown(text: str) -> str:
+    r"""Return a text that Markdown shows as it is; a `|` is left to the table.
+
+    Examples:
+        >>> escape_markdown('a*b <i> [c]')
+        'a\\*b \\<i\\> \\[c\\]'
+    """
+    return re.sub(r'([\\`*\[\]<>~$&])', r'\\\1', printable(text))
 
 
 def format_figures(figures: Mapping[str, float | str]) -> str:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from diffusionret_mm.export.files import ExportError
+from diffusionret_mm.export.files import EncoderFacts, ExportError
 
 if TYPE_CHECKING:
     from diffusionret_mm.export.onnx_encoders import OnnxEncoders
     from diffusionret_mm.models.retrievers import TextVideoRetriever
 
-END_OF_TEXT = 49407
 LONGEST = 12  # frames of a random video, to save memory
 
 
@@ -38,7 +37,7 @@ def compare_encoders(
     longest = min(LONGEST, facts.max_frames or LONGEST)
     errors = dict(words=0.0, pooled=0.0, frames=0.0)
     for rows, num_words, num_frames in ((1, facts.max_words, longest), (5, 4, 1), (3, 9, 2)):
-        texts = random_texts(rows, min(num_words, facts.max_words), seed=rows)
+        texts = random_texts(rows, num_words, facts, seed=rows)
         videos = random_videos(rows, min(num_frames, longest), facts.image_size, seed=rows)
         expected, found = model.encode_text(*texts), encoders.encode_text(*texts)
         pairs = dict(
@@ -57,20 +56,26 @@ def compare_encoders(
     return errors
 
 
-def random_texts(num_texts: int, length: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+def random_texts(
+    num_texts: int, length: int, facts: EncoderFacts, seed: int = 0
+) -> tuple[Tensor, Tensor]:
     """Draw token ids [N, L] int64 and their mask [N, L] bool; texts are padded, the first is not.
 
     Args:
         num_texts: number N of texts.
-        length: number L of tokens, 2 or more.
+        length: tokens of a text, 2 or more. L is that, bounded by the context; or the context,
+            where texts must fill it.
+        facts: what the encoders read. The largest id ends a text.
         seed: seed of the draw.
     """
     generator = torch.Generator().manual_seed(seed)
+    length = facts.max_words if facts.fills_context else min(length, facts.max_words)
+    end = facts.vocabulary - 1
     lengths = torch.randint(2, length + 1, (num_texts, 1), generator=generator)
     lengths[0] = length
     mask = torch.arange(length) < lengths
-    ids = torch.randint(1, END_OF_TEXT, (num_texts, length), generator=generator)
-    return ids.scatter(1, lengths - 1, END_OF_TEXT) * mask, mask
+    ids = torch.randint(1, end, (num_texts, length), generator=generator)
+    return ids.scatter(1, lengths - 1, end) * mask, mask
 
 
 def random_videos(

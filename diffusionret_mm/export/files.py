@@ -26,6 +26,8 @@ class EncoderFacts:
         max_frames: frames of a video, at most; None without bound.
         image_size: height and width of a frame in pixels.
         width: width D of words and frames.
+        vocabulary: number of token ids.
+        fills_context: whether texts must be padded to `max_words`.
         weights: hash of the model's weights, as the feature cache makes it.
     """
 
@@ -34,6 +36,8 @@ class EncoderFacts:
     image_size: tuple[int, int]
     width: int
     weights: str
+    vocabulary: int = 49408
+    fills_context: bool = False
 
 
 def write_facts(folder: Path, facts: EncoderFacts) -> None:

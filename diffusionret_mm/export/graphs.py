@@ -80,8 +80,8 @@ def export_encoders(
     with locked(folder), build_folder(folder) as made:
         made.mkdir()
         _export(
-            _TextGraph(model), random_texts(2, min(8, facts.max_words)), 'ids', ['words', 'pooled'],
-            made / TEXT_FILE,
+            _TextGraph(model), random_texts(2, 8, facts), 'ids', ['words', 'pooled'],
+            made / TEXT_FILE, fixed_length=facts.fills_context,
         )  # fmt: skip
         _export(
             _VideoGraph(model), random_videos(2, 3, facts.image_size), 'frames', ['features'],
@@ -92,20 +92,31 @@ def export_encoders(
 
 
 def _facts(model: TextVideoRetriever) -> EncoderFacts:
-    height, width = model.backbone.clip.visual.image_size
+    passport = model.backbone.passport
+    if passport is None:
+        raise ExportError(
+            f'{type(model.backbone).__name__} has no passport, which says what the encoders read.'
+        )
     return EncoderFacts(
-        max_words=len(model.backbone.text_tower.positional_embedding),
+        max_words=passport.context_length,
         max_frames=None if model.temporal is None else model.temporal.max_frames,
-        image_size=(height, width),
+        image_size=passport.image_size,
         width=model.backbone.embed_dim,
         weights=hash_of_weights(model),
+        vocabulary=passport.vocabulary,
+        fills_context=passport.fills_context,
     )
 
 
 def _export(
-    graph: nn.Module, inputs: tuple[Tensor, Tensor], name: str, outputs: list[str], path: Path
+    graph: nn.Module,
+    inputs: tuple[Tensor, Tensor],
+    name: str,
+    outputs: list[str],
+    path: Path,
+    fixed_length: bool = False,
 ) -> None:
-    free = {0: 'batch', 1: 'length'}
+    free = {0: 'batch'} if fixed_length else {0: 'batch', 1: 'length'}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # the exporter's, about its own dependencies

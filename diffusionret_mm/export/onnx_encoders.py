@@ -51,10 +51,12 @@ class OnnxEncoders:
         Raises:
             ValueError: if the shapes do not fit the graph.
         """
-        if ids.dim() != 2 or ids.shape[1] > self.facts.max_words or mask.shape != ids.shape:
+        longest, fixed = self.facts.max_words, self.facts.fills_context
+        fits = ids.dim() == 2 and (ids.shape[1] == longest or ids.shape[1] < longest and not fixed)
+        if not fits or mask.shape != ids.shape:
             raise ValueError(
-                f'ids {list(ids.shape)} and mask {list(mask.shape)} must be [N, L] with L of at '
-                f'most {self.facts.max_words}.'
+                f'ids {list(ids.shape)} and mask {list(mask.shape)} must be [N, L] with L of '
+                f'{"" if fixed else "at most "}{longest}.'
             )
         words, pooled = _run(self._text, dict(ids=ids, mask=mask))
         return TextFeatures(words=words, mask=mask, pooled=pooled)

@@ -32,13 +32,21 @@ def fingerprint(
         settings: what else counts, by name; values that JSON can hold.
 
     Returns:
-        The text of each part: `weights`, `data`, `format` and the settings.
+        The text of each part: `weights`, `data`, `format`, the settings, and the facts of the
+        backbone's passport.
     """
     parts = dict(data=[_data_of(entry) for entry in entries], format=FORMAT_VERSION, **settings)
     return dict(
         weights=hash_of_weights(model),
         **{name: fingerprint_of(value) for name, value in parts.items()},
+        **passport_facts(model),
     )
+
+
+def passport_facts(model: TextVideoRetriever) -> dict[str, str]:
+    """Return what the backbone wants of texts and frames, by name; empty without a passport."""
+    passport = model.backbone.passport
+    return {} if passport is None else passport.facts()
 
 
 def _data_of(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from diffusionret_mm.search.errors import DAMAGED, GalleryError
+
 # To be raised when galleries of before can no longer be read.
 FORMAT_VERSION = 1
 SECONDS_TO_WAIT = 60
 # SQLite takes a limited number of parameters a statement.
 PARAMETERS = 500
+HINTS = 'Is its folder writable, is there room on its disk, and was all of it copied?'
 
 SCHEMA = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -77,6 +80,9 @@ class Catalogue:
 
     Args:
         file: the file.
+
+    Raises:
+        GalleryError: by all methods, if the file cannot be used.
     """
 
     def __init__(self, file: Path) -> None:
@@ -206,11 +212,19 @@ class Catalogue:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        database = sqlite3.connect(self.file, timeout=SECONDS_TO_WAIT, isolation_level=None)
+        database = None
         try:
+            database = sqlite3.connect(self.file, timeout=SECONDS_TO_WAIT, isolation_level=None)
             yield database
+        except sqlite3.IntegrityError:  # a mistake of the caller
+            raise
+        except sqlite3.OperationalError as error:  # locked, read-only, or a full disk
+            raise GalleryError(f'{self.file} cannot be used: {error}. {HINTS}') from error
+        except sqlite3.DatabaseError as error:
+            raise GalleryError(f'{self.file} cannot be read: {error}. {DAMAGED}') from error
         finally:
-            database.close()
+            if database is not None:
+                database.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from diffusionret_mm.extras import import_extra
 from diffusionret_mm.search.catalogue import Catalogue, State
+from diffusionret_mm.search.errors import DAMAGED, GalleryError
 from diffusionret_mm.search.segments import SegmentedArrays
 from diffusionret_mm.storage.files import written_beside
 
@@ -144,18 +145,22 @@ class FaissFirstStep:
         if self._opened is None or self._opened[0] != name:
             path = self.folder / name
             if not path.is_file():
-                raise FileNotFoundError(
+                raise GalleryError(
                     f'The index {path} of the gallery is missing; copy it with the other files.'
                 )
-            self._opened = name, self.faiss.read_index(str(path), self.faiss.IO_FLAG_MMAP)
+            self._opened = name, self._read(path, self.faiss.IO_FLAG_MMAP)
         return self._opened[1]
+
+    def _read(self, path: Path, flags: int = 0) -> Any:
+        try:
+            return self.faiss.read_index(str(path), flags)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise GalleryError(f'The index {path} cannot be read: {reason}. {DAMAGED}') from error
 
     def _make_index(self, state: State, removed: np.ndarray) -> None:
         kept = state.index_file is not None and not self._must_train(state, removed)
-        if kept:
-            index = self.faiss.read_index(str(self.folder / state.index_file))
-        else:
-            index = self._train(state, removed)
+        index = self._read(self.folder / state.index_file) if kept else self._train(state, removed)
         first = state.index_rows if kept else 0
         for start, block in self.arrays.blocks(POOLED, first, state.next_row):
             rows = np.arange(start, start + len(block))

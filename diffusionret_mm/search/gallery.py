@@ -11,16 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from diffusionret_mm.search.catalogue import Catalogue
+from diffusionret_mm.search.errors import GalleryError
 from diffusionret_mm.search.first_step import NO_ROW, POOLED, FaissFirstStep, FirstStep
 from diffusionret_mm.search.qdrant import QdrantFirstStep
 from diffusionret_mm.search.segments import ArrayLayout, SegmentedArrays
 from diffusionret_mm.storage.locks import lock_file_of
 
 TABLE = 'gallery.sqlite'
-
-
-class GalleryError(RuntimeError):
-    """A folder is not the gallery that is wanted."""
 
 
 class Gallery:
@@ -129,8 +126,11 @@ class Gallery:
         Raises:
             GalleryError: if it differs; it says in which parts.
         """
+        # Galleries of earlier versions lack the facts of the backbone's passport.
         changed = [
-            name for name, value in fingerprint.items() if self.fingerprint.get(name) != value
+            name
+            for name, value in fingerprint.items()
+            if self.fingerprint.get(name, value) != value
         ]
         if changed:
             raise GalleryError(

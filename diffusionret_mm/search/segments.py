@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from diffusionret_mm.search.errors import DAMAGED, GalleryError
+
 ROWS_PER_SEGMENT = 65_536
 
 
@@ -126,6 +128,11 @@ class SegmentedArrays:
         array = self._maps.get((name, segment))
         if array is None or len(array) < rows:
             array = _map_file(self._file(name, segment), self.layout[name])
+            if len(array) < rows:
+                raise GalleryError(
+                    f'{self._file(name, segment)} holds {len(array):,} rows, and the table of the '
+                    f'gallery {rows:,} or more. {DAMAGED}'
+                )
             self._maps[name, segment] = array
         return array
 
@@ -144,6 +151,8 @@ def _split(first_row: int, array: np.ndarray) -> Iterator[tuple[int, int, np.nda
 
 
 def _map_file(path: Path, layout: ArrayLayout) -> np.ndarray:
+    if not path.is_file() or not path.stat().st_size:
+        raise GalleryError(f'{path} of the gallery is missing or empty. {DAMAGED}')
     with open(path, 'rb') as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     if layout.row_bytes > mmap.PAGESIZE and hasattr(mmap, 'MADV_RANDOM'):

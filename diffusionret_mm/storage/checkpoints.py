@@ -25,13 +25,23 @@ from mmengine.logging import HistoryBuffer
 
 from diffusionret_mm.storage.files import open_atomically
 
+# What torch.compile puts before the names of a module, and the entries where weights are.
+COMPILED = '_orig_mod.'
+WEIGHTS = ('state_dict', 'ema_state_dict', 'model_state_dict', 'model')
+
 
 class UnsafeCheckpointError(pickle.UnpicklingError):
     """A checkpoint asks for something that is not on the list of harmless names."""
 
 
+class CheckpointFileError(RuntimeError):
+    """A file is no checkpoint, or a damaged one."""
+
+
 def load_checkpoint_file(filename: str | os.PathLike, map_location: Any = None) -> Any:
     """Load a checkpoint of torch or mmengine.
+
+    Names that `torch.compile` has prefixed by `_orig_mod.` lose the prefix.
 
     Args:
         filename: File written by `torch.save`.
@@ -40,14 +50,19 @@ def load_checkpoint_file(filename: str | os.PathLike, map_location: Any = None) 
     Raises:
         FileNotFoundError: There is no such file.
         UnsafeCheckpointError: The file refers to a class or function that checkpoints do not need.
-        RuntimeError: The file is not a checkpoint, cut short, or does not fit `map_location`.
+        CheckpointFileError: The file is not a checkpoint, cut short, or does not fit
+            `map_location`.
+        OSError: The file cannot be opened.
     """
     filename = os.path.expanduser(filename)
+    if os.path.isdir(filename):
+        raise CheckpointFileError(f'{filename} is a folder; give a checkpoint in it.')
     if not os.path.isfile(filename):
         raise FileNotFoundError(f'{filename} can not be found.')
+    refuse_stand_ins(filename)
     try:
         _refuse_other_formats(filename)
-        return torch.load(
+        loaded = torch.load(
             filename, map_location=map_location, pickle_module=_PICKLE, weights_only=False
         )
     except UnsafeCheckpointError as error:
@@ -57,11 +72,69 @@ def load_checkpoint_file(filename: str | os.PathLike, map_location: Any = None) 
             'torch.load(..., weights_only=False) and save its "state_dict" alone to a new file.'
         ) from None
     except Exception as error:  # a damaged pickle can raise anything
-        raise RuntimeError(
+        raise CheckpointFileError(
             f'{filename} ({os.path.getsize(filename)} bytes) cannot be loaded as a checkpoint: '
             f'{type(error).__name__}: {error}\nIf the file was copied or downloaded, or writing it '
             'was interrupted, it may be cut short: fetch it again or use an earlier checkpoint.'
         ) from error
+    _forget_compilation(loaded)
+    return loaded
+
+
+def load_weights(filename: str | os.PathLike) -> dict[str, torch.Tensor]:
+    """Load the weights of a checkpoint on the CPU.
+
+    Args:
+        filename: Checkpoint of torch or mmengine; the weights may be all of it, or its entry
+            'state_dict'.
+
+    Raises:
+        CheckpointFileError: It holds no weights; and as `load_checkpoint_file`.
+    """
+    loaded = load_checkpoint_file(filename, 'cpu')
+    state = loaded.get('state_dict', loaded) if isinstance(loaded, dict) else None
+    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise CheckpointFileError(f'{filename} holds no weights; give a checkpoint of a training.')
+    return state
+
+
+def refuse_stand_ins(filename: str | os.PathLike) -> None:
+    """Refuse what is often found in place of a file of weights.
+
+    Args:
+        filename: An existing file.
+
+    Raises:
+        CheckpointFileError: It is empty, a pointer of Git LFS, a web page, or another text.
+        OSError: It cannot be opened.
+    """
+    with open(filename, 'rb') as file:
+        head = file.read(256)
+    if not head:
+        raise CheckpointFileError(f'{filename} is empty; fetch it again.')
+    if head.startswith(b'version https://git-lfs'):
+        raise CheckpointFileError(
+            f'{filename} is a pointer of Git LFS, not the file itself; fetch that by `git lfs '
+            'pull` in its repository.'
+        )
+    text = '' if b'\0' in head else head.decode('utf-8', 'ignore').strip('\ufeff \t\r\n')
+    if text.startswith('<'):
+        raise CheckpointFileError(
+            f'{filename} is a web page, not a checkpoint: {text[:60]!r}. Download the file itself; '
+            'the page may ask for a login or a confirmation.'
+        )
+    if text and ''.join(text.split()).isprintable():
+        raise CheckpointFileError(f'{filename} is a text, not a checkpoint: {text[:60]!r}.')
+
+
+def _forget_compilation(loaded: Any) -> None:
+    """Take `torch.compile`'s prefix out of names, at any depth, in place."""
+    if not isinstance(loaded, dict):
+        return
+    for name in [name for name in loaded if isinstance(name, str) and COMPILED in name]:
+        loaded[name.replace(COMPILED, '')] = loaded.pop(name)
+    for part in WEIGHTS:
+        _forget_compilation(loaded.get(part))
 
 
 def save_checkpoint_file(checkpoint: Any, filename: str | os.PathLike) -> None:

@@ -25,6 +25,9 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
     Yields:
         A path in the same folder, for the block to write to. The file is renamed to `path` on
         success and deleted if the block raises.
+
+    Raises:
+        OSError: If it cannot be written; it has the path.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,6 +38,10 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:  # writing does not say where
+            error.filename = os.fspath(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

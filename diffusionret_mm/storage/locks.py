@@ -11,6 +11,19 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 
+class LockedError(RuntimeError):
+    """Another process holds a lock.
+
+    Args:
+        text: What is said of it.
+        holder: The process that holds it.
+    """
+
+    def __init__(self, text: str, holder: str = '') -> None:
+        super().__init__(text)
+        self.holder = holder
+
+
 @contextmanager
 def locked(target: Path, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
     """Hold the lock of a file or folder, which is a hidden file beside it.
@@ -24,7 +37,7 @@ def locked(target: Path, on_wait: Callable[[str], None] | None = None) -> Iterat
             until the lock is free. None refuses instead.
 
     Raises:
-        RuntimeError: If another process holds the lock, and `on_wait` is not given.
+        LockedError: If another process holds the lock, and `on_wait` is not given.
         OSError: If the lock file cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -35,8 +48,8 @@ def locked(target: Path, on_wait: Callable[[str], None] | None = None) -> Iterat
     except Timeout:
         holder = _read(note) or 'another process'
         if on_wait is None:
-            raise RuntimeError(
-                f'Another process is preparing {target} ({holder}); wait for it.'
+            raise LockedError(
+                f'Another process is preparing {target} ({holder}); wait for it.', holder
             ) from None
         on_wait(f'Waiting for {holder}, which is working on {target}.')
         lock.acquire()

@@ -12,7 +12,6 @@ from diffusionret_mm.visualization.explain import (
     PictureError,
     frame_attention,
     match_words,
-    token_names,
     trace_diffusion,
 )
 from diffusionret_mm.visualization.page import Picture, Section, Table, write_page
@@ -51,7 +50,6 @@ __all__ = [
     'read_sample',
     'read_scalars',
     'to_image',
-    'token_names',
     'trace_diffusion',
     'write_page',
     'write_samples_page',

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffusionret_mm.datasets.transforms.captions import clip_tokenizer, token_ids
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 from diffusionret_mm.visualization.attention import WordFrameMatch
 
@@ -99,7 +98,7 @@ def match_words(
     if word_weights is None or frame_weights is None:
         return None
     words, frames = text.mask[0], video.mask[0]
-    names = token_names(caption, len(words))
+    names = model.backbone.tokenizer.token_names(caption, int(words.sum()))
     if len(names) != int(words.sum()):
         raise PictureError(
             f'{caption!r} has {len(names)} tokens and its features are of {int(words.sum())}.'
@@ -111,17 +110,3 @@ def match_words(
         word_weights=word_weights[0, words].cpu().numpy(),
         frame_weights=frame_weights[0, frames].cpu().numpy(),
     )
-
-
-def token_names(caption: str, max_words: int) -> list[str]:
-    """Return the tokens of a caption as text, start and end of text included.
-
-    Args:
-        caption: a sentence.
-        max_words: number of tokens at most; the pipeline of the features has the same.
-    """
-    ids, mask = token_ids([caption], max_words)
-    tokenizer = clip_tokenizer()
-    # A token may be a part of a character, which is shown as a replacement sign.
-    names = [tokenizer.decode([token]).strip() for token in ids[mask].tolist()]
-    return ['[start]', *names[1:-1], '[end]']

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diffusionret_mm.storage.names import printable
 from diffusionret_mm.visualization import style
 from diffusionret_mm.visualization.page import Picture, Section, write_page
 
@@ -73,6 +74,6 @@ def write_samples_page(path: Path, title: str, samples: Iterable[Sample]) -> Non
 
 
 def _captions(sample: Sample, max_captions: int) -> str:
-    shown = [f'{sample.video_id}: {len(sample.captions)} captions']
+    shown = [f'{printable(sample.video_id)}: {len(sample.captions)} captions']
     shown += [style.wrapped(caption, 130) for caption in sample.captions[:max_captions]]
     return '\n'.join(shown)

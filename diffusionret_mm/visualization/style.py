@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diffusionret_mm.storage.names import printable
+
 if TYPE_CHECKING:  # importing matplotlib takes a while, which only those who draw should pay
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -103,7 +105,8 @@ def wrapped(text: str, width: int, max_lines: int = 2) -> str:
         >>> wrapped('a red square moves to the left', 14).splitlines()
         ['a red square', 'moves to the …']
     """
-    return '\n'.join(textwrap.wrap(text, width, max_lines=max_lines, placeholder=' …'))
+    shown = printable(' '.join(text.split()))
+    return '\n'.join(textwrap.wrap(shown, width, max_lines=max_lines, placeholder=' …'))
 
 
 def title(axes: Axes, text: str, **options: Any) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from diffusionret_mm.datasets.errors import VideoReadError
-from diffusionret_mm.datasets.transforms.captions import SPECIAL_TOKENS, clip_tokenizer, token_ids
+from diffusionret_mm.datasets.tokenizers import SPECIAL_TOKENS, load_tokenizer
 from diffusionret_mm.models.data_preprocessor import RetrievalDataPreprocessor
 from parity.encoders import Subject
 from parity.golden import EXACT, PIXELS, GoldenFolder
@@ -29,17 +29,18 @@ ALL_WORDS = 500
 def check_tokenizer(golden: GoldenFolder, subject: Subject) -> None:
     """Byte pairs, ids and masks at three lengths."""
     file = golden.file('tokenizer.json')
+    clip = load_tokenizer()
     for entry in golden.json('tokenizer.json'):
         caption = entry['caption']
-        ids, mask = token_ids([caption], ALL_WORDS)
+        ids, mask = clip.tokenize([caption], ALL_WORDS)
         inside = ids[0, 1 : int(mask.sum()) - 1].tolist()
         names = {ours: openai for openai, ours in SPECIAL_TOKENS.items()}
-        pieces = [clip_tokenizer().decoder[token] for token in inside]
+        pieces = [clip.tokenizer.decoder[token] for token in inside]
         same = [names.get(piece, piece) for piece in pieces] == entry['tokens']
         file.add(f'{caption[:24]!r}: tokens are the same', same, True, EXACT)
         for length in (8, 32, 64):
             if f'ids_{length}' in entry:
-                ids, mask = token_ids([caption], length)
+                ids, mask = clip.tokenize([caption], length)
                 file.add(f'{caption[:24]!r}: ids_{length}', ids[0], entry[f'ids_{length}'], EXACT)
                 file.add(
                     f'{caption[:24]!r}: mask_{length}', mask[0], entry[f'mask_{length}'], EXACT

@@ -47,7 +47,7 @@ def test_a_list_of_files_and_one_batch_more(new_inferencer, clips, tmp_path):
     inferencer = new_inferencer(batch_size=2)
     gallery = inferencer.index(paths[:3], tmp_path / 'gallery')
     assert sorted(gallery.catalogue.all_paths()) == [str(path) for path in paths[:3]]
-    with pytest.raises(FileNotFoundError, match='1 of 2 videos do not exist'):
+    with pytest.raises(FileNotFoundError, match='none.mp4 does not exist'):
         inferencer.index([paths[3], 'none.mp4'], tmp_path / 'gallery')
 
 

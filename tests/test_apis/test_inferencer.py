@@ -116,7 +116,7 @@ def test_bad_queries(new_inferencer, clips, tmp_path):
         inferencer.search('a cat', gallery, top_k=0)
     with pytest.raises(ValueError, match='looks like a file'):
         inferencer.search('videos/clip.mp4', gallery)
-    with pytest.raises(FileNotFoundError, match='do not exist'):
+    with pytest.raises(FileNotFoundError, match='does not exist'):
         inferencer.search(Path('none.mp4'), gallery)
     broken = tmp_path / 'broken.mp4'
     broken.write_bytes(b'no video')

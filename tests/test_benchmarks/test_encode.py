@@ -27,3 +27,13 @@ def test_both_sides_agree(tmp_path):
     steps = figures['steps']
     assert steps['float32, with_cp']['kept MB'] < steps['float32']['kept MB'] / 2
     assert 'videos/s' in done.stdout
+
+
+def test_encoders_are_timed_one_by_one(tmp_path, run_tool, monkeypatch):
+    monkeypatch.syspath_prepend(TOOL.parent)
+    target = tmp_path / 'figures.json'
+    options = [f'--{name}={value}' for name, value in dict(batch=2, repeats=1, json=target).items()]
+    assert run_tool('benchmarks/encode', '--archs', 'ViT-S-32-alt', *options).status == 0
+    (row,) = json.loads(target.read_text()).values()
+    assert row['images_per_s'] > 0
+    assert row['pixels'] == 224

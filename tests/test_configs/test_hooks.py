@@ -17,8 +17,8 @@ CONFIG = ROOT / 'configs/diffusionret_shapes.py'
 
 @pytest.mark.parametrize('option', ['custom_hooks.0.begin', 'custom_hooks.1.directory'])
 def test_places_of_hooks_are_refused_on_the_command_line(option):
-    args = Namespace(config=str(CONFIG), cfg_options={option: 0})
-    with pytest.raises(SystemExit, match=r'default_hooks\.stage_switch\.OPTION'):
+    args = Namespace(config=str(CONFIG), backbone=None, cfg_options={option: 0})
+    with pytest.raises(ValueError, match=r'default_hooks\.stage_switch\.OPTION'):
         read_config(args)
     args.cfg_options = {'default_hooks.stage_switch.begin': 0}
     hook = read_config(args).default_hooks.stage_switch

@@ -255,6 +255,7 @@ class TestCommandLine:
         assert 'float16' in done.stdout
         saved = torch.load(tmp_path / 'ours.pth', weights_only=True)
         assert saved['meta']['stage'] == 'generation'
+        assert saved['meta']['passport']['facts']['tokenizer'] == 'CLIP'
         assert len(saved['state_dict']) == len(state) - 4
 
     def test_nothing_is_written_on_an_error(self, tmp_path):
@@ -262,7 +263,7 @@ class TestCommandLine:
         del state['text_weight_fc.2.bias']
         torch.save(state, tmp_path / 'best.pth')
         done = self.run(tmp_path / 'best.pth', tmp_path / 'ours.pth')
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert 'text_weight_fc.2.bias' in done.stderr
         assert 'Traceback' not in done.stderr
         assert not (tmp_path / 'ours.pth').exists()

@@ -61,5 +61,9 @@ def test_other_files(put, tmp_path):
         read_json(put('[1, '))
     with pytest.raises(AnnotationError, match='not UTF-8 .byte 3: .*iconv'):
         read_lines(put(b'caf\xe9\n'))
+    for encoding in ('utf-16', 'utf-16-le', 'utf-16-be', 'utf-32'):
+        for read in (read_lines, read_json, read_csv):
+            with pytest.raises(AnnotationError, match='UTF-16, .* `iconv -f utf-16 -t utf-8 file`'):
+                read(put('["a café"]\r\n'.encode(encoding)))
     with pytest.raises(FileNotFoundError, match='none does not exist; put it there'):
         read_lines(tmp_path / 'none')

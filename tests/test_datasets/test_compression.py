@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from fractions import Fraction
@@ -7,9 +8,17 @@ import cv2
 import decord
 import numpy as np
 import pytest
+from mmengine.registry import DefaultScope
 
+from diffusionret_mm.datasets import TextVideoDataset
 from diffusionret_mm.datasets.errors import VideoReadError
-from diffusionret_mm.datasets.preparation import check_dataset, compress_videos
+from diffusionret_mm.datasets.preparation import (
+    check_dataset,
+    compress_videos,
+    compression,
+    frame_transforms,
+    store_frames,
+)
 from diffusionret_mm.datasets.preparation.compression import compress_video, target_size
 from diffusionret_mm.datasets.video_probe import probe_video
 
@@ -115,13 +124,13 @@ def test_a_whole_folder_resumed_with_a_failure(tmp_path):
     out = tmp_path / 'videos_224_3fps'
     assert sorted(path.relative_to(out).as_posix() for path in out.rglob('*.*')) == [
         'a.mp4',
-        'x/b.mp4',
+        'x/b.avi',
     ]
     row = text.splitlines()[2].split()
     assert row[:4] == ['videos_224_3fps', '2', '2', '1']
     assert 'c.mp4 could not be compressed: ' in text
 
-    (out / 'x/b.mp4').unlink()
+    (out / 'x/b.avi').unlink()
     (out / '.a.mp4.1.tmp').touch()  # of a run that was killed
     written = (out / 'a.mp4').stat().st_ctime_ns
     assert compress_videos(manifest, tmp_path).splitlines()[2].split()[1:3] == ['2', '1']
@@ -129,7 +138,7 @@ def test_a_whole_folder_resumed_with_a_failure(tmp_path):
     os.utime(videos / 'a.mp4')  # another file
     assert compress_videos(manifest, tmp_path).splitlines()[2].split()[1:3] == ['2', '1']
     assert not list(out.rglob('.*.tmp'))
-    assert probe_video(out / 'x/b.mp4').frames == 9
+    assert probe_video(out / 'x/b.avi').frames == 9
 
 
 def test_names_with_dots_are_kept(tmp_path):
@@ -141,4 +150,69 @@ def test_names_with_dots_are_kept(tmp_path):
     manifest = check_dataset('json', tmp_path, tmp_path, tmp_path / 'manifest.json').manifest
     compress_videos(manifest, tmp_path)
     found = sorted(path.name for path in (tmp_path / 'videos_224_3fps').iterdir())
-    assert found == [f'{names[0]}.mp4', 'b.mp4']
+    assert found == names
+
+
+KINDS = ('mov', 'mp4', 'avi', 'mkv', 'webm', 'MP4', 'mpg', 'ts', 'vob', 'm4v', 'null')
+
+
+@pytest.fixture
+def clashing(tmp_path):
+    """Annotations of videos whose names differ in the extension alone, named with it."""
+    videos = tmp_path / 'videos'
+    videos.mkdir()
+    entries = []
+    for number, kind in enumerate(KINDS):
+        source = write_h264(tmp_path / 'a.mp4', [number + 1], (320, 240))
+        source.rename(videos / f'take.{kind}')
+        entries.append(dict(video_id=f'id{number}', video=f'take.{kind}', captions=['x']))
+    for split in ('train', 'test'):
+        (tmp_path / f'{split}.json').write_text(json.dumps(entries))
+    return tmp_path, videos
+
+
+def read_by_list(root, videos, *transforms):
+    """The grey value of the first frame of each video, as the annotation lists them."""
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        dataset = TextVideoDataset(str(videos), str(root / 'test.json'), transforms)
+    return [float(np.mean(item['imgs'][0])) for item in dataset]
+
+
+def test_no_two_videos_have_one_target_and_lists_fit(clashing):
+    root, videos = clashing
+    manifest = check_dataset('json', root, videos, root / 'manifest.json').manifest
+    row = compress_videos(manifest, root).splitlines()[2].split()
+    assert row[:4] == ['videos_224_3fps', str(len(KINDS)), str(len(KINDS)), '0']
+    out = root / 'videos_224_3fps'
+    again = check_dataset('json', root, out, out / 'manifest.json')
+    assert not again.bad_test_videos
+    read = frame_transforms(1, 32)
+    shown = read_by_list(root, videos, *read)
+    assert np.all(np.diff(shown) > 4)  # each video is another one
+    np.testing.assert_allclose(read_by_list(root, out, *read), shown, atol=3)
+
+
+def test_stored_frames_of_names_that_differ_in_the_extension(clashing):
+    root, videos = clashing
+    preparation = check_dataset('json', root, videos, root / 'manifest.json')
+    read = frame_transforms(1, 32)
+    text = store_frames(preparation, root / 'frames', read)
+    assert f'{len(KINDS)} frames of {len(KINDS)} videos' in text
+    load = dict(type='LoadStoredFrames', store=str(root / 'frames'), transforms=read)
+    assert read_by_list(root, videos, load) == read_by_list(root, videos, *read)
+
+
+def test_a_full_disk_is_no_fault_of_a_video(clashing, monkeypatch):
+    def refuse(source, target):
+        try:
+            raise av.error.OSError(errno.ENOSPC, 'No space left on device', str(target))
+        except av.error.FFmpegError as error:
+            raise VideoReadError('OSError') from error
+
+    root, videos = clashing
+    manifest = check_dataset('json', root, videos, root / 'manifest.json').manifest
+    monkeypatch.setattr(compression, 'compress_video', refuse)
+    with pytest.raises(OSError, match='No space left') as caught:
+        compress_videos(manifest, root, workers=1)
+    assert caught.value.errno == errno.ENOSPC
+    assert 'videos_224_3fps/take.' in caught.value.filename

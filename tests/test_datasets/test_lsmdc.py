@@ -26,6 +26,27 @@ def test_the_official_files_with_their_oddities(official):
 
 
 @pytest.mark.parametrize(
+    'header',
+    [
+        'video_id\tstart_aligned\tend_aligned\tstart_extracted\tend_extracted\tsentence',
+        '\n\ufeffClip\tFrom\tTo\tStart1\tEnd1\tText',
+        '0\t1\t2\t3\t4\t5',
+    ],
+)
+def test_a_header_is_named(tmp_path, header):
+    (tmp_path / 'header.csv').write_text(f'{header}\nb\t{TIMES}\tShe nods.\n')
+    with pytest.raises(AnnotationError, match=r'header\.csv, line [12]: .* remove the line'):
+        build(tmp_path, 'header.csv')
+
+
+def test_times_may_be_missing(tmp_path):
+    (tmp_path / 'videos').mkdir()
+    (tmp_path / 'videos/b.avi').touch()
+    (tmp_path / 'blind.csv').write_text('b\t\t\t\t\tShe nods.\n')
+    assert len(build(tmp_path, 'blind.csv')) == 1
+
+
+@pytest.mark.parametrize(
     ('row', 'message'),
     [
         (f'a\t{TIMES}', 'line 2: 5 fields .* the 6 fields clip id'),

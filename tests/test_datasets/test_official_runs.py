@@ -18,7 +18,6 @@ SPLITS = ('train', 'val', 'test')
 ROOT = Path(__file__).parents[2]
 TINY_MODEL = {
     'model.backbone.pretrained': None,
-    'model.backbone.freeze_patch_embedding': False,
     'model.backbone.arch': dict(
         _delete_=True,  # the config names an architecture
         embed_dim=64,
@@ -51,7 +50,6 @@ def load(path, root, work_dir, **options):
         loader = f'{split}_dataloader'
         if cfg[loader] is not None:
             options[f'{loader}.dataset.data_root'] = str(root)
-            options[f'{loader}.dataset.pipeline.1.size'] = 32
             options |= {f'{loader}.num_workers': 0, f'{loader}.persistent_workers': False}
     cfg.merge_from_dict(copy.deepcopy(TINY_MODEL) | options)  # merging takes _delete_ away
     cfg.work_dir = str(work_dir)

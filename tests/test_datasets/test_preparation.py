@@ -176,7 +176,7 @@ def test_exit_status(official, prepare):
     files.video_path(entries[1]['video_id']).write_bytes(b'no video' * 100)
     status, said = prepare('didemo', root)
     assert status == 1
-    assert '2 test videos are missing or unreadable' in said
+    assert '2 test videos are missing, unreadable or too short' in said
     assert prepare('didemo', root, '--allow-missing')[0] == 0
 
 
@@ -186,7 +186,6 @@ def test_a_bad_input_is_one_clear_line(official, prepare):
     status, said = prepare('msrvtt', root)
     assert status == 2
     last = said.strip().splitlines()[-1]
-    assert last.startswith('error: ')
     assert 'MSRVTT_data.json is not valid JSON' in last
     status, said = prepare('msvd', root)
     assert status == 2
@@ -199,7 +198,8 @@ def test_frames_and_compressed_videos(official, prepare):
     _, said = prepare('activitynet', root, '--compress', '--frames', '4', '--size', '32')
     assert f'{root}/frames_4_32' in said
     index = json.loads((root / 'frames_4_32/index.json').read_text())
-    assert len(index['videos']) == len(list((root / 'videos_224_3fps').rglob('*.mp4'))) == 9
+    files = [path for path in (root / 'videos_224_3fps').rglob('*') if path.is_file()]
+    assert len(index['videos']) == len(files) == 9
 
 
 def test_captions_that_are_not_there(official):
@@ -247,7 +247,7 @@ def test_two_processes_do_not_write_one_manifest(official):
 
 def test_a_wrong_list_of_one_s_own(tmp_path):
     for entries, message in (
-        ([dict(video_id='a', captions=['x'])], 'entry 0: it must have the str "video"'),
+        ([dict(video_id='a', captions=['x'])], 'entry 0: "video" is missing'),
         ([dict(video_id='a', video='a', captions=['x'])] * 2, "video_id 'a' occurs twice"),
     ):
         (tmp_path / 'train.json').write_text(json.dumps(entries))

@@ -1,6 +1,5 @@
 """The page as visitors and attackers use it."""
 
-import json
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,7 @@ from pathlib import Path
 import av
 import httpx
 import pytest
+from page_client import call, file_data, send
 
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.demo.page import cards
@@ -16,18 +16,6 @@ from diffusionret_mm.demo.playback import Playback
 from diffusionret_mm.demo.service import MAX_CHARACTERS, Found
 
 TEXT = 'a red circle moves left'
-
-
-def call(server, name, *data):
-    """Call a function of the page; return the kind of its answer ('complete', 'error') and it."""
-    with httpx.Client(base_url=server, timeout=120) as client:
-        started = client.post(f'/gradio_api/call/{name}', json=dict(data=data))
-        if started.status_code != 200:
-            return 'refused', started.status_code
-        event = started.json()['event_id']
-        answer = client.get(f'/gradio_api/call/{name}/{event}').text
-    kind, _, content = answer.strip().rpartition('event: ')[2].partition('\n')
-    return kind, json.loads(content.removeprefix('data: '))
 
 
 def test_a_search_and_its_videos(server):
@@ -69,7 +57,7 @@ def test_bad_requests_get_an_answer_and_the_page_goes_on(server, tmp_path):
         ('search', [None]),
         ('like', ['../../etc/passwd']),
         ('like', [10**30]),
-        ('like_upload', [dict(path='/etc/passwd', meta=dict(_type='gradio.FileData'))]),
+        ('like_upload', [file_data('/etc/passwd')]),
         ('like_upload', [None]),
         ('why', [TEXT, 'x']),
         ('describe', [None, '']),
@@ -85,10 +73,7 @@ def test_an_upload_that_is_no_video(server, tmp_path, service):
     text.write_text('no video')
     kinds = []
     for file in (text, Path(service.file_of(service.find(TEXT)[0].row))):
-        with file.open('rb') as content:
-            sent = httpx.post(f'{server}/gradio_api/upload', files=dict(files=content))
-        data = dict(path=sent.json()[0], meta=dict(_type='gradio.FileData'))
-        kinds.append(call(server, 'like_upload', data)[0])
+        kinds.append(call(server, 'like_upload', file_data(send(server, file)))[0])
     assert kinds == ['error', 'complete']
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from diffusionret_mm.demo.service import MAX_CHARACTERS, MAX_SENTENCES, RequestError
+from diffusionret_mm.demo.errors import RequestError
+from diffusionret_mm.demo.service import MAX_CHARACTERS, MAX_SENTENCES
 
 TEXT = 'a red circle moves left'
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from diffusionret_mm.apis import test_retriever as evaluate
 from diffusionret_mm.apis import train_retriever
 from diffusionret_mm.apis.run import build_runner
 from diffusionret_mm.datasets.errors import VideoReadError
@@ -220,3 +221,11 @@ def test_an_unreadable_video_in_a_worker_is_named_and_training_goes_on_when_it_i
     runner = build_runner(resumable(**workers))
     runner.train()
     assert runner.iter == 6
+
+
+def test_a_checkpoint_of_another_passport_is_refused(make_cfg, whole):
+    checkpoint = str(whole[0] / 'epoch_4.pth')
+    assert torch.load(checkpoint, weights_only=False)['meta']['passport']['arch'] == 'custom'
+    cfg = make_cfg('other', **{'model.backbone.quick_gelu': False})
+    with pytest.raises(CheckpointError, match='epoch_4.pth was made with .* quick gelu: then True'):
+        evaluate(cfg, checkpoint, out=None)

@@ -14,17 +14,16 @@ from diffusionret_mm.export.checking import random_texts, random_videos
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope='module')
-def exported(tmp_path_factory):
-    """A model and its exported encoders; one export serves all tests, for it takes seconds."""
+def build(**text):
+    """A retriever of one block per tower; `text` are options of its text tower."""
     torch.manual_seed(0)
     width = 32
     arch = dict(
         embed_dim=width,
         vision_cfg=dict(image_size=32, patch_size=16, width=width, layers=1, head_width=32),
-        text_cfg=dict(context_length=16, width=width, heads=1, layers=1),
+        text_cfg=dict(context_length=16, width=width, heads=1, layers=1, **text),
     )
-    model = MODELS.build(
+    return MODELS.build(
         dict(
             type='TextVideoRetriever',
             backbone=dict(type='OpenCLIPBackbone', arch=arch),
@@ -33,6 +32,12 @@ def exported(tmp_path_factory):
             loss=dict(type='ContrastiveLoss'),
         )
     ).eval()
+
+
+@pytest.fixture(scope='module')
+def exported(tmp_path_factory):
+    """A model and its exported encoders; one export serves all tests, for it takes seconds."""
+    model = build()
     folder = tmp_path_factory.mktemp('export') / 'deep' / 'onnx'
     errors = export_encoders(model, folder)
     assert errors.keys() == {'words', 'pooled', 'frames'}
@@ -48,7 +53,7 @@ def test_any_batch_and_length_as_torch_does(exported, rows):
     model, folder = exported
     encoders = OnnxEncoders(folder)
     for length in (2, 16):
-        inputs = random_texts(rows, length)
+        inputs = random_texts(rows, length, encoders.facts)
         found, expected = encoders.encode_text(*inputs), model.encode_text(*inputs)
         torch.testing.assert_close(found.words, expected.words, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(found.pooled, expected.pooled, rtol=1e-4, atol=1e-5)
@@ -81,7 +86,7 @@ def test_a_number_that_is_none_does_not_pass(exported):
 
 def test_shapes_that_do_not_fit(exported):
     encoders = OnnxEncoders(exported[1])
-    ids, mask = random_texts(2, 17)
+    ids, mask = torch.ones(2, 17, dtype=torch.int64), torch.ones(2, 17, dtype=torch.bool)
     with pytest.raises(ValueError, match=r'ids \[2, 17\].*L of at most 16'):
         encoders.encode_text(ids, mask)
     frames, mask = random_videos(2, 3, (32, 30))
@@ -139,5 +144,17 @@ def test_mistakes_of_the_command_line(tmp_path, run_tool, checkpoint, message):
     model = MODELS.build(Config.fromfile(config).model)
     torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'model.pth')
     done = run_tool('export_onnx', config, tmp_path / checkpoint, '--out', tmp_path)
-    assert done.status == 1
+    assert done.status == 2
     assert message in done.err
+
+
+@torch.no_grad()
+def test_texts_fill_the_context_of_a_tower_that_reads_padding(tmp_path):
+    model = build(pool_type='last', no_causal_mask=True)
+    export_encoders(model, tmp_path / 'onnx')
+    encoders = OnnxEncoders(tmp_path / 'onnx')
+    inputs = model.backbone.tokenizer.tokenize(['a dog', 'two dogs run over a field'], 8)
+    found, expected = encoders.encode_text(*inputs), model.encode_text(*inputs)
+    torch.testing.assert_close(found.pooled, expected.pooled, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match=r'ids \[2, 8\] .* \[N, L\] with L of 16'):
+        encoders.encode_text(*(value[:, :8] for value in inputs))

@@ -3,6 +3,9 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.structures import BaseDataElement
 
+from diffusionret_mm.models.data_preprocessor import RetrievalDataPreprocessor
+from diffusionret_mm.passport import read_passport
+
 
 def packed(num_videos=2, frames=3, size=4):
     return dict(
@@ -39,4 +42,27 @@ def test_videos_of_different_size_are_refused(preprocessor):
     data = packed()
     data['inputs']['frames'] = [torch.zeros(3, 3, 4, 4), torch.zeros(3, 3, 4, 5)]
     with pytest.raises(ValueError, match='differ in shape'):
+        preprocessor(data)
+
+
+def test_it_follows_the_backbone():
+    passport = read_passport('PE-Core-B-16', 'meta')
+    preprocessor = RetrievalDataPreprocessor(**RetrievalDataPreprocessor.follow({}, passport))
+    assert preprocessor.mean.flatten().tolist() == [127.5] * 3
+    assert preprocessor.std.flatten().tolist() == [127.5] * 3
+    with pytest.raises(
+        ValueError, match=r"'PE-Core-B-16' was trained with \[127.5, 127.5, 127.5\]"
+    ):
+        RetrievalDataPreprocessor.follow(dict(mean=[122.8, 116.7, 104.1]), passport)
+
+
+def test_texts_of_another_tokenizer_are_refused():
+    preprocessor = RetrievalDataPreprocessor(tokenizer='timm/ViT-B-16-SigLIP')
+    data = packed()
+    preprocessor(data)  # items that do not say
+    for name in ('timm/ViT-B-16-SigLIP', 'CLIP'):
+        data['data_samples'][1].set_metainfo(dict(tokenizer=name))
+        if name != 'CLIP':
+            preprocessor(data)
+    with pytest.raises(ValueError, match="the backbone reads those of 'timm/ViT-B-16-SigLIP'"):
         preprocessor(data)

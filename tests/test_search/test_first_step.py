@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from diffusionret_mm.search import Gallery, first_step, writing_gallery
+from diffusionret_mm.search import Gallery, GalleryError, first_step, writing_gallery
 
 pytest.importorskip('faiss')
 
@@ -107,5 +107,5 @@ def test_an_index_takes_up_what_came_later(small_index, new_gallery, queries, dr
 def test_a_missing_index_is_named(small_index, new_gallery, queries):
     gallery, _ = new_gallery(400)
     (gallery.folder / gallery.catalogue.state().index_file).unlink()
-    with pytest.raises(FileNotFoundError, match='copy it with the other files'):
+    with pytest.raises(GalleryError, match='copy it with the other files'):
         Gallery(gallery.folder).first_step.search(queries, 3)

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from diffusionret_mm import compat
 from diffusionret_mm.storage.checkpoints import (
+    CheckpointFileError,
     UnsafeCheckpointError,
     is_complete,
     load_checkpoint_file,
@@ -149,13 +150,40 @@ def test_refuses_torchscript(tmp_path):
         load_checkpoint_file(file)
 
 
-@pytest.mark.parametrize('length', [0, 100, -100])
+@pytest.mark.parametrize('length', [100, -100])
 def test_damaged(checkpoint, tmp_path, length):
     file = tmp_path / 'damaged.pth'
     file.write_bytes(checkpoint.read_bytes()[:length])
     with pytest.raises(RuntimeError, match='damaged.pth .* cannot be loaded') as caught:
         load_checkpoint_file(file)
     assert 'cut short' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('content', 'expected'),
+    [
+        (b'', 'is empty; fetch it again'),
+        (b'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1\n', 'of Git LFS'),
+        (b'<!DOCTYPE html>\n<html><head><title>Sign in</title>', 'is a web page'),
+        (b'\xef\xbb\xbf\r\n\n  <html lang="de">', 'is a web page'),
+        (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', 'is a web page'),
+        (b'{"message": "Not Found", "status": "404"}', 'is a text, not a checkpoint'),
+        (b'Quota exceeded\n', 'is a text, not a checkpoint'),
+        (bytes(range(256)) * 4, 'cannot be loaded as a checkpoint'),
+        (b'<\0\0\0\0\0\0\0{"weight"', 'cannot be loaded as a checkpoint'),  # safetensors
+    ],
+)
+def test_what_is_given_in_place_of_a_checkpoint(tmp_path, content, expected):
+    file = tmp_path / 'model.pth'
+    file.write_bytes(content)
+    with pytest.raises(CheckpointFileError, match=expected) as caught:
+        load_checkpoint_file(file)
+    assert str(caught.value).startswith(str(file))
+
+
+def test_a_folder_in_place_of_a_checkpoint(tmp_path):
+    with pytest.raises(CheckpointFileError, match='is a folder; give a checkpoint in it'):
+        load_checkpoint_file(tmp_path)
 
 
 def test_missing(tmp_path):

@@ -3,11 +3,11 @@ import pytest
 import torch
 from mmaction.registry import MODELS
 
+from diffusionret_mm.datasets.tokenizers import load_tokenizer
 from diffusionret_mm.visualization import (
     PictureError,
     frame_attention,
     match_words,
-    token_names,
     trace_diffusion,
 )
 
@@ -79,5 +79,6 @@ def test_the_match_of_words_and_frames_makes_the_similarity(tiny_model, batch):
 
 
 def test_tokens_are_written_as_text():
+    token_names = load_tokenizer().token_names
     assert token_names('A dog, 5$', 16) == ['[start]', 'a', 'dog', ',', '5', '$', '[end]']
     assert token_names('one two three four', 4) == ['[start]', 'one', 'two', '[end]']

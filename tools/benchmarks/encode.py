@@ -3,7 +3,7 @@
 The first table is the encoding of a split for evaluation, against the published procedure. The
 second is a training step of stage one in several variants: the forward and backward pass of both
 towers, temporal transformer, WTI and loss, and AdamW; `--device cuda --batch 128` is the published
-batch. Weights and images are random.
+batch. Weights and images are random. With `--archs` only the encoders named are timed, forward.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
 # isort: split
-import open_clip
 import torch
+from encoder_speed import compare_encoders
 from matching import same_ranks
 from measuring import RowCount, forget_peak_memory, machine_rate, timed
 from mmaction.registry import MODELS
@@ -59,6 +59,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--frames', type=int, default=12)
     parser.add_argument('--words', type=int, default=32)
     parser.add_argument('--arch', default='ViT-B-32-quickgelu', help='name of an open_clip model')
+    parser.add_argument(
+        '--archs', nargs='+', metavar='ARCH', help='time the towers of these models, and end'
+    )
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the tables to this file')
@@ -120,8 +123,6 @@ def build_model(args: argparse.Namespace, backbone: Mapping[str, Any]) -> TextVi
     torch.manual_seed(0)
     cfg = Config.fromfile(CONFIG).model
     cfg.backbone.update(arch=args.arch, pretrained=None, **backbone)
-    for part in (cfg.temporal, cfg.similarity, cfg.generator.denoiser):
-        part.width = open_clip.get_model_config(args.arch)['embed_dim']
     cfg.stage = 'discrimination'
     return MODELS.build(cfg).to(args.device).train()
 
@@ -242,6 +243,11 @@ def time_steps(args: argparse.Namespace) -> dict[str, dict[str, float]]:
 def main() -> None:
     """Run."""
     args = parse_args()
+    if args.archs:
+        table = compare_encoders(args.archs, args.batch, args.repeats, args.device)
+        if args.json:
+            args.json.write_text(json.dumps(table, indent=2) + '\n')
+        return
     encoding = compare_encoding(args)
     print(
         f'{args.videos} videos of {args.frames} frames, {args.captions} captions each: '

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from diffusionret_mm.datasets.errors import AnnotationError
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.preparation import (
     Preparation,
     check_dataset,
@@ -23,7 +23,6 @@ from diffusionret_mm.datasets.preparation import (
 from diffusionret_mm.datasets.preparation.findings import format_findings, shorten
 
 MANIFEST = 'manifest.json'
-INTERRUPTED = 130  # what a shell gives a program that Ctrl-C stops
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,7 +33,8 @@ def parse_args() -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser(
         description='Check a data set and write its manifest. A run that was killed continues.',
-        epilog='Exit status: 0; 1 if a test video is missing or unreadable; 2 if an input is bad.',
+        epilog='Exit status: 0; 1 if a test video is missing, unreadable or too short; 2 if an '
+        'input is bad.',
     )
     parser.add_argument(
         'dataset', choices=data_sets(), help='json: train.json, val.json, test.json'
@@ -68,6 +68,7 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+@stop_with_message()
 def main() -> int:
     """Do what the command line asks for.
 
@@ -78,28 +79,21 @@ def main() -> int:
     # The report repeats the warnings of the readers.
     MMLogger.get_current_instance().setLevel('ERROR')
     out = args.out or args.annotations
-    try:
-        preparation = check_dataset(
-            args.dataset,
-            args.annotations,
-            args.videos,
-            out / MANIFEST,
-            args.workers,
-            args.time_limit,
-        )
-        print(format_findings(preparation))
-        if preparation.manifest is not None:
-            print(f'{preparation.num_probed:,} videos were opened; {out / MANIFEST} is written.')
-        if args.compress:
-            print(compress_videos(preparation.manifest, out, args.workers, args.time_limit))
-        if args.frames is not None:
-            print(_store_frames(preparation, out, args))
-    except (AnnotationError, OSError, RuntimeError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('Stopped. Run the same command to go on with the rest.', file=sys.stderr)
-        return INTERRUPTED
+    preparation = check_dataset(
+        args.dataset,
+        args.annotations,
+        args.videos,
+        out / MANIFEST,
+        args.workers,
+        args.time_limit,
+    )
+    print(format_findings(preparation))
+    if preparation.manifest is not None:
+        print(f'{preparation.num_probed:,} videos were opened; {out / MANIFEST} is written.')
+    if args.compress:
+        print(compress_videos(preparation.manifest, out, args.workers, args.time_limit))
+    if args.frames is not None:
+        print(_store_frames(preparation, out, args))
     return _exit_status(preparation, args.allow_missing)
 
 
@@ -113,7 +107,7 @@ def _store_frames(preparation: Preparation, out: Path, args: argparse.Namespace)
 def _exit_status(preparation: Preparation, allow_missing: bool) -> int:
     bad = preparation.bad_test_videos
     if bad:
-        print(f'{len(bad):,} test videos are missing or unreadable: {shorten(bad)}')
+        print(f'{len(bad):,} test videos are missing, unreadable or too short: {shorten(bad)}')
     return int(bool(bad) and not allow_missing)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.shapes.build import DEFAULT_NUM_SCENES, render_shapes
 
 
@@ -30,6 +31,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@stop_with_message()
 def main() -> None:
     """Render the data set that the command line asks for."""
     args = parse_args()

@@ -1,10 +1,10 @@
-# How short videos with sentences are read: 12 frames, 32 words, and the loaders.
+# How short videos with sentences are read: 12 frames, 32 words, and the loaders. The size of the
+# frames, how they are resized, and the tokenizer follow the backbone.
 num_frames = 12
 max_words = 32
-image_size = 224
 
 resize_and_pack = [
-    dict(type='CLIPResizeCrop', size=image_size),
+    dict(type='CLIPResizeCrop'),
     dict(type='TokenizeCaptions', max_words=max_words),
     dict(type='PackTextVideoInputs'),
 ]

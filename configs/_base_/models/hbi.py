@@ -3,7 +3,6 @@
 # python tools/train_banzhaf_estimator.py configs/drl/drl_msrvtt.py work_dirs/banzhaf_estimator.pth
 model = dict(
     type='HBI',
-    backbone=dict(freeze_patch_embedding=True),
     similarity=dict(type='WeightedTokenInteraction', width=None),
     loss=dict(type='ContrastiveLoss'),
     estimator='work_dirs/banzhaf_estimator.pth',

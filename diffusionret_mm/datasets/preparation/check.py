@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from diffusionret_mm.datasets.manifest import Manifest, VideoRecord
@@ -29,6 +29,8 @@ class Preparation:
         manifest: what was written; None if only annotation files were checked.
         num_probed: number of videos that were opened, the others being known.
         ambiguous: names that several files have, with these files; the first one is used.
+        passed_over: what cannot be read as a file or a folder, with the reason, by path.
+        other_files: how many files are not named like a video, by extension.
     """
 
     dataset: str
@@ -36,6 +38,8 @@ class Preparation:
     manifest: Manifest | None = None
     num_probed: int = 0
     ambiguous: Mapping[str, list[Path]] | None = None
+    passed_over: Mapping[str, str] = field(default_factory=dict)
+    other_files: str = ''
 
     def records(self, content: Contents) -> list[VideoRecord]:
         """Return what is known of the videos that a split needs."""
@@ -43,12 +47,31 @@ class Preparation:
 
     @property
     def bad_test_videos(self) -> list[str]:
-        """Test videos that are missing or unreadable; none if no videos were checked."""
+        """Test videos that are missing, unreadable or too short; none if none were checked."""
         if self.manifest is None:
             return []
         tests = [content for content in self.contents if content.split.is_test]
         needed = dict.fromkeys(video_id for content in tests for video_id in content.needed)
-        return [video_id for video_id in needed if self.manifest.videos[video_id].status != 'ok']
+        outside = {video_id for content in tests for video_id, *_ in self.outside(content)}
+        return [
+            video_id
+            for video_id in needed
+            if self.manifest.videos[video_id].status != 'ok' or video_id in outside
+        ]
+
+    def outside(self, content: Contents) -> list[tuple[str, float, float]]:
+        """Return readable videos that end before the part begins that counts.
+
+        Returns:
+            Of each its id, the start of the part, and its duration, in seconds.
+        """
+        found = []
+        for entry in content.entries:
+            record = self.manifest.videos[entry['video_id']]
+            start = float(entry.get('start') or 0)
+            if record.status == 'ok' and record.duration and start >= record.duration:
+                found.append((entry['video_id'], start, record.duration))
+        return found
 
 
 def check_dataset(
@@ -74,6 +97,10 @@ def check_dataset(
         AnnotationError: if an annotation file is wrong; it names the place.
         RuntimeError: if the same manifest is being written by another process.
     """
+    if annotations.is_file():
+        raise NotADirectoryError(
+            f'{annotations} is a file; give the folder of the annotation files.'
+        )
     if not annotations.is_dir():
         raise FileNotFoundError(f'The annotation folder {annotations} does not exist.')
     cls = data_sets()[dataset]
@@ -91,4 +118,6 @@ def check_dataset(
         result = Manifest(dataset, folder, {path.name: sha256_of(path) for path in paths}, records)
         result.save(manifest)
         journal_of(manifest).unlink(missing_ok=True)
-    return Preparation(dataset, contents, result, num_probed, VideoFiles(folder).duplicates)
+    found = VideoFiles(folder)
+    odd = found.duplicates, found.passed_over, found.other_files
+    return Preparation(dataset, contents, result, num_probed, *odd)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -13,18 +14,21 @@ import numpy as np
 
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.manifest import Manifest
-from diffusionret_mm.datasets.video_files import strip_suffixes
 from diffusionret_mm.datasets.video_reading import ShownFrame, open_video, time_limit
+from diffusionret_mm.datasets.video_reading.container import describe
 from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.storage.files import remove_leftovers, written_beside
 from diffusionret_mm.storage.fingerprint import version_of_file
 from diffusionret_mm.storage.locks import locked
+from diffusionret_mm.storage.names import printable
 from diffusionret_mm.storage.pool import run_in_parallel
 
 FOLDER = 'videos_224_3fps'
 SHORT_SIDE = 224
 FRAMES_PER_SECOND = 3
 TOLERANCE = 1e-6  # seconds
+# The disk is full, or what this user may keep on it.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 QUALITY = '23'  # the default of x264, which published code uses
 
 
@@ -33,9 +37,10 @@ def compress_videos(
 ) -> str:
     """Encode the readable videos of a data set: short side 224 pixels, 3 frames per second.
 
-    They keep their names below `out/videos_224_3fps`, with the extension .mp4. Videos that are
-    smaller keep their size. Each file appears when it is complete and has the time of its
-    original, by which a later run knows that nothing is to be done.
+    They keep their names below `out/videos_224_3fps`, extensions included, so that lists of files
+    fit them; all are MP4, which decoders find out from the file itself. Videos that are smaller
+    keep their size. Each file appears when it is complete and has the time of its original, by
+    which a later run knows that nothing is to be done.
 
     Args:
         manifest: the data set.
@@ -61,7 +66,7 @@ def compress_videos(
         results = run_in_parallel(work, paths, workers, 'compressing', VideoReadError, limit)
         for path, result, error in results:
             if error:
-                failures.append(f'{path} could not be compressed: {error}')
+                failures.append(printable(f'{path} could not be compressed: {error}'))
                 continue
             target, is_new = result
             before += (manifest.video_folder / path).stat().st_size
@@ -82,13 +87,17 @@ def _time_limit(folder: Path, seconds: float | None, path: str) -> float:
 def _compress_one(folder: Path, out: Path, path: str) -> tuple[Path, bool]:
     """Return the compressed file and whether it is new."""
     source, target = folder / path, out / path
-    target = target.with_name(f'{strip_suffixes(target.name)}.mp4')
     changed = version_of_file(source).mtime_ns
     if target.is_file() and version_of_file(target).mtime_ns == changed:
         return target, False
-    with written_beside(target) as temporary:
-        compress_video(source, temporary)
-        os.utime(temporary, ns=(changed, changed))
+    try:
+        with written_beside(target) as temporary:
+            compress_video(source, temporary)
+            os.utime(temporary, ns=(changed, changed))
+    except av.error.FFmpegError as error:
+        if error.errno in NO_ROOM:  # no fault of the video
+            raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
+        raise VideoReadError(describe(error)) from error
     return target, True
 
 

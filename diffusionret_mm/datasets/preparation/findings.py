@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from diffusionret_mm.datasets.preparation.check import Preparation
 from diffusionret_mm.datasets.preparation.contents import Contents, shared_videos
 from diffusionret_mm.evaluation.tables import Column, format_table, label
+from diffusionret_mm.storage.names import printable
 
 COLUMNS = ('listed', 'no caption', 'videos', 'expected', 'captions', 'distinct')
 VIDEO_COLUMNS = ('found', 'missing', 'unreadable', 'broken tail')
@@ -27,8 +28,10 @@ def format_findings(preparation: Preparation) -> str:
     lines = [format_table(columns, rows, title), '']
     lines += _file_remarks(preparation)
     for content in preparation.contents:
-        lines += [f'{content.split.name}: {remark}' for remark in _remarks(preparation, content)]
-    return '\n'.join([*lines, *_duplicate_remarks(preparation)])
+        remarks = map(printable, _remarks(preparation, content))
+        lines += [f'{content.split.name}: {remark}' for remark in remarks]
+    lines += map(printable, _duplicate_remarks(preparation))
+    return '\n'.join([*lines, *_passed_over(preparation)])
 
 
 def shorten(names: Sequence[str]) -> str:
@@ -42,7 +45,8 @@ def shorten(names: Sequence[str]) -> str:
         'a, b, c and 2 more'
     """
     more = len(names) - NUM_EXAMPLES
-    return ', '.join(names[:NUM_EXAMPLES]) + (f' and {more:,} more' if more > 0 else '')
+    shown = ', '.join(map(printable, names[:NUM_EXAMPLES]))
+    return shown + (f' and {more:,} more' if more > 0 else '')
 
 
 def _row(preparation: Preparation, content: Contents) -> list[str | int | None]:
@@ -91,6 +95,8 @@ def _remarks(preparation: Preparation, content: Contents) -> Iterator[str]:
     missing = [video_id for video_id, record in videos.items() if record.status == 'missing']
     if missing:
         yield f'{len(missing):,} videos are missing: {shorten(missing)}'
+    for video_id, start, duration in preparation.outside(content):
+        yield f'{video_id} is to be cut from second {start:g} on, and has {duration:g} seconds.'
     for video_id, record in videos.items():
         if record.status == 'unreadable':
             yield f'{record.path} ({video_id}) is unreadable: {record.reason}'
@@ -127,3 +133,10 @@ def _duplicate_remarks(preparation: Preparation) -> Iterator[str]:
             )
     for name, paths in (preparation.ambiguous or {}).items():
         yield f'{len(paths)} files are called {name}; {paths[0]} is used.'
+
+
+def _passed_over(preparation: Preparation) -> Iterator[str]:
+    for path, reason in preparation.passed_over.items():
+        yield f'{printable(path)} is passed over: {reason}.'
+    if preparation.other_files:
+        yield f'Files that are not named like a video: {preparation.other_files}.'

@@ -29,6 +29,7 @@ from diffusionret_mm.datasets.video_reading import time_limit
 from diffusionret_mm.storage.files import write_json
 from diffusionret_mm.storage.fingerprint import fingerprint_of
 from diffusionret_mm.storage.locks import locked
+from diffusionret_mm.storage.names import printable
 from diffusionret_mm.storage.pool import run_in_parallel
 
 JOURNAL = '.journal'
@@ -254,5 +255,7 @@ def _summary(store: Path, counts: Mapping[str, int], failed: Mapping[str, str]) 
         f'{sum(counts.values()):,} frames of {len(counts):,} videos are in {store} '
         f'({megabytes:,.1f} MB).'
     ]
-    lines += [f'{video_id} could not be read: {error}' for video_id, error in failed.items()]
+    lines += [
+        printable(f'{video_id} could not be read: {error}') for video_id, error in failed.items()
+    ]
     return '\n'.join(lines)

@@ -3,12 +3,9 @@
 from diffusionret_mm.datasets.transforms.caching import CacheInMemory
 from diffusionret_mm.datasets.transforms.captions import TokenizeCaptions
 from diffusionret_mm.datasets.transforms.decode_video import DecodeVideo
-from diffusionret_mm.datasets.transforms.frames import (
-    CLIPResizeCrop,
-    SampleVideoFrames,
-    ShuffleFrames,
-)
+from diffusionret_mm.datasets.transforms.frames import SampleVideoFrames, ShuffleFrames
 from diffusionret_mm.datasets.transforms.packing import PackTextVideoInputs
+from diffusionret_mm.datasets.transforms.resizing import CLIPResizeCrop
 from diffusionret_mm.datasets.transforms.stored_frames import LoadStoredFrames
 
 __all__ = [

@@ -2,59 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import open_clip
-import torch
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
-from torch import Tensor
 
-# OpenAI's tokenizer spells its special tokens otherwise than open_clip's, in captions too.
-SPECIAL_TOKENS = {'<|startoftext|>': '<start_of_text>', '<|endoftext|>': '<end_of_text>'}
-
-
-@lru_cache(maxsize=1)
-def clip_tokenizer() -> open_clip.SimpleTokenizer:
-    """Return CLIP's byte pair encoding, built once."""
-    return open_clip.SimpleTokenizer()
-
-
-def tokenize(captions: list[str], max_words: int) -> tuple[Tensor, Tensor]:
-    """Tokenise captions with CLIP's byte pair encoding.
-
-    Args:
-        captions: N sentences. They are cleaned and lower-cased.
-        max_words: number L of tokens, start and end of text included; longer ones are cut.
-
-    Returns:
-        ids [N, L] int64, padded with 0, and the mask of real tokens [N, L] bool.
-
-    Raises:
-        ValueError: if a caption is empty, naming its number.
-
-    Examples:
-        >>> tokenize(['a red square'], max_words=6)
-        (tensor([[49406,   320,   736,  3999, 49407,     0]]),
-         tensor([[ True,  True,  True,  True,  True, False]]))
-    """
-    for number, caption in enumerate(captions):
-        if not caption.strip():
-            raise ValueError(f'Caption {number} is empty; a text to retrieve by must have words.')
-    return token_ids(captions, max_words)
-
-
-def token_ids(captions: list[str], max_words: int) -> tuple[Tensor, Tensor]:
-    """Tokenise as `tokenize` does, empty captions too: start and end of text alone."""
-    for openai, ours in SPECIAL_TOKENS.items():
-        captions = [caption.replace(openai, ours) for caption in captions]
-    ids = clip_tokenizer()(captions, context_length=max_words)
-    # The end-of-text token has the largest id; a caption may spell it out, so the last one ends it.
-    padding = ids.flip(1).argmax(dim=1, keepdim=True)
-    return ids, torch.arange(max_words) < max_words - padding
+from diffusionret_mm.datasets.tokenizers import load_tokenizer
+from diffusionret_mm.datasets.transforms.base import FollowsBackbone
+from diffusionret_mm.passport import CLIP_TOKENIZER, Passport
 
 
 def draw_captions(num_captions: int, wanted: int, item_seed: Sequence[int]) -> np.ndarray:
@@ -72,22 +29,58 @@ def draw_captions(num_captions: int, wanted: int, item_seed: Sequence[int]) -> n
     return rng.choice(num_captions, size=wanted, replace=wanted > num_captions)
 
 
+def refuse_empty(captions: Sequence[str]) -> None:
+    """Refuse captions without a word.
+
+    Raises:
+        ValueError: if a caption is empty, naming its number.
+    """
+    for number, caption in enumerate(captions):
+        if not caption.strip():
+            raise ValueError(f'Caption {number} is empty; a text to retrieve by must have words.')
+
+
 @TRANSFORMS.register_module()
-class TokenizeCaptions(BaseTransform):
+class TokenizeCaptions(FollowsBackbone, BaseTransform):
     """Draw captions if the data set asks for it, and tokenise them.
 
     Required keys: captions. Used if present: captions_per_video and item_seed
     (`TextVideoDataset` sets both).
-    Modified keys: captions. Added keys: ids [C, L] int64, text_mask [C, L] bool.
+    Modified keys: captions. Added keys: ids [C, L] int64, text_mask [C, L] bool, tokenizer (its
+    name, which the data preprocessor compares with that of the backbone).
 
     Args:
-        max_words: number L of tokens, start and end of text included.
+        max_words: number of tokens at most, start and end of text included. L is that, or the whole
+            context of a backbone that reads padding.
+        tokenizer: settings of `load_tokenizer`. The tools take them from the backbone; None is
+            CLIP's byte pair encoding.
+
+    Raises:
+        ValueError: if `max_words` is below 3.
+        TokenizerError: if the files of the tokenizer are not there or cannot be fetched.
     """
 
-    def __init__(self, max_words: int = 32) -> None:
+    def __init__(self, max_words: int = 32, tokenizer: Mapping[str, Any] | None = None) -> None:
         if max_words < 3:
             raise ValueError(f'max_words must be at least 3; got {max_words}.')
         self.max_words = max_words
+        self.settings = dict(tokenizer or {})
+        load_tokenizer(self.settings)
+
+    @classmethod
+    def follow(cls, config: Mapping[str, Any], passport: Passport) -> dict[str, Any]:
+        """Take tokenizer and context from the backbone; see `FollowsBackbone.follow`."""
+        wanted = passport.tokenizer_settings
+        given = config.get('tokenizer')
+        if given is not None and dict(given) != wanted:
+            raise ValueError(
+                f'TokenizeCaptions has tokenizer={dict(given)}, but {passport.arch!r} takes '
+                f'{wanted or "the one of CLIP"}. Leave it out: it follows the backbone.'
+            )
+        filled = dict(config)
+        if config.get('max_words', 32) > passport.context_length:
+            filled['max_words'] = passport.context_length
+        return filled | dict(tokenizer=wanted) if wanted else filled
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ids and their mask."""
@@ -97,7 +90,12 @@ class TokenizeCaptions(BaseTransform):
             drawn = draw_captions(len(captions), wanted, results['item_seed'])
             results['captions'] = [captions[index] for index in drawn]
         try:
-            results['ids'], results['text_mask'] = tokenize(results['captions'], self.max_words)
+            refuse_empty(results['captions'])
         except ValueError as error:
             raise ValueError(f'Video {results.get("video_id")!r}: {error}') from error
+        tokenizer = load_tokenizer(self.settings)
+        results['ids'], results['text_mask'] = tokenizer.tokenize(
+            results['captions'], self.max_words
+        )
+        results['tokenizer'] = self.settings.get('name', CLIP_TOKENIZER)
         return results

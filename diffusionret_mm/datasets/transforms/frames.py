@@ -1,4 +1,4 @@
-"""Transforms that choose, resize and shuffle frames."""
+"""Transforms that choose and shuffle frames."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
-from PIL import Image
 
 from diffusionret_mm.datasets.errors import VideoReadError
 
@@ -164,34 +163,6 @@ def _frame_rate(results: Results) -> float:
     if hasattr(reader, 'streams'):  # PyAV
         return float(reader.streams.video[0].average_rate)
     raise VideoReadError(f'The frame rate of {results.get("filename")} is not known.')
-
-
-@TRANSFORMS.register_module()
-class CLIPResizeCrop(BaseTransform):
-    """Resize the short side and cut the middle, as CLIP was trained: PIL, bicubic, antialiased.
-
-    Required keys: imgs, a list of [H, W, 3] uint8 arrays. Modified: imgs, img_shape.
-
-    Args:
-        size: side of the square in pixels.
-    """
-
-    def __init__(self, size: int = 224) -> None:
-        self.size = size
-
-    def transform(self, results: Results) -> Results:
-        """Resize and crop every frame."""
-        results['imgs'] = [self._resize_crop(image) for image in results['imgs']]
-        results['img_shape'] = (self.size, self.size)
-        return results
-
-    def _resize_crop(self, image: np.ndarray) -> np.ndarray:
-        height, width = image.shape[:2]
-        short = min(height, width)
-        new_height, new_width = (int(self.size * side / short) for side in (height, width))
-        resized = Image.fromarray(image).resize((new_width, new_height), Image.Resampling.BICUBIC)
-        top, left = round((new_height - self.size) / 2), round((new_width - self.size) / 2)
-        return np.asarray(resized)[top : top + self.size, left : left + self.size]
 
 
 @TRANSFORMS.register_module()

@@ -21,7 +21,8 @@ class PackTextVideoInputs(BaseTransform):
 
     Returns `inputs` with frames [F, 3, H, W] uint8 (padded with zeros to num_frames), frame_mask
     [F] bool, ids [C, L] int64 and text_mask [C, L] bool; and `data_samples`, whose metainfo names
-    the video and its captions.
+    the video and its captions, and whose field `tokenizer` says where the ids come from (None:
+    not known).
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -32,6 +33,7 @@ class PackTextVideoInputs(BaseTransform):
         sample = BaseDataElement(
             metainfo={key: results[key] for key in META_KEYS if key in results}
         )
+        sample.set_data(dict(tokenizer=results.get('tokenizer')))
         inputs = dict(
             frames=frames,
             frame_mask=torch.arange(results['num_frames']) < len(images),

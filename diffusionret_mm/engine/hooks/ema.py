@@ -10,6 +10,7 @@ from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
 from diffusionret_mm.evaluation import format_metrics
+from diffusionret_mm.models.checkpoint_check import check_finite
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 PREFIX = 'ema/'
@@ -65,6 +66,7 @@ class EMABesideHook(EMAHook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Load the averaged weights; a checkpoint without any has its own for a start."""
         if 'ema_state_dict' in checkpoint:
+            check_finite(checkpoint['ema_state_dict'], 'The averaged weights of the checkpoint')
             self.ema_model.load_state_dict(checkpoint['ema_state_dict'])
             self._stage = checkpoint['meta'].get('ema_stage')
         else:

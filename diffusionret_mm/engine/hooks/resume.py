@@ -12,7 +12,12 @@ from mmengine.runner import Runner
 
 from diffusionret_mm.engine.config_differences import config_differences
 from diffusionret_mm.engine.hooks.checkpoint import POINTER
-from diffusionret_mm.models.checkpoint_check import CheckpointError
+from diffusionret_mm.models.checkpoint_check import (
+    CheckpointError,
+    check_passport,
+    passport_entry,
+)
+from diffusionret_mm.models.retrievers import TextVideoRetriever
 from diffusionret_mm.storage.checkpoints import is_complete
 
 RULES = ('refuse', 'warn')
@@ -59,7 +64,9 @@ class ResumeHook(Hook):
             runner._load_from = str(found[0])
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Compare the settings, before anything of the checkpoint is used."""
+        """Compare passport and settings, before anything of the checkpoint is used."""
+        passport = TextVideoRetriever.of(runner.model).backbone.passport
+        check_passport(passport, checkpoint.get('meta'), runner._load_from or 'The checkpoint')
         if not runner._resume or runner._has_loaded:
             return
         meta = checkpoint['meta']
@@ -83,8 +90,9 @@ class ResumeHook(Hook):
             )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Record how many processes share the global batch."""
-        checkpoint['meta']['processes'] = get_world_size()
+        """Record how many processes share the global batch, and the backbone's passport."""
+        passport = TextVideoRetriever.of(runner.model).backbone.passport
+        checkpoint['meta'].update(processes=get_world_size(), **passport_entry(passport))
 
 
 def newest_checkpoint(runner: Runner) -> Path | None:

@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from diffusionret_mm.datasets.tokenizers import CaptionTokenizer, load_tokenizer
+from diffusionret_mm.passport import Passport
+
 
 class TextVideoBackbone(BaseModule):
     """Encodes words and frames into one space. Pre-trained weights are loaded by `init_weights`."""
+
+    passport: Passport | None = None
+    """What it wants of texts and frames. None: CLIP's tokenizer, and frames of any size that the
+    data preprocessor normalises as for CLIP."""
+
+    @classmethod
+    def read_passport(cls, config: Mapping[str, Any]) -> Passport | None:
+        """Return the passport that a backbone of a config has, without building it.
+
+        Args:
+            config: arguments of the class; `type` is passed over.
+        """
+        return None
+
+    @property
+    def tokenizer(self) -> CaptionTokenizer:
+        """The tokenizer of its texts.
+
+        Raises:
+            TokenizerError: if its files are not there or cannot be fetched.
+        """
+        return load_tokenizer(self.passport.tokenizer_settings if self.passport else None)
 
     @property
     @abstractmethod

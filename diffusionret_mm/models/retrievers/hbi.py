@@ -16,7 +16,7 @@ from diffusionret_mm.models.checkpoint_check import check_state_dict
 from diffusionret_mm.models.hierarchy import BanzhafNetwork, TokenMerging
 from diffusionret_mm.models.losses.interaction import interaction_loss, self_distillation_loss
 from diffusionret_mm.models.retrievers.text_video_retriever import TextVideoRetriever
-from diffusionret_mm.storage.checkpoints import load_checkpoint_file
+from diffusionret_mm.storage.checkpoints import load_weights
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 LEVELS = ('entity', 'action', 'event')
@@ -80,7 +80,7 @@ class HBI(TextVideoRetriever):
                 f'model.estimator={self.estimator_file!r} is no file. Train one by '
                 'tools/train_banzhaf_estimator.py and give its path.'
             )
-        state = load_checkpoint_file(self.estimator_file)
+        state = load_weights(self.estimator_file)
         check_state_dict(self.estimator, state)
         self.estimator.load_state_dict(state)
         print_log(f'Loaded the estimator {self.estimator_file}.', logger='current')

@@ -13,9 +13,10 @@ from mmengine.logging import print_log
 from torch import Tensor
 from torch.nn import functional as F
 
+from diffusionret_mm.models.checkpoint_check import check_passport
 from diffusionret_mm.models.gather import gather_batch
 from diffusionret_mm.models.retrievers.text_video_retriever import Batch, TextVideoRetriever
-from diffusionret_mm.storage.checkpoints import load_checkpoint_file
+from diffusionret_mm.storage.checkpoints import load_checkpoint_file, load_weights
 
 
 @MODELS.register_module()
@@ -64,9 +65,22 @@ class TeachTextDistillation(TextVideoRetriever):
         Raises:
             FileNotFoundError: if a teacher's config or checkpoint is missing.
             CheckpointError: if a checkpoint does not fit its config.
+            ValueError: if a teacher reads texts or frames in another way.
         """
         super().init_weights()
         self.teachers = tuple(map(_load_teacher, self.teacher_files))
+        for files, teacher in zip(self.teacher_files, self.teachers, strict=True):
+            self._check_reads_alike(files['config'], teacher)
+
+    def _check_reads_alike(self, name: str, teacher: TextVideoRetriever) -> None:
+        ours, theirs = self.backbone.passport, teacher.backbone.passport
+        differences = ours.differences(theirs.input_facts()) if ours and theirs else []
+        if differences:
+            raise ValueError(
+                f'The teacher {name} reads texts or frames in another way than the student '
+                f'("then" is the teacher): {"; ".join(differences)}. Take a teacher whose backbone '
+                'reads them alike.'
+            )
 
     def forward(self, inputs: Batch, data_samples: list | None = None, mode: str = 'tensor') -> Any:
         """Run a batch, as mmengine calls it; see `TextVideoRetriever.forward`.
@@ -105,6 +119,9 @@ def _load_teacher(files: Mapping[str, str]) -> TextVideoRetriever:
     cfg = Config.fromfile(files['config'])
     teacher = MODELS.build(cfg.model)
     teacher.set_stage(teacher.stages[0])  # its similarity alone is used
-    teacher.load_state_dict(load_checkpoint_file(files['checkpoint'], 'cpu')['state_dict'])
+    path = files['checkpoint']
+    meta = load_checkpoint_file(path, 'cpu').get('meta')
+    check_passport(teacher.backbone.passport, meta, path)
+    teacher.load_state_dict(load_weights(path))
     print_log(f'Loaded the teacher {files["checkpoint"]}.', logger='current')
     return teacher.requires_grad_(False).eval()

@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 from mmaction.registry import MODELS
-from mmengine.model import BaseModel, is_model_wrapper
+from mmengine.model import BaseDataPreprocessor, BaseModel, is_model_wrapper
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from diffusionret_mm.models.backbones.base import TextVideoBackbone
-from diffusionret_mm.models.checkpoint_check import check_state_dict
+from diffusionret_mm.models.checkpoint_check import check_finite, check_state_dict
+from diffusionret_mm.models.data_preprocessor import RetrievalDataPreprocessor
 from diffusionret_mm.models.gather import GATHER_RULES, gather_batch
 from diffusionret_mm.models.retrievers.reranking import ReRanking
 from diffusionret_mm.models.retrievers.stages import InStages
@@ -22,6 +23,8 @@ from diffusionret_mm.structures import TextFeatures, VideoFeatures
 Batch = Mapping[str, Any]
 # What the attribute was called in checkpoints of earlier versions.
 OLD_SIMILARITY = 'similarity_head.'
+# In the config of a part: the width of the backbone's features.
+EMBED_DIM = 'embed_dim'
 
 
 @MODELS.register_module()
@@ -40,7 +43,8 @@ class TextVideoRetriever(InStages, ReRanking, BaseModel):
             parts, a `width` of None is that of the backbone.
         loss: loss of a batch of scores.
         temporal: module that puts frames into context; None leaves them as they are.
-        data_preprocessor: config of the data preprocessor.
+        data_preprocessor: config of the data preprocessor; it takes the mean and standard deviation
+            of the frames from the backbone if it has none of its own.
         gather: how several processes join their batches: 'exact' trains as one process with the
             global batch would, 'published' divides the gradients of backbone and temporal module by
             the number of processes.
@@ -71,10 +75,9 @@ class TextVideoRetriever(InStages, ReRanking, BaseModel):
             raise ValueError(f'gather must be one of {GATHER_RULES}; got {gather!r}.')
         if encode_chunk is not None and encode_chunk < 1:
             raise ValueError(f'encode_chunk counts videos, at least 1; got {encode_chunk}.')
-        # Built here, because BaseModel would look in mmengine's registry alone.
-        preprocessor = MODELS.build(data_preprocessor or dict(type='RetrievalDataPreprocessor'))
-        super().__init__(data_preprocessor=preprocessor)
-        self.backbone: TextVideoBackbone = MODELS.build(backbone)
+        encoder: TextVideoBackbone = MODELS.build(backbone)
+        super().__init__(data_preprocessor=_build_preprocessor(data_preprocessor, encoder))
+        self.backbone = encoder
         self.temporal = self.build_part(temporal) if temporal else None
         self.similarity: Similarity = self.build_part(similarity)
         self.loss_head = MODELS.build(loss)
@@ -82,12 +85,17 @@ class TextVideoRetriever(InStages, ReRanking, BaseModel):
         self.encode_chunk = encode_chunk
 
     def build_part(self, config: Mapping[str, Any]) -> Any:
-        """Build a module of the model; every `width=None` in its config is the backbone's width."""
+        """Build a module of the model; every `width=None` in its config is the backbone's width.
+
+        Raises:
+            ValueError: if its config has another width.
+        """
         return MODELS.build(fill_width(config, self.backbone.embed_dim))
 
     def init_weights(self) -> None:
         """Load the backbone's pre-trained weights, then start other transformers from them."""
         super().init_weights()
+        check_finite(self.backbone.state_dict(), 'What the backbone starts from')
         tower = self.backbone.text_tower
         for module in (self.temporal, self.similarity):
             if tower is not None and module is not None:
@@ -225,12 +233,38 @@ def rename_similarity(state_dict: dict, prefix: str = '') -> None:
         state_dict[f'{prefix}similarity.{key.removeprefix(old)}'] = state_dict.pop(key)
 
 
+def _build_preprocessor(
+    config: Mapping[str, Any] | None, backbone: TextVideoBackbone
+) -> BaseDataPreprocessor:
+    """Built here, because `BaseModel` would look in mmengine's registry alone."""
+    config = config or dict(type='RetrievalDataPreprocessor')
+    if issubclass(MODELS.get(config['type']), RetrievalDataPreprocessor):
+        config = RetrievalDataPreprocessor.follow(config, backbone.passport)
+    return MODELS.build(config)
+
+
 def fill_width(config: Mapping[str, Any], width: int) -> dict[str, Any]:
-    """Copy a config with `width` in place of every `width=None`, in nested configs too."""
-    filled = {}
+    """Copy a config with `width` in place of every `width=None`, in nested configs too.
+
+    Args:
+        config: config of a module.
+        width: width of the backbone's features. It also takes the place of every value
+            'embed_dim', such as that of `hidden_width`.
+
+    Raises:
+        ValueError: if the config has another width.
+    """
+    filled: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, Mapping):
             filled[key] = fill_width(value, width)
+        elif value == EMBED_DIM or (key == 'width' and value is None):
+            filled[key] = width
         else:
-            filled[key] = width if key == 'width' and value is None else value
+            filled[key] = value
+    if filled.get('width', width) != width:
+        raise ValueError(
+            f'{filled.get("type")} has width={filled["width"]}, but the features of the backbone '
+            f'have a width of {width}. Leave it out, or set it to None: it follows the backbone.'
+        )
     return filled

@@ -30,5 +30,6 @@ class TemporalModule(BaseModule):
         """Start from a CLIP text tower. A module of another kind has nothing to start from it.
 
         Args:
-            tower: module with `positional_embedding` [context, D] and `transformer.resblocks`.
+            tower: module with `positional_embedding` [context, D] and `transformer.resblocks`, of
+                any width and kind.
         """

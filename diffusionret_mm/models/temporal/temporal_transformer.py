@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+import logging
+from collections.abc import Mapping
 from functools import partial
 
 import torch
 from mmaction.registry import MODELS
+from mmengine.logging import print_log
 from open_clip.transformer import QuickGELU, Transformer
 from torch import Tensor, nn
 
@@ -63,25 +65,40 @@ class TemporalTransformer(TemporalModule):
 
     @torch.no_grad()
     def init_from_text_tower(self, tower: nn.Module) -> None:
-        """Start from the first blocks and the positions of a CLIP text tower.
+        """Start from the first blocks and the positions of a text tower of open_clip.
+
+        What the tower does not have, or has in another size, starts from random weights; a warning
+        says what and why.
 
         Args:
             tower: module with `positional_embedding` [context, D] and `transformer.resblocks`.
-
-        Raises:
-            ValueError: if it has fewer blocks or positions than are to be copied.
-            RuntimeError: if it has another width.
         """
-        positions = tower.positional_embedding
         if self.position_std is None:
-            _check_size('positions', self.position_embedding, positions)
-            self.position_embedding.copy_(positions[: len(self.position_embedding)])
+            self._copy_positions(tower.positional_embedding)
         if self.init_from_text:
-            _check_size('blocks', self.transformer.resblocks, tower.transformer.resblocks)
-            for own, source in zip(
-                self.transformer.resblocks, tower.transformer.resblocks, strict=False
-            ):
-                own.load_state_dict(source.state_dict())
+            self._copy_blocks(tower.transformer.resblocks)
+
+    def _copy_positions(self, source: Tensor) -> None:
+        own = self.position_embedding
+        if own.shape[1] != source.shape[1]:
+            _warn('positions start', f'it has a width of {source.shape[1]}, not {own.shape[1]}')
+            return
+        copied = min(len(own), len(source))
+        own[:copied] = source[:copied]
+        if copied < len(own):
+            _warn(f'positions from {copied} on start', f'it has {copied} positions')
+
+    def _copy_blocks(self, source: nn.ModuleList) -> None:
+        own = self.transformer.resblocks
+        if len(own) > len(source):
+            _warn('blocks start', f'it has {len(source)} blocks, not {len(own)}')
+            return
+        reason = _difference(own[0].state_dict(), source[0].state_dict())
+        if reason:
+            _warn('blocks start', reason)
+            return
+        for block, other in zip(own, source, strict=False):
+            block.load_state_dict(other.state_dict())
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Put frames into context.
@@ -125,10 +142,19 @@ class TemporalTransformer(TemporalModule):
         return additive.expand(-1, mask.shape[1], -1).repeat_interleave(heads, dim=0)
 
 
-def _check_size(kind: str, own: Sized, source: Sized) -> None:
-    if len(own) > len(source):
-        raise ValueError(
-            f'The temporal transformer has {len(own)} {kind} and cannot start from a text tower '
-            f'with {len(source)}; lower max_frames or num_layers, or train it from scratch '
-            '(position_std=1.0, init_from_text=False).'
-        )
+def _difference(own: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> str | None:
+    """Why a block cannot start from another one, or None if it can."""
+    if own.keys() != source.keys():
+        return 'its blocks are of another kind'
+    for name, tensor in own.items():
+        if tensor.shape != source[name].shape:
+            return f'{name} has the shape {list(source[name].shape)}, not {list(tensor.shape)}'
+    return None
+
+
+def _warn(what: str, reason: str) -> None:
+    print_log(
+        f'Temporal transformer: its {what} from random weights, not from the text tower: {reason}.',
+        logger='current',
+        level=logging.WARNING,
+    )

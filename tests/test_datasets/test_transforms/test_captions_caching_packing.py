@@ -3,7 +3,10 @@ import pytest
 import torch
 from mmaction.registry import TRANSFORMS
 
-from diffusionret_mm.datasets.transforms.captions import tokenize
+from diffusionret_mm.datasets.tokenizers import load_tokenizer
+from diffusionret_mm.datasets.transforms.captions import refuse_empty
+
+tokenize = load_tokenizer().tokenize
 
 
 def test_ids_start_and_end_as_clip_wants():
@@ -21,7 +24,7 @@ def test_a_long_caption_is_cut_and_still_ends():
 
 def test_an_empty_caption_is_named():
     with pytest.raises(ValueError, match='Caption 1 is empty'):
-        tokenize(['x', ' \n'], 8)
+        refuse_empty(['x', ' \n'])
     transform = TRANSFORMS.build(dict(type='TokenizeCaptions'))
     with pytest.raises(ValueError, match="Video 'v7': Caption 0 is empty"):
         transform(dict(captions=[''], video_id='v7'))

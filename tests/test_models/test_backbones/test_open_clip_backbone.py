@@ -2,8 +2,14 @@ import open_clip
 import pytest
 import torch
 from mmaction.registry import MODELS
+from open_clip.transformer import QuickGELU
 
-from diffusionret_mm.datasets.transforms.captions import tokenize
+from diffusionret_mm.datasets.tokenizers import load_tokenizer
+from diffusionret_mm.models.backbones import OpenCLIPBackbone
+from diffusionret_mm.models.backbones.weights import load_weights
+from diffusionret_mm.passport import UnsupportedEncoderError
+
+tokenize = load_tokenizer().tokenize
 
 ARCH = dict(
     embed_dim=64,
@@ -65,16 +71,89 @@ def test_a_tower_may_read_both_ways():
     assert (other[:, 1] - short[:, 1]).abs().max() > 1e-3
 
 
-def test_a_text_tower_of_another_library_is_refused(monkeypatch):
-    monkeypatch.setattr(open_clip.CLIP, 'text', torch.nn.Identity(), raising=False)
-    with pytest.raises(NotImplementedError, match='not the text transformer of open_clip'):
-        MODELS.build(dict(type='OpenCLIPBackbone', arch=ARCH))
+@pytest.mark.parametrize('arch', ['roberta-ViT-B-32', 'nllb-clip-base', 'mt5-base-ViT-B-32'])
+def test_a_text_tower_of_another_library_is_refused_before_anything_is_fetched(arch):
+    with pytest.raises(UnsupportedEncoderError, match='of the transformers library'):
+        MODELS.build(dict(type='OpenCLIPBackbone', arch=arch))
 
 
-def test_published_patch_embedding_is_frozen_unless_asked(backbone):
-    assert not backbone.clip.visual.conv1.weight.requires_grad
-    free = MODELS.build(dict(type='OpenCLIPBackbone', arch=ARCH, freeze_patch_embedding=False))
-    assert free.clip.visual.conv1.weight.requires_grad
+class TestPatches:
+    TIMM = dict(timm_model_name='vit_tiny_patch16_224', timm_pool='token', timm_proj='linear')
+    RESNET = dict(image_size=64, layers=[1, 1, 1, 1], width=32)
+
+    def build(self, vision=None, **options):
+        arch = ARCH if vision is None else dict(ARCH, vision_cfg=vision)
+        return MODELS.build(dict(type='OpenCLIPBackbone', arch=arch, **options))
+
+    def test_the_convolution_is_frozen_unless_asked(self, backbone):
+        assert not backbone.clip.visual.conv1.weight.requires_grad
+        free = self.build(freeze_patch_embedding=False)
+        assert free.clip.visual.conv1.weight.requires_grad
+
+    def test_that_of_timm_is_frozen(self):
+        model = self.build(self.TIMM)
+        frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
+        assert frozen == [f'clip.visual.trunk.patch_embed.proj.{x}' for x in ('weight', 'bias')]
+
+    def test_a_resnet_has_none(self):
+        model = self.build(self.RESNET)
+        assert all(p.requires_grad for p in model.parameters())
+        with pytest.raises(ValueError, match='no convolution that cuts patches'):
+            self.build(self.RESNET, freeze_patch_embedding=True)
+
+    def test_positions(self):
+        positions = self.build(self.TIMM, patch_position_std=3.0).clip.visual.trunk.pos_embed
+        assert positions.std().item() == pytest.approx(3.0, rel=0.1)
+        with pytest.raises(ValueError, match='no learned positions of patches'):
+            self.build(self.RESNET, patch_position_std=3.0)
+
+    def test_frames_of_another_size_are_refused(self):
+        for model, size in ((self.build(), 48), (self.build(self.RESNET), 96)):
+            with pytest.raises(ValueError, match=f'{size} x {size} pixels, but .* reads'):
+                model.encode_frames(torch.zeros(1, 1, 3, size, size), torch.ones(1, 1) > 0)
+
+    @pytest.mark.parametrize(
+        'vision', [RESNET, dict(TIMM, timm_model_name='resnet10t', timm_pool='avg')]
+    )
+    def test_batch_norm_keeps_frames_apart_in_training(self, vision):
+        frames = torch.rand(2, 3, 3, *([64, 64] if 'width' in vision else [224, 224]))
+        mask = torch.ones(2, 3, dtype=torch.bool)
+
+        def difference(model):
+            whole = model.train().encode_frames(frames, mask)
+            return (whole[1:] - model.encode_frames(frames[1:], mask[1:])).abs().max().item()
+
+        assert difference(self.build(vision)) < 1e-5
+        assert difference(self.build(vision, norm_eval=False)) > 1e-3
+
+
+def test_a_text_does_not_depend_on_the_others_of_its_batch():
+    for text in ({}, dict(pool_type='last', no_causal_mask=True), dict(embed_cls=True)):
+        torch.manual_seed(0)
+        arch = dict(ARCH, text_cfg=dict(ARCH['text_cfg'], **text))
+        model = MODELS.build(dict(type='OpenCLIPBackbone', arch=arch)).train()
+        ids, mask = model.text_side.tokenize(['a red circle', 'two dogs run over a field'], 16)
+        for both, alone in zip(
+            model.encode_words(ids, mask), model.encode_words(ids[:1], mask[:1]), strict=True
+        ):
+            torch.testing.assert_close(both[:1], alone)
+
+
+def test_texts_must_fill_the_context_where_padding_is_read():
+    arch = dict(ARCH, text_cfg=dict(ARCH['text_cfg'], pool_type='last', no_causal_mask=True))
+    model = MODELS.build(dict(type='OpenCLIPBackbone', arch=arch))
+    ids, mask = model.text_side.tokenize(['a red circle'], 8)
+    assert ids.shape == (1, 16)
+    assert mask.sum() == 5
+    with pytest.raises(ValueError, match='padded to its context of 16 tokens; got 8'):
+        model.encode_words(ids[:, :8], mask[:, :8])
+
+
+def test_a_vocabulary_that_is_too_small_is_refused():
+    arch = dict(ARCH, text_cfg=dict(ARCH['text_cfg'], vocab_size=1000))
+    model = MODELS.build(dict(type='OpenCLIPBackbone', arch=arch))
+    with pytest.raises(ValueError, match='the text tower knows 1,000'):
+        model.text_side.tokenize(['a red circle'], 8)
 
 
 class TestPretrained:
@@ -96,6 +175,38 @@ class TestPretrained:
         torch.save(open_clip.CLIP(**arch).state_dict(), path)
         with pytest.raises(RuntimeError, match='other.pt does not hold weights for'):
             self.build(str(path)).init_weights()
+
+    def test_the_activation_is_that_of_the_weights(self):
+        def quick_gelu(arch, **options):
+            return OpenCLIPBackbone.read_passport(dict(arch=arch, **options)).quick_gelu
+
+        assert quick_gelu('ViT-B-32', pretrained='openai')
+        assert not quick_gelu('ViT-B-32', pretrained='laion2b_s34b_b79k')
+        assert not quick_gelu('ViT-B-32')
+        assert quick_gelu('ViT-B-32-quickgelu')
+        assert not quick_gelu('ViT-B-32', pretrained='openai', quick_gelu=False)
+        model = MODELS.build(dict(type='OpenCLIPBackbone', arch='ViT-B-32', pretrained='openai'))
+        assert isinstance(model.clip.visual.transformer.resblocks[0].mlp.gelu, QuickGELU)
+
+    def test_a_file_whose_preprocessing_is_open_is_refused(self, tmp_path):
+        path = tmp_path / 'weights.pt'
+        path.touch()
+        config = dict(arch='ViT-L-14', pretrained=str(path))
+        with pytest.raises(ValueError, match='say by model.backbone.tag which of them'):
+            OpenCLIPBackbone.read_passport(config)
+        passport = OpenCLIPBackbone.read_passport(dict(config, tag='laion2b_s32b_b82k'))
+        assert passport.mean == (0.5, 0.5, 0.5)
+
+    def test_the_decoder_of_a_coca_is_passed_over(self, tmp_path):
+        arch = dict(ARCH, multimodal_cfg=dict(layers=1))
+        source = MODELS.build(dict(type='OpenCLIPBackbone', arch=arch)).clip
+        state = source.state_dict() | {'text_decoder.ln_final.weight': torch.ones(3)}
+        torch.save(state, tmp_path / 'coca.pt')
+        load_weights(source, arch, str(tmp_path / 'coca.pt'))
+        del state['logit_scale']
+        torch.save(state, tmp_path / 'coca.pt')
+        with pytest.raises(RuntimeError, match="missing: .'logit_scale'"):
+            load_weights(source, arch, str(tmp_path / 'coca.pt'))
 
     def test_neither_file_nor_tag(self):
         with pytest.raises(ValueError, match='neither an existing file nor a weight tag'):

@@ -94,3 +94,12 @@ def test_errors(student_cfg, batch, tmp_path):
     save_checkpoint_file(dict(state_dict={'a': torch.zeros(1)}), tmp_path / '0.pth')
     with pytest.raises(CheckpointError, match='missing'):
         MODELS.build(student_cfg).init_weights()
+
+
+def test_a_teacher_that_reads_frames_otherwise_is_refused(student_cfg, teacher_cfg, teachers):
+    vision = dict(teacher_cfg['backbone']['arch']['vision_cfg'], image_size=48)
+    arch = dict(teacher_cfg['backbone']['arch'], vision_cfg=vision)
+    student_cfg['backbone'] = dict(teacher_cfg['backbone'], arch=arch)
+    student = MODELS.build(student_cfg)
+    with pytest.raises(ValueError, match=r'image size: then \(32, 32\), now \(48, 48\)'):
+        student.init_weights()

@@ -1,3 +1,5 @@
+import re
+
 import open_clip
 import pytest
 import torch
@@ -11,11 +13,11 @@ def build(**kwargs):
     ).eval()
 
 
-def text_tower(width=64, layers=3):
+def text_tower(width=64, layers=3, positions=16, **options):
     return open_clip.CLIP(
         embed_dim=width,
         vision_cfg=dict(image_size=32, patch_size=16, width=64, layers=1, head_width=64),
-        text_cfg=dict(context_length=16, width=width, heads=1, layers=layers),
+        text_cfg=dict(context_length=positions, width=width, heads=1, layers=layers, **options),
     )
 
 
@@ -56,15 +58,24 @@ def test_positions_of_its_own_stay():
     assert before.std().item() == pytest.approx(1.0, abs=0.1)
 
 
-def test_a_tower_that_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match='has 2 blocks and cannot start from a text tower with 1'):
-        build().init_from_text_tower(text_tower(layers=1))
-    tower = text_tower()
-    tower.positional_embedding = torch.nn.Parameter(torch.zeros(4, 64))
-    with pytest.raises(ValueError, match='has 8 positions .* with 4'):
-        build().init_from_text_tower(tower)
-    with pytest.raises(RuntimeError, match='size'):
-        build().init_from_text_tower(text_tower(width=128))
+@pytest.mark.parametrize(
+    ('tower', 'said'),
+    [
+        (dict(layers=1), 'its blocks start from random weights.*: it has 1 blocks, not 2'),
+        (dict(width=128), 'its positions start from .*: it has a width of 128, not 64'),
+        (dict(width=128), r'its blocks .*: ln_1.weight has the shape \[128\], not \[64\]'),
+        (dict(ls_init_value=0.1), 'its blocks .*: its blocks are of another kind'),
+        (dict(positions=4), 'its positions from 4 on .*: it has 4 positions'),
+    ],
+)
+def test_what_a_tower_does_not_have_starts_at_random_and_is_said(tower, said, capsys):
+    module = build()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    module.init_from_text_tower(text_tower(**tower))
+    assert re.search(said, capsys.readouterr().out)
+    rest = 'transformer.resblocks.1.mlp.c_fc.weight'
+    is_copied = not torch.equal(module.state_dict()[rest], before[rest])
+    assert is_copied == ('positions' in tower)
 
 
 def test_too_many_frames():

@@ -1,0 +1,3 @@
+# MetaCLIP ViT-B/16 of Meta, 224 pixels, and the temporal transformer that belongs on it.
+backbone = dict(type='OpenCLIPBackbone', arch='ViT-B-16-quickgelu', pretrained='metaclip_fullcc')
+temporal = dict(type='TemporalTransformer', width=None, num_layers=4)

@@ -1,0 +1,112 @@
+"""One key of a config, the backbone, sets how texts and frames are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmaction.registry import MODELS, TRANSFORMS
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from diffusionret_mm.datasets.transforms.base import FollowsBackbone
+from diffusionret_mm.models.backbones import OpenCLIPBackbone, TextVideoBackbone
+from diffusionret_mm.passport import Passport, tags_of
+
+RANDOM = 'none'
+# Tag that a name without one stands for, where an architecture has several.
+USUAL_TAG = 'openai'
+
+
+def use_backbone(cfg: Config, name: str) -> None:
+    """Put another backbone into a config; widths, sizes and tokens follow it.
+
+    Args:
+        cfg: the whole config; it is changed.
+        name: 'ARCH' or 'ARCH:TAG' of open_clip, 'ARCH:FILE' with a weight file, or 'ARCH:none' for
+            random weights. Without a tag the only one of the architecture is taken, or that of
+            OpenAI.
+
+    Raises:
+        ValueError: if open_clip knows no such architecture or tag, or the tag is left open.
+    """
+    arch, _, tag = name.partition(':')
+    OpenCLIPBackbone.read_passport(dict(arch=arch))  # refuses unknown and unsupported ones
+    pretrained = None if tag == RANDOM else tag or _usual_tag(arch)
+    backbone = dict(cfg.model.backbone, type='OpenCLIPBackbone', arch=arch, pretrained=pretrained)
+    for option in ('tag', 'tokenizer', 'quick_gelu', 'word_std', 'patch_position_std'):
+        backbone.pop(option, None)
+    if pretrained is not None and pretrained not in tags_of(arch) and not Path(tag).is_file():
+        raise ValueError(
+            f'--backbone {name}: {tag!r} is neither a tag of {arch!r} ({tags_of(arch)}) nor a file.'
+        )
+    cfg.merge_from_dict(dict(model=dict(backbone=dict(backbone, _delete_=True))))
+    _forget_widths(cfg.model)
+
+
+def _usual_tag(arch: str) -> str | None:
+    tags = tags_of(arch)
+    if len(tags) > 1 and USUAL_TAG not in tags:
+        raise ValueError(f'{arch!r} has several weights; choose: --backbone {arch}:TAG of {tags}.')
+    return USUAL_TAG if USUAL_TAG in tags else (tags[0] if tags else None)
+
+
+def _forget_widths(model: Mapping[str, Any]) -> None:
+    """Let every width of the parts of a model follow the backbone."""
+    for name, part in model.items():
+        if name != 'backbone' and isinstance(part, dict):
+            if 'width' in part:
+                part['width'] = None
+            _forget_widths(part)
+
+
+def follow_backbone(cfg: Config) -> None:
+    """Fill in what the transforms of a config take from the backbone: tokenizer, size, resizing.
+
+    Settings that a transform has already must be those of the backbone.
+
+    Args:
+        cfg: the whole config; it is changed. One without a backbone is left alone.
+
+    Raises:
+        ValueError: if a setting does not fit the backbone.
+    """
+    passport = passport_of(cfg)
+    if passport is not None:
+        _fill(cfg._cfg_dict, passport, set())
+
+
+def passport_of(cfg: Config) -> Passport | None:
+    """Return the passport of a config's backbone, or None if it has none."""
+    backbone = (cfg.get('model') or {}).get('backbone')
+    cls = MODELS.get(backbone['type']) if backbone else None
+    if cls is None or not issubclass(cls, TextVideoBackbone):
+        return None
+    return cls.read_passport(backbone)
+
+
+def _fill(value: Any, passport: Passport, told: set[str]) -> None:
+    """Go through a config; `told` keeps a message from coming once per pipeline."""
+    if isinstance(value, list | tuple):
+        for item in value:
+            _fill(item, passport, told)
+    elif isinstance(value, dict):
+        _fill_step(value, passport, told)
+        for item in list(value.values()):
+            _fill(item, passport, told)
+
+
+def _fill_step(step: dict[str, Any], passport: Passport, told: set[str]) -> None:
+    name = step.get('type')
+    cls = TRANSFORMS.get(name) if isinstance(name, str) else None
+    if cls is None or not issubclass(cls, FollowsBackbone):
+        return
+    filled = cls.follow(step, passport)
+    words = filled.get('max_words')
+    if words != step.get('max_words'):
+        message = f'Texts are cut to {words} tokens, the context of {passport.arch!r}.'
+        if message not in told:
+            told.add(message)
+            print_log(message, logger='current')
+    step.update(filled)

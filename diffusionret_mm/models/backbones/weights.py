@@ -1,0 +1,70 @@
+"""Pre-trained weights of open_clip: found or fetched, and loaded whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import open_clip
+from torch import nn
+
+from diffusionret_mm.passport import model_config, tags_of
+
+# What CoCa has beside its two towers.
+DECODER = 'text_decoder.'
+
+
+def find_weights(arch: str | Mapping[str, Any], pretrained: str, cache_dir: str | None) -> str:
+    """Return the path of a weight file, fetching it if it is a tag.
+
+    Args:
+        arch: name of an open_clip model, or its config.
+        pretrained: tag, or path of a file.
+        cache_dir: folder for downloads; None takes the hub's default.
+
+    Raises:
+        ValueError: if it is neither a file nor a tag of this architecture.
+        RuntimeError: if it could not be downloaded.
+    """
+    if Path(pretrained).is_file():
+        return pretrained
+    tags = tags_of(arch)
+    if pretrained not in tags:
+        raise ValueError(
+            f'pretrained={pretrained!r} is neither an existing file nor a weight tag of {arch!r} '
+            f'(tags: {tags}).'
+        )
+    try:
+        config = open_clip.get_pretrained_cfg(arch, pretrained)
+        return open_clip.download_pretrained(config, cache_dir=cache_dir)
+    except Exception as error:
+        raise RuntimeError(
+            f'The weights {pretrained!r} of {arch!r} could not be downloaded '
+            f'({type(error).__name__}: {error}). Fetch the file on a machine with internet and '
+            'give its path: --cfg-options model.backbone.pretrained=/path/to/weights.pt'
+        ) from error
+
+
+def load_weights(clip: nn.Module, arch: str | Mapping[str, Any], path: str) -> None:
+    """Load a weight file into a model; all its tensors must be there, and no others.
+
+    Args:
+        clip: the open_clip model.
+        arch: name of it, or its config. The decoder of a CoCa is passed over.
+        path: file of open_clip, OpenAI's archive, safetensors, or big_vision's .npz.
+
+    Raises:
+        RuntimeError: if the file does not fit the architecture.
+    """
+    has_decoder = 'multimodal_cfg' in model_config(arch)
+    try:
+        found = open_clip.load_checkpoint(clip, path, strict=not has_decoder)
+        if has_decoder:
+            foreign = [key for key in found.unexpected_keys if not key.startswith(DECODER)]
+            if found.missing_keys or foreign:
+                raise RuntimeError(f'missing: {found.missing_keys[:5]}, unknown: {foreign[:5]}')
+    except Exception as error:
+        raise RuntimeError(
+            f'{path} does not hold weights for the CLIP architecture {arch!r}: {error}'
+        ) from error

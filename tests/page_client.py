@@ -1,0 +1,29 @@
+"""The page as a program uses it."""
+
+import json
+
+import httpx
+
+
+def call(server, name, *data):
+    """Call a function of the page; return the kind of its answer ('complete', 'error') and it."""
+    with httpx.Client(base_url=server, timeout=120) as client:
+        started = client.post(f'/gradio_api/call/{name}', json=dict(data=data))
+        if started.status_code != 200:
+            return 'refused', started.status_code
+        event = started.json()['event_id']
+        answer = client.get(f'/gradio_api/call/{name}/{event}').text
+    kind, _, content = answer.strip().rpartition('event: ')[2].partition('\n')
+    return kind, json.loads(content.removeprefix('data: '))
+
+
+def send(server, file):
+    """Upload a file; return its path on the server."""
+    with file.open('rb') as content:
+        sent = httpx.post(f'{server}/gradio_api/upload', files=dict(files=(file.name, content)))
+    return sent.json()[0]
+
+
+def file_data(path, **more):
+    """A file as requests name it."""
+    return dict(path=str(path), meta=dict(_type='gradio.FileData'), **more)
