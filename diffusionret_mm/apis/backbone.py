@@ -30,18 +30,26 @@ def use_backbone(cfg: Config, name: str) -> None:
     Raises:
         ValueError: if open_clip knows no such architecture or tag, or the tag is left open.
     """
+    backbone = dict(cfg.model.backbone, type='OpenCLIPBackbone') | named_backbone(name)
+    for option in ('tag', 'tokenizer', 'quick_gelu', 'word_std', 'patch_position_std'):
+        backbone.pop(option, None)
+    cfg.merge_from_dict(dict(model=dict(backbone=dict(backbone, _delete_=True))))
+    _forget_widths(cfg.model)
+
+
+def named_backbone(name: str) -> dict[str, str | None]:
+    """Return the arguments `arch` and `pretrained` of `OpenCLIPBackbone` for a name.
+
+    Arguments and errors as of `use_backbone`.
+    """
     arch, _, tag = name.partition(':')
     OpenCLIPBackbone.read_passport(dict(arch=arch))  # refuses unknown and unsupported ones
     pretrained = None if tag == RANDOM else tag or _usual_tag(arch)
-    backbone = dict(cfg.model.backbone, type='OpenCLIPBackbone', arch=arch, pretrained=pretrained)
-    for option in ('tag', 'tokenizer', 'quick_gelu', 'word_std', 'patch_position_std'):
-        backbone.pop(option, None)
     if pretrained is not None and pretrained not in tags_of(arch) and not Path(tag).is_file():
         raise ValueError(
             f'--backbone {name}: {tag!r} is neither a tag of {arch!r} ({tags_of(arch)}) nor a file.'
         )
-    cfg.merge_from_dict(dict(model=dict(backbone=dict(backbone, _delete_=True))))
-    _forget_widths(cfg.model)
+    return dict(arch=arch, pretrained=pretrained)
 
 
 def _usual_tag(arch: str) -> str | None:

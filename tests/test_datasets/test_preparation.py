@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from processes import start_script
 
+from diffusionret_mm.apis.backbone import follow_backbone, use_backbone
 from diffusionret_mm.datasets import MSRVTTDataset
 from diffusionret_mm.datasets.errors import AnnotationError
 from diffusionret_mm.datasets.manifest import Manifest
@@ -24,6 +26,8 @@ from diffusionret_mm.datasets.preparation import probing as probing_module
 from diffusionret_mm.datasets.preparation.findings import format_findings
 from diffusionret_mm.datasets.preparation.probing import journal_of
 from diffusionret_mm.datasets.video_reading import video
+
+ROOT = Path(__file__).parents[2]
 
 TOOL = Path(__file__).parents[2] / 'tools/data/prepare.py'
 NAMES = ('msrvtt', 'msvd', 'lsmdc', 'activitynet', 'didemo')
@@ -200,6 +204,20 @@ def test_frames_and_compressed_videos(official, prepare):
     index = json.loads((root / 'frames_4_32/index.json').read_text())
     files = [path for path in (root / 'videos_224_3fps').rglob('*') if path.is_file()]
     assert len(index['videos']) == len(files) == 9
+
+
+def test_frames_as_another_encoder_reads_them(official, prepare):
+    root = official('msvd')
+    _, said = prepare('msvd', root, '--frames', '2', '--backbone', 'PE-Core-S-16-384')
+    assert f'{root}/frames_2_PE-Core-S-16-384' in said
+    index = json.loads((root / 'frames_2_PE-Core-S-16-384/index.json').read_text())
+    resize = dict(size=384, mode='squash', interpolation='bilinear')
+    cfg = Config.fromfile(ROOT / 'configs/diffusionret_msvd.py')
+    use_backbone(cfg, 'PE-Core-S-16-384')
+    follow_backbone(cfg)
+    step = cfg.test_dataloader.dataset.pipeline[1]
+    assert {key: step[key] for key in resize} == resize
+    assert {key: index['transforms'][-1][key] for key in resize} == resize
 
 
 def test_captions_that_are_not_there(official):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
+from diffusionret_mm.apis.backbone import named_backbone
 from diffusionret_mm.apis.user_errors import GO_ON, stop_with_message
 from diffusionret_mm.datasets.preparation import (
     Preparation,
@@ -21,6 +22,7 @@ from diffusionret_mm.datasets.preparation import (
     store_frames,
 )
 from diffusionret_mm.datasets.preparation.findings import format_findings, shorten
+from diffusionret_mm.models.backbones import OpenCLIPBackbone
 
 MANIFEST = 'manifest.json'
 
@@ -62,6 +64,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--size', type=int, default=224, help='side of the frames in pixels, with --frames'
     )
+    parser.add_argument(
+        '--backbone',
+        metavar='ARCH[:TAG]',
+        help='store the frames as this encoder of open_clip reads them, in place of --size',
+    )
     args = parser.parse_args()
     if args.videos is None and (args.compress or args.frames is not None):
         parser.error('--compress and --frames need --videos')
@@ -99,8 +106,12 @@ def main() -> int:
 
 def _store_frames(preparation: Preparation, out: Path, args: argparse.Namespace) -> str:
     options = {} if args.rule is None else dict(rule=args.rule)
-    name = '_'.join(['frames', str(args.frames), *options.values(), str(args.size)])
-    transforms = frame_transforms(args.frames, args.size, **options)
+    size, resize = str(args.size), dict(size=args.size)
+    if args.backbone is not None:
+        passport = OpenCLIPBackbone.read_passport(named_backbone(args.backbone))
+        size, resize = passport.arch, passport.resize_settings
+    name = '_'.join(['frames', str(args.frames), *options.values(), size])
+    transforms = frame_transforms(args.frames, **resize, **options)
     return store_frames(preparation, out / name, transforms, args.workers, args.time_limit)
 
 

@@ -26,6 +26,7 @@ from diffusionret_mm.datasets.transforms.stored_frames import (
     version_of,
 )
 from diffusionret_mm.datasets.video_reading import time_limit
+from diffusionret_mm.passport import resize_settings
 from diffusionret_mm.storage.files import write_json
 from diffusionret_mm.storage.fingerprint import fingerprint_of
 from diffusionret_mm.storage.locks import locked
@@ -49,16 +50,25 @@ class _Task:
     slot: int
 
 
-def frame_transforms(num_frames: int, size: int, **options: str) -> list[dict[str, Any]]:
+def frame_transforms(
+    num_frames: int,
+    size: int | Sequence[int],
+    mode: str = 'shortest',
+    interpolation: str = 'bicubic',
+    **options: str,
+) -> list[dict[str, Any]]:
     """Return the transforms that `--frames` stands for.
 
     Args:
         num_frames: number of frames that `SampleVideoFrames` takes.
-        size: side of a frame in pixels, for `CLIPResizeCrop`.
+        size: side of a frame in pixels, or height and width, for `CLIPResizeCrop`.
+        mode: as of `CLIPResizeCrop`.
+        interpolation: as of `CLIPResizeCrop`.
         **options: others of `SampleVideoFrames`, such as its rule.
     """
     sample = dict(type='SampleVideoFrames', num_frames=num_frames, **options)
-    return [dict(type='DecodeVideo', sample=sample), dict(type='CLIPResizeCrop', size=size)]
+    resize = dict(type='CLIPResizeCrop', **resize_settings(size, mode, interpolation))
+    return [dict(type='DecodeVideo', sample=sample), resize]
 
 
 def store_frames(
