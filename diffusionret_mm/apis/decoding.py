@@ -127,7 +127,7 @@ def decode_in_parallel(
     paths: Sequence[str],
     workers: int | None,
     show_progress: bool,
-    seconds: float | None = None,
+    timeout: float | Callable[[str], float] = time_limit,
     when_idle: Callable[[], None] | None = None,
 ) -> Iterator[tuple[str, dict[str, Any] | None, str]]:
     """Decode videos in processes; one that crashes its decoder or never ends is given up.
@@ -137,7 +137,7 @@ def decode_in_parallel(
         paths: the files.
         workers: number of processes; None: one per CPU core.
         show_progress: whether to show a bar with rate and time left.
-        seconds: how long a video may take, see `time_limit`; None: the default.
+        timeout: seconds that the decoding of a video may take, or a function of its path.
         when_idle: what to do in each second in which no video is done.
 
     Yields:
@@ -145,8 +145,7 @@ def decode_in_parallel(
     """
     function = partial(decode, pickle.dumps(transforms))
     title = 'videos' if show_progress else None
-    limit = partial(time_limit, seconds=seconds)
-    results = run_in_parallel(function, paths, workers, title, VideoReadError, limit, when_idle)
+    results = run_in_parallel(function, paths, workers, title, VideoReadError, timeout, when_idle)
     for path, item, error in results:
         yield path, item and {key: torch.from_numpy(value) for key, value in item.items()}, error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from diffusionret_mm.apis.decoding import (
     list_videos,
 )
 from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.datasets.video_reading import time_limit
 from diffusionret_mm.search import (
     Gallery,
     GalleryError,
@@ -57,7 +59,7 @@ def index_videos(
             wanted,
             inferencer.num_workers,
             inferencer.show_progress,
-            inferencer.time_limit,
+            partial(time_limit, seconds=inferencer.time_limit),
             when_idle=run.add_waiting,
         )
         for path, item, error in results:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.transforms.captions import refuse_empty
 from diffusionret_mm.datasets.transforms.stored_frames import settings_of
 from diffusionret_mm.datasets.video_files import ALL_SUFFIXES
+from diffusionret_mm.datasets.video_reading import time_limit
 from diffusionret_mm.engine.config_files import read_config_file
 from diffusionret_mm.export import ExportError, OnnxEncoders
 from diffusionret_mm.features.fingerprint import EXTRACTOR, hash_of_weights, passport_facts
@@ -163,9 +165,8 @@ class TextVideoInferencer:
             )
         found = sorted(set(paths))
         show, features, items = self.show_progress and not single, {}, {}
-        results = decode_in_parallel(
-            self.transforms, found, self.num_workers, show, self.time_limit
-        )
+        limit = partial(time_limit, seconds=self.time_limit)
+        results = decode_in_parallel(self.transforms, found, self.num_workers, show, limit)
         for path, item, error in results:
             if item is None:
                 raise VideoReadError(f'{path} cannot be read: {error}')

@@ -59,11 +59,12 @@ def build_app(service: DemoService) -> fastapi.FastAPI:
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     folder = Path(tempfile.mkdtemp(prefix='diffusionret_mm_demo_'))
     playback = Playback(folder)
+    no_video = RequestError, VideoReadError, ValueError, OSError
 
     def video(row: int) -> Any:
         try:
             return responses.FileResponse(playback.file_for(service.file_of(row)))
-        except (RequestError, VideoReadError, ValueError, OSError) as error:
+        except no_video as error:
             raise fastapi.HTTPException(404, 'There is no such video.') from error
 
     app.add_api_route('/video/{row}', video)

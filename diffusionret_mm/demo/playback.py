@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from concurrent.futures import Future
 from fractions import Fraction
 from pathlib import Path
 
 import av
 
 from diffusionret_mm.datasets.errors import VideoReadError
-from diffusionret_mm.datasets.video_reading import open_video, time_limit
+from diffusionret_mm.datasets.video_reading import open_video
+from diffusionret_mm.datasets.video_reading.container import describe
 from diffusionret_mm.storage.files import written_beside
 from diffusionret_mm.storage.fingerprint import fingerprint_of, version_of_file
 from diffusionret_mm.storage.pool import run_in_parallel
@@ -22,6 +23,7 @@ MAX_SIDE = 480
 MAX_SECONDS = 60
 # Ticks of a copy per second: frames keep their times.
 TICKS = 1000
+COPIES_AT_ONCE = 4
 
 
 class Playback:
@@ -33,13 +35,15 @@ class Playback:
 
     Args:
         folder: where copies are kept.
+        timeout: seconds that a file may take.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, timeout: float = 60) -> None:
         self.folder = folder
+        self.timeout = timeout
+        self._files: dict[Path, Future[Path]] = {}
         self._lock = threading.Lock()
-        self._found: dict[str, Path] = {}
-        self._busy: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._slots = threading.Semaphore(COPIES_AT_ONCE)
 
     def file_for(self, path: str) -> Path:
         """Return a file that a browser plays.
@@ -48,24 +52,28 @@ class Playback:
             path: the video.
 
         Raises:
-            VideoReadError: if it cannot be read.
+            VideoReadError: if it cannot be read or copied, or not in time.
         """
         copy = self.folder / f'{fingerprint_of([path, *version_of_file(path)])}.mp4'
         with self._lock:
-            busy = self._busy[copy.name]
-        with busy:  # each file once
-            if copy.name not in self._found:
-                ((_, found, error),) = run_in_parallel(
-                    _make_playable, [(path, copy)], 1, None, VideoReadError, _limit
-                )
-                if found is None:
-                    raise VideoReadError(error)
-                self._found[copy.name] = found
-        return self._found[copy.name]
+            is_first = copy not in self._files
+            future = self._files.setdefault(copy, Future())
+        if is_first:  # the others wait for this file, and for no other one
+            self._make(path, copy, future)
+        return future.result()
 
-
-def _limit(task: tuple[str, Path]) -> float:
-    return time_limit(task[0])
+    def _make(self, path: str, copy: Path, future: Future[Path]) -> None:
+        limits = dict(workers=1, title=None, failures=VideoReadError, timeout=self.timeout)
+        try:
+            with self._slots:
+                ((_, found, error),) = run_in_parallel(_make_playable, [(path, copy)], **limits)
+        except BaseException as error:
+            future.set_exception(error)
+            raise
+        if error:
+            future.set_exception(VideoReadError(f'{path} cannot be copied for browsers: {error}'))
+        else:
+            future.set_result(found)
 
 
 def _make_playable(task: tuple[str, Path]) -> Path:
@@ -82,8 +90,11 @@ def _make_playable(task: tuple[str, Path]) -> Path:
         )
     if is_playable:
         return Path(path)
-    with written_beside(copy) as scratch:
-        _transcode(path, scratch)
+    try:
+        with written_beside(copy) as scratch:
+            _transcode(path, scratch)
+    except av.error.FFmpegError as error:
+        raise VideoReadError(describe(error)) from error
     return copy
 
 

@@ -36,7 +36,7 @@ def run_in_parallel(
     workers: int | None,
     title: str | None,
     failures: Failures,
-    limit: Callable[[Task], float] | None = None,
+    timeout: float | Callable[[Task], float] | None = None,
     when_idle: Callable[[], None] | None = None,
 ) -> Iterator[tuple[Task, Any, str]]:
     """Call a function for every task.
@@ -51,13 +51,14 @@ def run_in_parallel(
         title: What the progress bar, with rate and time left, is called; None: there is none.
         failures: Errors of the function that only mean that its task has failed. Any other error
             is raised here.
-        limit: Seconds that a task may take, once it is begun; None sets no limit.
+        timeout: Seconds that a task may take, once it is begun, or a function of it that gives
+            them; None sets no limit.
         when_idle: What to do in each second in which no task ends.
 
     Yields:
         As they finish: task, result and what is wrong; the result is None if anything is.
     """
-    job = _Job(function, failures, limit, when_idle)
+    job = _Job(function, failures, timeout, when_idle)
     workers = min(workers or os.cpu_count() or 1, max(len(tasks), 1))
     waiting = deque(tasks)
     with progress_bar(len(tasks), title, 'video') as progress:
@@ -73,7 +74,7 @@ class _Job(Generic[Task]):
 
     function: Callable[[Task], Any]
     failures: Failures
-    limit: Callable[[Task], float] | None
+    timeout: float | Callable[[Task], float] | None
     when_idle: Callable[[], None] | None
 
     def run(self, waiting: deque[Task], workers: int) -> Iterator[tuple[Task, Outcome]]:
@@ -104,8 +105,10 @@ class _Job(Generic[Task]):
                 return None, CRASHED
 
     def _schedule(self, pool: ProcessPool, task: Task) -> Future:
-        seconds = None if self.limit is None else self.limit(task)
-        return pool.schedule(self.function, args=[task], timeout=seconds)
+        return pool.schedule(self.function, args=[task], timeout=self._seconds(task))
+
+    def _seconds(self, task: Task) -> float | None:
+        return self.timeout(task) if callable(self.timeout) else self.timeout
 
     def _finished(self, pool: ProcessPool, running: dict[Future, Task]) -> set[Future]:
         """Wait for some tasks; of a pool that has broken, give back all."""
@@ -125,9 +128,9 @@ class _Job(Generic[Task]):
         except ProcessExpired:
             return None, CRASHED
         except concurrent.futures.TimeoutError:
-            if self.limit is None:
+            if self.timeout is None:
                 raise
-            return None, f'the process that read it took longer than {self.limit(task):.3g} s'
+            return None, f'the process that read it took longer than {self._seconds(task):.3g} s'
         except self.failures as error:
             return None, str(error)
 

@@ -15,6 +15,7 @@ import numpy as np
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.manifest import Manifest
 from diffusionret_mm.datasets.video_reading import ShownFrame, open_video, time_limit
+from diffusionret_mm.datasets.video_reading.container import describe
 from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.storage.files import remove_leftovers, written_beside
 from diffusionret_mm.storage.fingerprint import version_of_file
@@ -25,9 +26,9 @@ from diffusionret_mm.storage.pool import run_in_parallel
 FOLDER = 'videos_224_3fps'
 SHORT_SIDE = 224
 FRAMES_PER_SECOND = 3
+TOLERANCE = 1e-6  # seconds
 # The disk is full, or what this user may keep on it.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-TOLERANCE = 1e-6  # seconds
 QUALITY = '23'  # the default of x264, which published code uses
 
 
@@ -93,10 +94,10 @@ def _compress_one(folder: Path, out: Path, path: str) -> tuple[Path, bool]:
         with written_beside(target) as temporary:
             compress_video(source, temporary)
             os.utime(temporary, ns=(changed, changed))
-    except av.error.FFmpegError as error:  # of the encoder or its file: no fault of the video
-        if error.errno in NO_ROOM:
+    except av.error.FFmpegError as error:
+        if error.errno in NO_ROOM:  # no fault of the video
             raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
-        raise VideoReadError(f'{type(error).__name__}: {error}') from error
+        raise VideoReadError(describe(error)) from error
     return target, True
 
 

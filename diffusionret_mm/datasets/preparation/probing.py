@@ -94,7 +94,8 @@ def _known_records(manifest: Path, journal: Path) -> dict[FileKey, VideoRecord]:
     return {
         (record.path, record.bytes, record.mtime_ns): record
         for record in records
-        if record.path is not None
+        # What others than PyAV counted before is counted again.
+        if record.path is not None and record.decoder in (None, 'pyav')
     }
 
 

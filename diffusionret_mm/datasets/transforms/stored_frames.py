@@ -17,7 +17,7 @@ from diffusionret_mm.datasets.transforms.randomness import draws_at_random
 from diffusionret_mm.storage.fingerprint import version_of_file
 
 # To be raised when stores of before can no longer be read.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FRAMES_FILE = 'frames.npy'
 INDEX_FILE = 'index.json'
 STORE_AGAIN = 'store the frames again with tools/data/prepare.py --frames'

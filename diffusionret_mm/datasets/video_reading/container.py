@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import av
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -60,7 +61,7 @@ def _stream_of(container: InputContainer, is_strict: bool) -> VideoStream:
     if PLAYLISTS & set(container.format.name.split(',')):
         raise VideoReadError(f'it is a list of other files ({container.format.name}), no video')
     stream = container.streams.best('video')
-    if stream is None:
+    if stream is None or stream.disposition & Disposition.attached_pic:  # the cover of a song
         raise VideoReadError('it has no stream of pictures')
     if stream.codec_context is None:
         raise VideoReadError('there is no decoder for its codec')

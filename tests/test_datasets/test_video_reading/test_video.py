@@ -6,6 +6,7 @@ import decord
 import numbered_clips
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.preparation.compression import compress_video
@@ -139,6 +140,23 @@ def test_lists_of_other_files_are_no_videos(tmp_path):
         (tmp_path / name).write_text(text)
         with pytest.raises(VideoReadError):
             open_container(str(tmp_path / name))
+
+
+def test_the_cover_of_a_song_is_no_video(tmp_path):
+    path = tmp_path / 'song.mp4'
+    with av.open(str(path), 'w') as container:
+        sound = container.add_stream('aac', rate=8000)
+        cover = container.add_stream('mjpeg', rate=1)
+        cover.width, cover.height, cover.pix_fmt = 96, 64, 'yuvj420p'
+        cover.disposition = Disposition.attached_pic
+        container.mux(cover.encode(av.VideoFrame.from_ndarray(numbered_clips.draw(1))))
+        container.mux(cover.encode())
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), 'fltp', 'mono')
+        silence.sample_rate = 8000
+        container.mux(sound.encode(silence))
+        container.mux(sound.encode())
+    with pytest.raises(VideoReadError, match='no stream of pictures'):
+        open_container(str(path))
 
 
 def test_the_first_frames_of_a_file_that_starts_late(tmp_path):
