@@ -8,7 +8,6 @@ from typing import Any
 
 from mmaction.registry import MODELS, TRANSFORMS
 from mmengine.config import Config
-from mmengine.logging import print_log
 
 from diffusionret_mm.datasets.transforms.base import FollowsBackbone
 from diffusionret_mm.models.backbones import OpenCLIPBackbone, TextVideoBackbone
@@ -61,7 +60,7 @@ def _forget_widths(model: Mapping[str, Any]) -> None:
             _forget_widths(part)
 
 
-def follow_backbone(cfg: Config) -> None:
+def follow_backbone(cfg: Config) -> list[str]:
     """Fill in what the transforms of a config take from the backbone: tokenizer, size, resizing.
 
     Settings that a transform has already must be those of the backbone.
@@ -69,12 +68,17 @@ def follow_backbone(cfg: Config) -> None:
     Args:
         cfg: the whole config; it is changed. One without a backbone is left alone.
 
+    Returns:
+        Sentences on what the backbone cuts, for the log of a run.
+
     Raises:
         ValueError: if a setting does not fit the backbone.
     """
     passport = passport_of(cfg)
+    told: dict[str, None] = {}  # in order, each once
     if passport is not None:
-        _fill(cfg._cfg_dict, passport, set())
+        _fill(cfg._cfg_dict, passport, told)
+    return list(told)
 
 
 def passport_of(cfg: Config) -> Passport | None:
@@ -86,8 +90,8 @@ def passport_of(cfg: Config) -> Passport | None:
     return cls.read_passport(backbone)
 
 
-def _fill(value: Any, passport: Passport, told: set[str]) -> None:
-    """Go through a config; `told` keeps a message from coming once per pipeline."""
+def _fill(value: Any, passport: Passport, told: dict[str, None]) -> None:
+    """Go through a config."""
     if isinstance(value, list | tuple):
         for item in value:
             _fill(item, passport, told)
@@ -97,7 +101,7 @@ def _fill(value: Any, passport: Passport, told: set[str]) -> None:
             _fill(item, passport, told)
 
 
-def _fill_step(step: dict[str, Any], passport: Passport, told: set[str]) -> None:
+def _fill_step(step: dict[str, Any], passport: Passport, told: dict[str, None]) -> None:
     name = step.get('type')
     cls = TRANSFORMS.get(name) if isinstance(name, str) else None
     if cls is None or not issubclass(cls, FollowsBackbone):
@@ -105,8 +109,5 @@ def _fill_step(step: dict[str, Any], passport: Passport, told: set[str]) -> None
     filled = cls.follow(step, passport)
     words = filled.get('max_words')
     if words != step.get('max_words'):
-        message = f'Texts are cut to {words} tokens, the context of {passport.arch!r}.'
-        if message not in told:
-            told.add(message)
-            print_log(message, logger='current')
+        told[f'Texts are cut to {words} tokens, the context of {passport.arch!r}.'] = None
     step.update(filled)

@@ -174,11 +174,14 @@ def build_runner(cfg: Config) -> Runner:
         cfg: the whole config.
     """
     refuse_unnamed_hooks(cfg)
-    follow_backbone(cfg)
+    told = follow_backbone(cfg)
     _leave_out_hooks(cfg)
     join_processes(cfg)
     with OneRunnerPerSecond():
-        return Runner.from_cfg(cfg)
+        runner = Runner.from_cfg(cfg)
+    for message in told:
+        runner.logger.info(message)
+    return runner
 
 
 def _leave_out_hooks(cfg: Config) -> None:
