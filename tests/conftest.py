@@ -76,6 +76,7 @@ def run_tool(monkeypatch, capsys):
     def run(name, *arguments):
         monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments)])
         capsys.readouterr()
+        MMLogger._instance_dict.clear()  # one made before writes to where stdout was then
         status, message = run_main(name)
         printed = capsys.readouterr()
         return SimpleNamespace(status=status, out=printed.out, err=printed.err + message)

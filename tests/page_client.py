@@ -8,7 +8,9 @@ import httpx
 def call(server, name, *data):
     """Call a function of the page; return the kind of its answer ('complete', 'error') and it."""
     with httpx.Client(base_url=server, timeout=120) as client:
-        started = client.post(f'/gradio_api/call/{name}', json=dict(data=data))
+        # By json, not httpx: it also writes texts that are not UTF-8.
+        content, headers = json.dumps(dict(data=data)), {'Content-Type': 'application/json'}
+        started = client.post(f'/gradio_api/call/{name}', content=content, headers=headers)
         if started.status_code != 200:
             return 'refused', started.status_code
         event = started.json()['event_id']

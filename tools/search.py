@@ -11,6 +11,8 @@ from pathlib import Path
 import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
 # isort: split
+from mmengine.logging import MMLogger
+
 from diffusionret_mm.apis.command_line import (
     add_inferencer_options,
     build_inferencer,
@@ -37,6 +39,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run."""
     args = parse_args()
+    if args.json:  # and nothing else on stdout
+        MMLogger.get_current_instance().setLevel('ERROR')
     inferencer = build_inferencer(args, show_progress=False)
     query = args.sentence if args.video is None else Path(args.video)
     result = inferencer.search(query, args.gallery, args.top_k)

@@ -221,16 +221,13 @@ class DemoService:
 
     def _run(self, function: Callable[[str], Any], file: str) -> Any:
         """Call a function for a file, however large, for a limited time."""
-        options = dict(workers=1, title=None, failures=VideoReadError, limit=self._limit)
+        options = dict(workers=1, title=None, failures=VideoReadError, timeout=self.max_seconds)
         ((_, result, error),) = run_in_parallel(function, [file], **options)
         if error:  # it may contain paths of this machine
             raise RequestError(
                 f'This file cannot be read as a video, or not in {self.max_seconds:g} seconds.'
             ) from VideoReadError(error)
         return result
-
-    def _limit(self, file: str) -> float:
-        return self.max_seconds
 
 
 def check_sentence(sentence: str) -> None:

@@ -4,6 +4,7 @@ import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import httpx
@@ -11,9 +12,10 @@ import pytest
 from page_client import call, file_data, send
 
 from diffusionret_mm.datasets.errors import VideoReadError
-from diffusionret_mm.demo.page import cards
+from diffusionret_mm.demo.page import Page, cards, table
 from diffusionret_mm.demo.playback import Playback
 from diffusionret_mm.demo.service import MAX_CHARACTERS, Found
+from diffusionret_mm.visualization.style import to_image
 
 TEXT = 'a red circle moves left'
 
@@ -89,6 +91,38 @@ def test_fifty_requests_at_once(server):
     assert set(kinds) <= {'complete', 'refused'}
     assert kinds.count('complete') >= 1
     assert call(server, 'search', TEXT)[0] == 'complete'
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['[/b] [red]a[/red]', '<script>alert(1)</script>', r'$\frac{a}$ *b* {0} %s', 'a\x1b[31m\n'],
+)
+def test_any_sentence_is_answered(server, service, text):
+    kind, (html, _) = call(server, 'search', text)
+    assert (kind, html.count('<video')) == ('complete', 5)
+    row = service.find(TEXT)[0].row
+    to_image(service.attention(text, row))
+    to_image(service.diffusion(text, row))
+    assert '<script>' not in table(service.describe(row, text).hits)
+
+
+def test_half_a_character_is_refused(server):
+    assert call(server, 'search', 'half \ud83d')[0] == 'error'
+    assert call(server, 'search', TEXT)[0] == 'complete'
+
+
+def test_messages_are_no_html(server, service):
+    video = Path(service.file_of(service.find(TEXT)[0].row))
+    odd = video.rename(video.with_name('<img src=x onerror=alert(1)>.mp4'))
+    gallery = service.inferencer.index(odd.parent, service.gallery.folder)
+    row = gallery.catalogue.row_of(str(odd))
+    odd.unlink()
+    refused = []
+    page = Page.__new__(Page)
+    page.gr = SimpleNamespace(Error=lambda text: refused.append(text) or ValueError(text))
+    with pytest.raises(ValueError, match='is gone'):
+        page._answer(service.file_of)(row)
+    assert refused == ['The file of &lt;img src=x onerror=alert(1)&gt;.mp4 is gone.']
 
 
 def test_names_are_no_html():

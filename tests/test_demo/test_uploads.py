@@ -161,9 +161,8 @@ def test_copies_for_browsers_have_a_time_limit(tmp_path, write_clip, monkeypatch
         return time.sleep(3600) if 'hangs' in source else transcode(source, target)
 
     monkeypatch.setattr(playback_module, '_transcode', slow)
-    monkeypatch.setattr(playback_module, '_limit', lambda task: 4)
     bad, good = (str(write_clip(tmp_path / f'{name}.mp4')) for name in ('hangs', 'good'))
-    playback = Playback(tmp_path / 'copies')
+    playback = Playback(tmp_path / 'copies', timeout=4)
     errors = []
 
     def ask():

@@ -59,7 +59,7 @@ def sentence(run_tool):
     def run(name, *arguments):
         done = run_tool(name, *arguments)
         assert done.status == 2, (done.status, done.out, done.err)
-        assert 'Traceback' not in done.err
+        assert 'Traceback' not in done.err, done.err
         assert 'Error:' not in done.err.partition(':')[0]
         assert done.err.strip().endswith(('.', '?'))
         return done.err.strip()
