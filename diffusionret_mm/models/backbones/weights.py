@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import open_clip
+import torch
+from open_clip.factory import load_state_dict
 from torch import nn
 
 from diffusionret_mm.passport import model_config, tags_of
+from diffusionret_mm.storage.checkpoints import COMPILED
 
 # What CoCa has beside its two towers.
 DECODER = 'text_decoder.'
+# Files of big_vision, which have names of their own.
+BIG_VISION = ('.npz', '.npy')
 
 
 def find_weights(arch: str | Mapping[str, Any], pretrained: str, cache_dir: str | None) -> str:
@@ -59,7 +66,8 @@ def load_weights(clip: nn.Module, arch: str | Mapping[str, Any], path: str) -> N
     """
     has_decoder = 'multimodal_cfg' in model_config(arch)
     try:
-        found = open_clip.load_checkpoint(clip, path, strict=not has_decoder)
+        with _plain_names(path) as plain:
+            found = open_clip.load_checkpoint(clip, plain, strict=not has_decoder)
         if has_decoder:
             foreign = [key for key in found.unexpected_keys if not key.startswith(DECODER)]
             if found.missing_keys or foreign:
@@ -68,3 +76,20 @@ def load_weights(clip: nn.Module, arch: str | Mapping[str, Any], path: str) -> N
         raise RuntimeError(
             f'{path} does not hold weights for the CLIP architecture {arch!r}: {error}'
         ) from error
+
+
+@contextmanager
+def _plain_names(path: str) -> Iterator[str]:
+    """The file; of a model that was compiled, a copy whose names have lost the prefix."""
+    if Path(path).suffix in BIG_VISION:
+        yield path
+        return
+    state = load_state_dict(path)
+    if not any(key.startswith(COMPILED) for key in state):
+        del state
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / 'weights.pt'
+        torch.save({key.removeprefix(COMPILED): value for key, value in state.items()}, copy)
+        yield str(copy)

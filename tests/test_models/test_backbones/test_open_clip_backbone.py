@@ -169,6 +169,14 @@ class TestPretrained:
         model.init_weights()
         torch.testing.assert_close(model.clip.text_projection, source.text_projection)
 
+    def test_weights_of_a_compiled_model(self, tmp_path):
+        source = open_clip.CLIP(**ARCH)
+        path = tmp_path / 'clip.pt'
+        torch.save({f'_orig_mod.{key}': value for key, value in source.state_dict().items()}, path)
+        model = self.build(str(path))
+        model.init_weights()
+        torch.testing.assert_close(model.clip.text_projection, source.text_projection)
+
     def test_a_file_of_another_size_is_refused(self, tmp_path):
         arch = dict(ARCH, vision_cfg=dict(ARCH['vision_cfg'], width=128))
         path = tmp_path / 'other.pt'
