@@ -61,9 +61,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--frames', type=int, metavar='N', help='store N frames of each video')
     parser.add_argument('--rule', help='rule of SampleVideoFrames, with --frames')
-    parser.add_argument(
-        '--size', type=int, default=224, help='side of the frames in pixels, with --frames'
-    )
+    parser.add_argument('--size', type=int, default=224, help='side of the frames in pixels')
     parser.add_argument(
         '--backbone',
         metavar='ARCH[:TAG]',

@@ -17,6 +17,8 @@ WITH_INDEX = frozenset({'mov,mp4,m4a,3gp,3g2,mj2', 'matroska,webm'})
 # Containers that have their index behind the last frame; it takes more bytes than these.
 ENDS_WITH_INDEX = frozenset({'matroska,webm'})
 INDEX_BYTES = 16
+# A codec holds this many frames back, at most.
+MOST_REORDERED = 16
 # Containers without times of presentation: frames follow each other.
 WITHOUT_TIMES = frozenset({'avi'})
 
@@ -31,6 +33,7 @@ class Packets:
         hidden: number of those that are not shown.
         are_regular: whether each is known to be one frame of a known time, shown or hidden.
         has_leading: whether frames that are shown before a key frame follow it in the file.
+        are_reordered: whether frames are stored in another order than they are shown in.
     """
 
     pts: list[int | None]
@@ -38,6 +41,7 @@ class Packets:
     hidden: int
     are_regular: bool
     has_leading: bool
+    are_reordered: bool
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class FrameTable:
         times: seconds [N] float64 from when a player starts.
         pts: the same times in ticks of the stream; empty if frames are not found by them.
         keys: the times of the key frames, hidden ones too, in ticks; sorted.
-        is_plain: whether no packet is hidden, and each follows the key frame before it in the file.
+        is_plain: whether no packet is hidden, each follows the key frame before it in the file, and
+            times of decoding and presentation lead to the same key frame.
         is_exact: whether the frames were counted by decoding all of them.
     """
 
@@ -115,7 +120,8 @@ def _summarise(rows: list[tuple[int | None, int | None, bool, bool]], are_whole:
         elif keys and time < keys[-1]:
             has_leading = True
     shown = [dts if pts is None else pts for pts, dts, _, is_hidden in rows if not is_hidden]
-    return Packets(shown, sorted(keys), len(rows) - len(shown), are_whole, has_leading)
+    hidden, are_reordered = len(rows) - len(shown), are_whole and shown != sorted(shown)
+    return Packets(shown, sorted(keys), hidden, are_whole, has_leading, are_reordered)
 
 
 def table_of_packets(packets: Packets, rate: float, tick: float, start: float | None) -> FrameTable:
@@ -131,8 +137,20 @@ def table_of_packets(packets: Packets, rate: float, tick: float, start: float | 
     pts = sorted(packets.pts) if packets.are_regular else []
     # Frames before the first key frame cannot be decoded, and two of one time not be told apart.
     is_good = pts and packets.keys and packets.keys[0] <= pts[0] and len(set(pts)) == len(pts)
-    is_plain = not packets.hidden and not packets.has_leading
-    return FrameTable(times, pts, packets.keys, is_plain) if is_good else FrameTable(times)
+    if not is_good:
+        return FrameTable(times)
+    is_plain = not packets.hidden and not packets.has_leading and _keys_are_clear(packets, pts)
+    return FrameTable(times, pts, packets.keys, is_plain)
+
+
+def _keys_are_clear(packets: Packets, pts: list[int]) -> bool:
+    """Whether seeks by either time, of decoding or presentation, lead to the same key frame."""
+    steps = np.diff(pts)
+    if not len(steps) or not packets.are_reordered:
+        return True
+    gaps = np.diff(packets.keys)
+    is_even = steps.max() - steps.min() <= 1
+    return bool(is_even and (not len(gaps) or gaps.min() > MOST_REORDERED * steps.max()))
 
 
 def times_of(pts: list[int | None], rate: float, tick: float, start: float | None) -> np.ndarray:

@@ -150,7 +150,7 @@ def test_no_decoder_gives_a_wrong_frame(tmp_path, group):
         clip.path.unlink()
     assert read['pyav'] == CLIPS
     assert read['opencv'] > 0.9 * CLIPS
-    assert read['decord'] > 0.03 * CLIPS
+    assert read['decord'] >= 1
 
 
 def check(clip, decoder):

@@ -30,11 +30,13 @@ def read_all(path, decoder='pyav'):
 @pytest.mark.parametrize(('container', 'codec'), sorted(DECORD_IS_RIGHT))
 @pytest.mark.parametrize('b_frames', ['0', '2'])
 def test_decord_is_right_where_it_is_used(tmp_path, container, codec, b_frames):
-    options = dict(g='7') if codec == 'vp9' else dict(g='7', bf=b_frames)
+    options = dict(g='25') if codec == 'vp9' else dict(g='25', bf=b_frames)
     if codec == 'mpeg4':
         options |= dict(flags='+cgop', sc_threshold='1000000000')
+    if codec == 'h264':
+        options['sc_threshold'] = '0'
     if codec == 'hevc':
-        options['x265-params'] = 'log-level=none:open-gop=0'
+        options['x265-params'] = 'log-level=none:open-gop=0:scenecut=0'
     path = tmp_path / f'clip.{NAMES[container]}'
     numbered_clips.write(path, 40, CODECS[codec], **options)
     images = {decoder: np.stack(read_all(path, decoder)) for decoder in DECODERS}
@@ -50,6 +52,12 @@ def test_decord_says_where_it_may_be_wrong(tmp_path):
     ):
         with pytest.raises(VideoReadError, match=reason):
             read_all(path, 'decord')
+    # Found by a random clip: with uneven times it seeks to a wrong key frame.
+    ticks = [0, 400, 440, 460, 860, 880]
+    options = dict(g='3', bf='2', sc_threshold='0', ticks=ticks, tick=Fraction(1, 1000))
+    uneven = numbered_clips.write(tmp_path / 'c.mp4', 6, rate=50, **options)
+    with open_video(uneven) as video, pytest.raises(VideoReadError, match='out of order'):
+        DECODERS['decord'](video, [4, 5])
     whole = numbered_clips.write(tmp_path / 'a.mp4', 30, g='20', bf='2')
     cut = numbered_clips.copy_from(whole, tmp_path / 'b.mp4', 25 * 512)
     with pytest.raises(VideoReadError, match='where some are hidden'):
