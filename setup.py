@@ -53,7 +53,8 @@ INSTALL_REQUIRES = [
     choose_mmcv(),
     'mmaction2==1.2.0',
     'importlib_metadata',  # imported by mmaction2, which does not ask for it
-    'open_clip_torch>=3.0',
+    'open_clip_torch>=3.3',
+    'transformers>=4.40',  # runs the tokenizers of SigLIP and others for open_clip
     'diffusers>=0.30',
     'av>=14',
     'decord>=0.6.0',  # asked for by mmaction2 too
@@ -72,14 +73,12 @@ EXPORT_REQUIRES = ['onnx>=1.17', 'onnxscript>=0.5', 'onnxruntime>=1.20']
 SEARCH_REQUIRES = ['faiss-cpu>=1.11', 'qdrant-client>=1.10']
 # Tested with gradio 6.31.0; playwright drives the Chromium of the system, if there is one.
 DEMO_REQUIRES = [*SEARCH_REQUIRES, 'gradio>=6']
-# transformers is not a dependency: the tests check that its presence does no harm.
 TEST_REQUIRES = [
     'pytest>=8',
     'pytest-timeout',
     'pytest-xdist',
     'import-linter>=2.1',
     'ruff>=0.12',
-    'transformers',
     'playwright',
     *EXPORT_REQUIRES,
     *DEMO_REQUIRES,
