@@ -24,8 +24,8 @@ from diffusionret_mm.apis import TextVideoInferencer
 from diffusionret_mm.apis.command_line import (
     add_inferencer_options,
     build_inferencer,
-    stop_with_message,
 )
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.shapes.build import DEFAULT_NUM_SCENES, draw_clips, render_shapes
 from diffusionret_mm.evaluation.tables import format_figures
 from diffusionret_mm.search import Gallery
