@@ -100,7 +100,7 @@ def test_command_line(golden, tmp_path):
     assert 'wti.npz' in done.stdout
     assert '0 failed' in done.stdout
     done = run_script(tool, tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert 'is not a golden directory' in done.stderr
 
 
