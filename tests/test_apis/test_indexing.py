@@ -116,7 +116,7 @@ def test_an_interrupt_keeps_the_videos_that_are_decoded(
         add(writer, *arguments)
         if (
             len(writer.gallery) == 4
-        ):  # all but the one that hangs; a busy machine adds them in parts
+        ):  # all but the one that hangs
             threading.Timer(0.5, interrupt).start()
 
     def interrupt():
