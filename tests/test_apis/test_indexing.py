@@ -114,9 +114,7 @@ def test_an_interrupt_keeps_the_videos_that_are_decoded(
 
     def add_and_interrupt(writer, *arguments):
         add(writer, *arguments)
-        if (
-            len(writer.gallery) == 4
-        ):  # all but the one that hangs
+        if len(writer.gallery) == 4:  # all but the one that hangs
             threading.Timer(0.5, interrupt).start()
 
     def interrupt():

@@ -122,7 +122,7 @@ def test_an_interrupt_stops_at_once_and_keeps_what_is_done():
 
     with pytest.raises(KeyboardInterrupt):  # as Ctrl-C
         run()
-    assert time.monotonic() - idle[0] < 1
+    assert time.monotonic() - idle[0] < 2  # a second, and what a busy machine adds
     assert sorted(done) == [0, 2, 3]
 
 
