@@ -22,6 +22,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 # isort: split
 import numpy as np
 import torch
+from diffusionret_mm.search.segments import layout_of
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from torch import Tensor
@@ -30,7 +31,6 @@ from diffusionret_mm.evaluation.tables import format_figures
 from diffusionret_mm.models.retrievers import DiffusionRet
 from diffusionret_mm.search import Gallery, VideoFile, search_texts, writing_gallery
 from diffusionret_mm.search.pooling import frame_weights, pool_texts, pool_videos
-from diffusionret_mm.search.segments import layout_of
 from diffusionret_mm.search.steps import NUM_CANDIDATES
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
