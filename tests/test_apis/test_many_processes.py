@@ -2,13 +2,14 @@
 
 import os
 import random
+import re
 import signal
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import start_script
+from processes import ROOT, run_command, start_script
 
 from diffusionret_mm.apis import Share
 from diffusionret_mm.search import Gallery
@@ -109,6 +110,19 @@ def test_ranks_that_are_killed_at_random(start):
                 os.utime(start.videos / path)
     assert wait(start(0), start(1)) == [0, 0]
     assert_complete(start)
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_ranks(start, tmp_path):
+    arguments = tmp_path / 'config.py', tmp_path / 'random_0.pth', start.videos, start.gallery
+    done = run_command(
+        'bash', ROOT / 'tools/dist_index.sh', 2, *arguments, '--device', 'cpu', '--workers', 1
+    )
+    assert done.returncode == 0, done.stderr
+    assert_complete(start)
+    counts = re.findall(r'Indexed (\d+) videos', done.stdout + done.stderr)
+    assert len(counts) == 2
+    assert sum(map(int, counts)) == 12
 
 
 def test_shares_are_disjoint_and_all():

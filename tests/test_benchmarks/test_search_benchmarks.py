@@ -9,7 +9,7 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from tool_modules import load_tool
 
-pytest.importorskip('faiss')
+pytest.importorskip('lance')
 
 ROOT = Path(__file__).parents[2]
 
