@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -58,6 +59,17 @@ def no_traces_of_other_runs():
     yield
     for manager in (DefaultScope, MMLogger, MessageHub, Visualizer):
         manager._instance_dict.clear()
+
+
+@pytest.fixture
+def interrupts():
+    """Let an interrupt raise KeyboardInterrupt, as it does in a terminal.
+
+    A shell makes what it starts in the background ignore interrupts.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
