@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
+from mmengine.config import config as config_module
+from mmengine.dataset import base_dataset
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
@@ -27,9 +29,12 @@ from tool_modules import run_main
 from diffusionret_mm.apis import TextVideoInferencer
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
-# What was imported stays: mmengine collects garbage whenever it makes a data set.
+# Most of the time of a small run is mmengine's: it formats the config with yapf, and collects garbage
+# whenever it makes a data set. What runs in processes of its own does both.
+config_module.FormatCode = lambda text, **options: (text, False)
+base_dataset.gc = SimpleNamespace(collect=lambda: 0)
 gc.collect()
-gc.freeze()
+gc.freeze()  # what was imported stays
 
 WIDTH = 64
 ARCH = dict(
