@@ -29,8 +29,8 @@ from tool_modules import run_main
 from diffusionret_mm.apis import TextVideoInferencer
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
-# Most of the time of a small run is mmengine's: it formats the config with yapf, and collects garbage
-# whenever it makes a data set. What runs in processes of its own does both.
+# Most of the time of a small run is mmengine's: it formats the config with yapf, and collects
+# garbage whenever it makes a data set. What runs in processes of its own does both.
 config_module.FormatCode = lambda text, **options: (text, False)
 base_dataset.gc = SimpleNamespace(collect=lambda: 0)
 gc.collect()
