@@ -27,6 +27,7 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from torch import Tensor
 
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.evaluation.tables import format_figures
 from diffusionret_mm.models.retrievers import DiffusionRet
 from diffusionret_mm.search import Gallery, VideoFile, search_texts, writing_gallery
@@ -240,6 +241,7 @@ def _forget_pages(folder: Path) -> None:
         os.close(handle)
 
 
+@stop_with_message()
 def main() -> None:
     """Run; each part in a process of its own, so that its memory is its own."""
     args = parse_args()
