@@ -71,6 +71,8 @@ INSTALL_REQUIRES = [
 EXPORT_REQUIRES = ['onnx>=1.17', 'onnxscript>=0.5', 'onnxruntime>=1.20']
 # Tested with pylance 14.0.2 and pyarrow 26.0.1.
 SEARCH_REQUIRES = ['pylance>=14', 'pyarrow>=19']
+# Tested with ray 2.60.0.
+RAY_REQUIRES = [*SEARCH_REQUIRES, 'ray[data]>=2.40']
 # Tested with gradio 6.31.0; playwright drives the Chromium of the system, if there is one.
 DEMO_REQUIRES = [*SEARCH_REQUIRES, 'gradio>=6']
 TEST_REQUIRES = [
@@ -89,6 +91,7 @@ TEST_REQUIRES = [
 EXTRAS_REQUIRE = {
     'demo': DEMO_REQUIRES,
     'export': EXPORT_REQUIRES,
+    'ray': RAY_REQUIRES,
     'search': SEARCH_REQUIRES,
     'test': TEST_REQUIRES,
     'dev': [*TEST_REQUIRES, 'pytest-cov', 'build'],

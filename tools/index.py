@@ -15,11 +15,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 import torch
 
 from diffusionret_mm.apis import IndexOptions, Share, remove_vanished
-from diffusionret_mm.apis.command_line import (
-    add_gallery_options,
-    add_inferencer_options,
-    build_inferencer,
-)
+from diffusionret_mm.apis.command_line import add_indexing_options, build_inferencer
 from diffusionret_mm.apis.user_errors import GO_ON, stop_with_message
 from diffusionret_mm.search.maintenance import KEPT
 
@@ -29,18 +25,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Index new and changed videos into a gallery. A run that was killed continues.'
     )
-    add_inferencer_options(parser)
-    parser.add_argument('videos', nargs='+', help='folders of videos, video files, or both')
-    add_gallery_options(parser)
-    parser.add_argument('--batch-size', type=int, default=32, help='videos encoded at a time')
+    add_indexing_options(parser)
     parser.add_argument(
         '--workers', type=int, help='decoding processes (default: the cores, in equal parts)'
-    )
-    parser.add_argument(
-        '--time-limit',
-        type=float,
-        metavar='SECONDS',
-        help='give a video up after these, and one more for each 250 kB (default: 60)',
     )
     parser.add_argument(
         '--remove-vanished',

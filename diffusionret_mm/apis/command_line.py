@@ -64,6 +64,20 @@ def add_gallery_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_indexing_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the tools that index videos."""
+    add_inferencer_options(parser)
+    parser.add_argument('videos', nargs='+', help='folders of videos, video files, or both')
+    add_gallery_options(parser)
+    parser.add_argument('--batch-size', type=int, default=32, help='videos encoded at a time')
+    parser.add_argument(
+        '--time-limit',
+        type=float,
+        metavar='SECONDS',
+        help='give a video up after these, and one more for each 250 kB (default: 60)',
+    )
+
+
 class AddRoot(argparse.Action):
     """Collects the NAME=FOLDER of an option that may be given several times into a dict."""
 

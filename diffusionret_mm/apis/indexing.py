@@ -14,13 +14,8 @@ import numpy as np
 import torch
 from mmengine.logging import print_log
 
-from diffusionret_mm.apis.decoding import (
-    Listing,
-    decode_in_parallel,
-    describe,
-    list_reasons,
-    list_videos,
-)
+from diffusionret_mm.apis.decoding import decode_in_parallel, describe, list_reasons
+from diffusionret_mm.apis.index_work import Work, find_work
 from diffusionret_mm.apis.replicas import Replicas
 from diffusionret_mm.apis.shares import Share
 from diffusionret_mm.datasets.errors import VideoReadError
@@ -29,7 +24,6 @@ from diffusionret_mm.search import (
     Gallery,
     GalleryError,
     GalleryWriter,
-    Libraries,
     Span,
     VideoFile,
     layout_of,
@@ -38,7 +32,6 @@ from diffusionret_mm.search import (
 from diffusionret_mm.search.maintenance import KEPT
 from diffusionret_mm.search.pooling import frame_weights, pool_videos
 from diffusionret_mm.search.schema import FRAME_WEIGHTS, FRAMES, MASK, POOLED
-from diffusionret_mm.storage.fingerprint import version_of_file
 
 if TYPE_CHECKING:
     from diffusionret_mm.apis.inferencer import TextVideoInferencer
@@ -71,18 +64,12 @@ def index_videos(
 ) -> Gallery | None:
     """Index videos; see `TextVideoInferencer.index`."""
     start = time.perf_counter()
-    listing = list_videos(source)
-    gallery = _open(inferencer, folder, options.roots) if Gallery.exists(folder) else None
-    libraries = _libraries(gallery, source, options.roots, listing)
-    files = _files(listing, libraries)
-    known = {} if gallery is None else gallery.known()
-    mine = {path: file for path, file in files.items() if options.share.has(file.path)}
-    wanted = {path: file for path, file in mine.items() if known.get(file.key) != file}
-    run = _IndexRun(inferencer, folder, gallery, libraries, wanted, options)
+    work = find_work(inferencer, source, folder, options.roots, options.share)
+    run = _IndexRun(inferencer, folder, work, options)
     with run:
         results = decode_in_parallel(
             inferencer.transforms,
-            list(wanted),
+            list(work.wanted),
             inferencer.num_workers or options.share.workers(),
             inferencer.show_progress,
             partial(time_limit, seconds=inferencer.time_limit),
@@ -91,8 +78,9 @@ def index_videos(
         for path, item, error in results:
             run.take(path, item, error)
         run.finish()
-    _log(run, len(mine) - len(wanted), time.perf_counter() - start, describe(listing))
-    if run.gallery is not None and _nothing_is_left(run.gallery, files, options.share):
+    seconds = time.perf_counter() - start
+    log_run(run.gallery, work, run.num_added, run.unreadable, seconds)
+    if run.gallery is not None and _nothing_is_left(run.gallery, work.files, options.share):
         maintain(run.gallery, options.keep)
     return run.gallery
 
@@ -140,15 +128,13 @@ class _IndexRun:
         self,
         inferencer: TextVideoInferencer,
         folder: str,
-        gallery: Gallery | None,
-        libraries: Libraries,
-        files: Mapping[str, VideoFile],
+        work: Work,
         options: IndexOptions,
     ) -> None:
         self.inferencer = inferencer
         self.folder = folder
-        self.libraries = libraries
-        self.files = files
+        self.libraries = work.libraries
+        self.files = work.wanted
         self.options = options
         self.gallery: Gallery | None = None
         self.unreadable: dict[str, str] = {}
@@ -156,10 +142,10 @@ class _IndexRun:
         self._writer: GalleryWriter | None = None
         self._items: dict[str, dict[str, Any]] = {}
         self._num_noted = 0
-        self._replicas = Replicas(inferencer, options.devices or [inferencer.device], _encode)
-        if gallery is not None:
-            gallery.add_libraries(libraries)
-            self._write_to(gallery)
+        self._replicas = Replicas(inferencer, options.devices or [inferencer.device], encode_videos)
+        if work.gallery is not None:
+            work.gallery.add_libraries(work.libraries)
+            self._write_to(work.gallery)
 
     def __enter__(self) -> _IndexRun:
         return self
@@ -223,7 +209,7 @@ class _IndexRun:
         self._num_noted = len(self.unreadable)
 
 
-def _encode(
+def encode_videos(
     inferencer: TextVideoInferencer, items: Sequence[dict[str, Any]]
 ) -> tuple[list[float], dict[str, np.ndarray]]:
     """Encode decoded videos: their durations in seconds, and the arrays of a gallery.
@@ -243,39 +229,6 @@ def _encode(
     return [float(item['duration']) for item in items], arrays
 
 
-def _open(inferencer: TextVideoInferencer, folder: str, roots: Mapping[str, PathLike]) -> Gallery:
-    """Open a gallery; roots of libraries that it does not know are those of new ones."""
-    known = Gallery(folder).libraries.roots
-    moved = {name: root for name, root in roots.items() if name in known}
-    return inferencer.open_gallery(Gallery(folder, moved))
-
-
-def _libraries(
-    gallery: Gallery | None,
-    source: PathLike | Sequence[PathLike],
-    roots: Mapping[str, PathLike],
-    listing: Listing,
-) -> Libraries:
-    """Return the gallery's libraries and new ones, so that each file is in one of them."""
-    known = {} if gallery is None else gallery.libraries.roots
-    named = {name: os.path.abspath(root) for name, root in roots.items()}
-    given = [source] if isinstance(source, str | os.PathLike) else source
-    paths = {os.path.abspath(path) for path in given} - listing.passed_over.keys()
-    folders = {path for path in paths if os.path.isdir(path)}
-    return Libraries(known | named).joined_by(folders, paths - folders)
-
-
-def _files(listing: Listing, libraries: Libraries) -> dict[str, VideoFile]:
-    """Return the states of files by path; what has vanished since is noted in the listing."""
-    files = {}
-    for path in listing.paths:
-        try:
-            files[path] = VideoFile(*libraries.locate(path), *version_of_file(path))
-        except OSError as error:
-            listing.passed_over[path] = (error.strerror or str(error)).lower()
-    return files
-
-
 def _nothing_is_left(gallery: Gallery, files: Mapping[str, VideoFile], share: Share) -> bool:
     """Whether this process is the last one, which maintains the gallery."""
     if share.world_size == 1:
@@ -284,14 +237,28 @@ def _nothing_is_left(gallery: Gallery, files: Mapping[str, VideoFile], share: Sh
     return all(file.key in known for file in files.values())
 
 
-def _log(run: _IndexRun, num_known: int, seconds: float, passed_over: str) -> None:
+def log_run(
+    gallery: Gallery | None,
+    work: Work,
+    num_added: int,
+    unreadable: Mapping[str, str],
+    seconds: float,
+) -> None:
+    """Log what a run has indexed.
+
+    Args:
+        gallery: the gallery, if there is one now.
+        work: what there was to do.
+        num_added: number of videos that were indexed.
+        unreadable: why files cannot be read, by path.
+        seconds: what it took.
+    """
     held = 'There is no gallery yet.'
-    if run.gallery is not None:
-        held = f'The gallery {run.folder} holds {len(run.gallery):,}.'
+    if gallery is not None:
+        held = f'The gallery {gallery.folder} holds {len(gallery):,}.'
     print_log(
-        f'Indexed {run.num_added:,} videos in {seconds:.1f} s '
-        f'({run.num_added / seconds:.1f} per second); {num_known:,} were known, '
-        f'{len(run.unreadable):,} cannot be read. {held} {list_reasons(run.unreadable)}'
-        f'{passed_over}',
+        f'Indexed {num_added:,} videos in {seconds:.1f} s ({num_added / seconds:.1f} per second); '
+        f'{work.num_known:,} were known, {len(unreadable):,} cannot be read. {held} '
+        f'{list_reasons(unreadable)}{describe(work.listing)}',
         logger='current',
     )
