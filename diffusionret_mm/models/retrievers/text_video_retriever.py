@@ -15,6 +15,7 @@ from diffusionret_mm.models.backbones.base import TextVideoBackbone
 from diffusionret_mm.models.checkpoint_check import check_finite, check_state_dict
 from diffusionret_mm.models.data_preprocessor import RetrievalDataPreprocessor
 from diffusionret_mm.models.gather import GATHER_RULES, gather_batch
+from diffusionret_mm.models.retrievers.pretrained import FromPretrained
 from diffusionret_mm.models.retrievers.reranking import ReRanking
 from diffusionret_mm.models.retrievers.stages import InStages
 from diffusionret_mm.models.similarity.base import Similarity
@@ -28,12 +29,12 @@ EMBED_DIM = 'embed_dim'
 
 
 @MODELS.register_module()
-class TextVideoRetriever(InStages, ReRanking, BaseModel):
+class TextVideoRetriever(InStages, ReRanking, FromPretrained, BaseModel):
     """Backbone, temporal module, similarity and loss, each from its config.
 
     `similarity(texts, videos)` scores N texts against M videos, [N, M]. A model that re-ranks
     overrides `num_candidates` and `refine` (`ReRanking`); one that trains in several stages
-    overrides the members of `InStages`.
+    overrides the members of `InStages`. `FromPretrained` says whether it needs a checkpoint.
 
     Checkpoints are loaded strictly: a missing, unknown or misshapen tensor is an error.
 
