@@ -47,7 +47,7 @@ def _refusal(model: str, untrained: list[str]) -> str:
     if untrained == [BACKBONE]:
         return (
             f'Without a checkpoint, the backbone of {model} would be random (pretrained=None): '
-            'give a checkpoint, or pre-trained weights by --backbone ARCH:TAG or --backbone ARCH:FILE.'
+            'give a checkpoint, or weights by --backbone ARCH:TAG or --backbone ARCH:FILE.'
         )
     return (
         f'Without a checkpoint, these parts of {model} would be random: {", ".join(untrained)}; '
