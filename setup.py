@@ -73,6 +73,8 @@ EXPORT_REQUIRES = ['onnx>=1.17', 'onnxscript>=0.5', 'onnxruntime>=1.20']
 SEARCH_REQUIRES = ['faiss-cpu>=1.11', 'qdrant-client>=1.10']
 # Tested with gradio 6.31.0; playwright drives the Chromium of the system, if there is one.
 DEMO_REQUIRES = [*SEARCH_REQUIRES, 'gradio>=6']
+# Tested with scenedetect-headless 0.7.2.
+MOMENTS_REQUIRES = ['scenedetect-headless>=0.7']
 TEST_REQUIRES = [
     'pytest>=8',
     'pytest-timeout',
@@ -82,10 +84,12 @@ TEST_REQUIRES = [
     'playwright',
     *EXPORT_REQUIRES,
     *DEMO_REQUIRES,
+    *MOMENTS_REQUIRES,
 ]
 EXTRAS_REQUIRE = {
     'demo': DEMO_REQUIRES,
     'export': EXPORT_REQUIRES,
+    'moments': MOMENTS_REQUIRES,
     'search': SEARCH_REQUIRES,
     'test': TEST_REQUIRES,
     'dev': [*TEST_REQUIRES, 'pytest-cov', 'build'],
