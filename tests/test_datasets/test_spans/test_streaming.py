@@ -183,3 +183,31 @@ def test_pipelines_that_do_not_read_frame_by_frame_are_refused(steps, said):
 def test_other_moments_are_refused():
     with pytest.raises(ValueError, match="moments must be one of .*; got 'scenes'"):
         SpanReader(STEPS, 'scenes')
+
+
+class CountingContainer:
+    """A container that remembers which frames were decoded."""
+
+    def __init__(self, container):
+        self._container, self.decoded = container, []
+
+    def decode(self, stream):
+        for frame in self._container.decode(stream):
+            self.decoded.append(frame.pts)
+            yield frame
+
+    def __getattr__(self, name):
+        return getattr(self._container, name)
+
+
+@pytest.mark.parametrize('moments', MOMENTS)
+@pytest.mark.parametrize('group', ['8', '250'])
+def test_no_frame_is_decoded_twice(tmp_path, moments, group):
+    path = numbered_clips.write(tmp_path / 'clip.mp4', 400, rate=10, g=group, bf='2')
+    with open_video(path) as video:
+        assert video.table.can_seek
+        video._container = CountingContainer(video._container)
+        assert list(SpanReader(STEPS, moments).stream(video))
+        decoded = video._container.decoded
+    assert 0 < len(decoded) <= 400
+    assert len(set(decoded)) == len(decoded)
