@@ -24,6 +24,7 @@ from mmengine.registry import init_default_scope
 
 from diffusionret_mm.apis.backbone import follow_backbone, use_backbone
 from diffusionret_mm.apis.decoding import video_transforms
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.spans import MOMENTS, SpanReader
 from diffusionret_mm.datasets.video_reading import open_video
 from diffusionret_mm.engine.config_files import read_config_file
@@ -52,6 +53,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()

@@ -17,6 +17,7 @@ from diffusionret_mm.datasets.spans.streaming import (
     timeline_of,
 )
 from diffusionret_mm.datasets.transforms.decode_video import PUBLISHED_SEEKS
+from diffusionret_mm.datasets.transforms.randomness import draws_at_random
 from diffusionret_mm.datasets.video_reading import Video
 
 # Ways to cut videos into spans.
@@ -36,7 +37,8 @@ class SpanReader:
             'shots' for those between cuts.
 
     Raises:
-        ValueError: if there is no such way, or the pipeline does not decode frame by frame.
+        ValueError: if there is no such way, or the pipeline does not decode frame by frame, or
+            draws at random.
     """
 
     def __init__(self, transforms: Sequence[Mapping[str, Any]], moments: str = 'none') -> None:
@@ -84,6 +86,8 @@ def _split(
             f'Spans are read by DecodeVideo alone, without {PUBLISHED_SEEKS!r}; the test pipeline '
             f'begins with {first}.'
         )
+    if draws_at_random(first):
+        raise ValueError(f"{first} draws at random; spans need a rule such as 'uniform'.")
     steps = [step for step in transforms[1:] if step['type'] not in NOT_ON_FRAMES]
     others = [step['type'] for step in steps if step['type'] not in ON_SINGLE_FRAMES]
     if others:

@@ -172,6 +172,7 @@ def test_frames_are_prepared_one_by_one_as_the_pipeline_does(tmp_path):
         ([], 'read by DecodeVideo alone'),
         ([dict(type='LoadStoredFrames', transforms=[])], 'read by DecodeVideo alone'),
         ([dict(STEPS[0], decoders=('opencv_seeks',))], "without 'opencv_seeks'"),
+        ([dict(STEPS[0], sample=dict(SAMPLE, rule='random'))], 'draws at random; spans need'),
         ([*STEPS, dict(type='ShuffleFrames')], 'has ShuffleFrames. Spans share frames'),
     ],
 )
