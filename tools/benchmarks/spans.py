@@ -31,6 +31,7 @@ from diffusionret_mm.engine.config_files import read_config_file
 from diffusionret_mm.engine.memory import peak_memory
 from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.features.spans import encode_spans
+from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 CONFIG = Path(__file__).parents[2] / 'configs/zeroshot/zeroshot_mean_msrvtt.py'
 RATE, SIZE = 25, (640, 360)
@@ -80,7 +81,7 @@ def main() -> None:
         args.json.write_text(json.dumps(figures, indent=1) + '\n', encoding='utf-8')
 
 
-def measure(model: object, reader: SpanReader, path: Path) -> dict[str, float]:
+def measure(model: TextVideoRetriever, reader: SpanReader, path: Path) -> dict[str, float]:
     """Return the figures of a video."""
     with open_video(path) as video:
         shown, length = len(video.table), video.end
