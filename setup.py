@@ -75,6 +75,8 @@ SEARCH_REQUIRES = ['pylance>=14', 'pyarrow>=19']
 RAY_REQUIRES = [*SEARCH_REQUIRES, 'ray[data]>=2.40']
 # Tested with gradio 6.31.0; playwright drives the Chromium of the system, if there is one.
 DEMO_REQUIRES = [*SEARCH_REQUIRES, 'gradio>=6']
+# Tested with scenedetect-headless 0.7.2.
+MOMENTS_REQUIRES = ['scenedetect-headless>=0.7']
 TEST_REQUIRES = [
     'pytest>=8',
     'pytest-timeout',
@@ -87,10 +89,12 @@ TEST_REQUIRES = [
     'playwright',
     *EXPORT_REQUIRES,
     *DEMO_REQUIRES,
+    *MOMENTS_REQUIRES,
 ]
 EXTRAS_REQUIRE = {
     'demo': DEMO_REQUIRES,
     'export': EXPORT_REQUIRES,
+    'moments': MOMENTS_REQUIRES,
     'ray': RAY_REQUIRES,
     'search': SEARCH_REQUIRES,
     'test': TEST_REQUIRES,

@@ -13,6 +13,7 @@ FRAMES = 4
 SIMILARITIES = {
     'CosineSimilarity': {},
     'WeightedTokenInteraction': dict(width=WIDTH),
+    'TokenInteraction': {},
     'EMSimilarity': {},
     'XPool': dict(width=WIDTH),
     'StochasticXPool': dict(width=WIDTH, num_frames=FRAMES),

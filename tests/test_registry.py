@@ -24,6 +24,7 @@ def test_the_components_are_registered():
     assert names >= {
         'OpenCLIPBackbone',
         'TemporalTransformer',
+        'TokenInteraction',
         'WeightedTokenInteraction',
         'TextFrameAttentionHead',
         'QueryCandidateDenoiser',

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Runs tools/test.py on several GPUs (or CPU processes): tools/dist_test.sh CONFIG CHECKPOINT GPUS [options of tools/test.py]
+# CHECKPOINT may be 'pretrained' for a config whose weights are all pre-trained.
 # Several machines: set NNODES, NODE_RANK, MASTER_ADDR and PORT on each.
 set -euo pipefail
 

@@ -1,4 +1,4 @@
-"""Export the encoders of a checkpoint to ONNX: python tools/export_onnx.py CONFIG CHECKPOINT."""
+"""Export the encoders of a checkpoint to ONNX: python tools/export_onnx.py CONFIG [CHECKPOINT]."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 # isort: split
 from mmaction.registry import MODELS
 from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
 
-from diffusionret_mm.apis.command_line import add_config_options, read_config
+from diffusionret_mm.apis.command_line import add_checkpoint, add_config_options, read_config
 from diffusionret_mm.apis.user_errors import stop_with_message
+from diffusionret_mm.apis.weights import load_weights
 from diffusionret_mm.export import export_encoders
 
 
@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
         description='Export the encoders of a checkpoint to ONNX and compare them with torch'
     )
     add_config_options(parser)
-    parser.add_argument('checkpoint', help='checkpoint file')
+    add_checkpoint(parser, nargs='?')
     parser.add_argument('--out', type=Path, default=Path('onnx'), help='folder to make')
     parser.add_argument(
         '--tolerance', type=float, default=1e-4, help='largest relative error; default 1e-4'
@@ -42,7 +42,7 @@ def main() -> None:
     cfg = read_config(args)
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     model = MODELS.build(cfg.model).eval()
-    load_checkpoint(model, args.checkpoint, map_location='cpu', logger='silent')
+    load_weights(model, args.checkpoint)
     errors = export_encoders(model, args.out, args.tolerance)
     for name, error in errors.items():
         print(f'{name}: largest relative error {error:.1e} (tolerance {args.tolerance:.0e})')

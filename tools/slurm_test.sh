@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Runs tools/test.py with Slurm: tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [options of tools/test.py]
+# CHECKPOINT may be 'pretrained' for a config whose weights are all pre-trained.
 # GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS may be set; the default is 4 GPUs of one machine.
 set -euo pipefail
 

@@ -1,4 +1,4 @@
-"""Test a checkpoint: python tools/test.py CONFIG CHECKPOINT."""
+"""Test a checkpoint, or pre-trained weights: python tools/test.py CONFIG [CHECKPOINT]."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from diffusionret_mm.apis.user_errors import stop_with_message
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description='Test a checkpoint')
+    parser = argparse.ArgumentParser(description='Test a checkpoint, or pre-trained weights')
     add_run_options(parser, checkpoint=True)
     parser.add_argument('--out', metavar='FILE.json', help='write the metrics to this file')
     parser.add_argument('--dump', metavar='FILE.npz', help='write the score matrices to this file')

@@ -11,6 +11,7 @@ from mmengine.config import Config, DictAction
 
 from diffusionret_mm.apis.backbone import use_backbone
 from diffusionret_mm.apis.inferencer import TextVideoInferencer
+from diffusionret_mm.apis.weights import PRETRAINED, checkpoint_argument
 from diffusionret_mm.engine.config_files import read_config_file, set_options
 
 
@@ -23,7 +24,7 @@ def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -
     """
     parser.add_argument('config', help='config file')
     if checkpoint:
-        parser.add_argument('checkpoint', help='checkpoint file')
+        add_checkpoint(parser, nargs='?')
     _add_backbone_option(parser)
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
     _add_cfg_options(parser)
@@ -44,7 +45,7 @@ def add_inferencer_options(parser: argparse.ArgumentParser) -> None:
         parser: parser to add them to.
     """
     add_config_options(parser)
-    parser.add_argument('checkpoint', help='checkpoint file')
+    add_checkpoint(parser)
     parser.add_argument('--device', help='device of the model (default: a GPU if there is one)')
     parser.add_argument(
         '--onnx', metavar='DIR', help='run the encoders that tools/export_onnx.py wrote to DIR'
@@ -94,6 +95,21 @@ class AddRoot(argparse.Action):
             parser.error(f'{option_string} wants NAME=FOLDER; got {values[0]!r}')
         roots = getattr(namespace, self.dest) | {name: folder}
         setattr(namespace, self.dest, roots)
+
+
+def add_checkpoint(parser: argparse.ArgumentParser, **kwargs: Any) -> None:
+    """Add the checkpoint, for which the word 'pretrained' may stand.
+
+    Args:
+        parser: parser to add it to.
+        **kwargs: of `add_argument`, such as `nargs='?'` where nothing stands behind it.
+    """
+    parser.add_argument(
+        'checkpoint',
+        type=checkpoint_argument,
+        help=f"checkpoint file, or '{PRETRAINED}' for a config whose weights are all pre-trained",
+        **kwargs,
+    )
 
 
 def build_inferencer(args: argparse.Namespace, **kwargs: Any) -> TextVideoInferencer:

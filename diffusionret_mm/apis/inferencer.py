@@ -14,7 +14,6 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
 
 from diffusionret_mm.apis.backbone import follow_backbone
 from diffusionret_mm.apis.decoding import (
@@ -24,6 +23,7 @@ from diffusionret_mm.apis.decoding import (
     video_transforms,
 )
 from diffusionret_mm.apis.indexing import IndexOptions, index_videos
+from diffusionret_mm.apis.weights import load_weights
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.transforms.captions import refuse_empty
 from diffusionret_mm.datasets.transforms.stored_frames import settings_of
@@ -32,7 +32,6 @@ from diffusionret_mm.datasets.video_reading import time_limit
 from diffusionret_mm.engine.config_files import read_config_file
 from diffusionret_mm.export import ExportError, OnnxEncoders
 from diffusionret_mm.features.fingerprint import EXTRACTOR, hash_of_weights, passport_facts
-from diffusionret_mm.models.checkpoint_check import check_passport
 from diffusionret_mm.search import (
     Facts,
     Gallery,
@@ -57,7 +56,8 @@ class TextVideoInferencer:
 
     Args:
         config: config file or `Config`; its test pipeline says how videos are decoded.
-        checkpoint: checkpoint file of the model.
+        checkpoint: checkpoint file of the model; None: the pre-trained weights of the config, where
+            they are all that the model needs.
         device: device of the model; None takes a GPU if there is one.
         batch_size: texts or videos that are encoded at a time.
         num_workers: processes that decode; None: one per CPU core.
@@ -69,7 +69,8 @@ class TextVideoInferencer:
 
     Raises:
         FileNotFoundError: if the config or the checkpoint does not exist.
-        CheckpointError: if the checkpoint does not fit the model.
+        CheckpointError: if the checkpoint does not fit the model, or parts of it would be random
+            without one.
         ExportError: if the ONNX encoders are incomplete, or those of another checkpoint.
         ValueError: if the config cannot be read, has no test pipeline, or it draws at random.
     """
@@ -77,7 +78,7 @@ class TextVideoInferencer:
     def __init__(
         self,
         config: PathLike | Config,
-        checkpoint: PathLike,
+        checkpoint: PathLike | None = None,
         device: str | None = None,
         batch_size: int = 32,
         num_workers: int | None = None,
@@ -103,10 +104,8 @@ class TextVideoInferencer:
         self.time_limit = time_limit
         self.device = torch.device(device or get_device())
         model = MODELS.build(self.cfg.model)
-        path = os.fspath(checkpoint)
-        loaded = load_checkpoint(model, path, map_location='cpu', logger='silent')
-        check_passport(model.backbone.passport, loaded.get('meta'), path)
-        self.checkpoint = os.path.abspath(path)
+        load_weights(model, checkpoint)
+        self.checkpoint = '' if checkpoint is None else os.path.abspath(checkpoint)
         self.fingerprint = self._fingerprint(model)
         self.model = model.to(self.device).eval()
         self.encoders = self.model if onnx is None else self._open_onnx(onnx)

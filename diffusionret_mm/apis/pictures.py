@@ -12,31 +12,30 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
 from diffusionret_mm.apis.backbone import follow_backbone
-from diffusionret_mm.apis.run import build_runner, run_folder
+from diffusionret_mm.apis.run import build_tester, run_folder
 from diffusionret_mm.datasets import TextVideoDataset
 from diffusionret_mm.visualization import PictureError, SplitPictures
 
 
-def evaluate_for_pictures(cfg: Config, checkpoint: str) -> tuple[SplitPictures, Visualizer]:
+def evaluate_for_pictures(cfg: Config, checkpoint: str | None) -> tuple[SplitPictures, Visualizer]:
     """Test a checkpoint as `test_retriever` does, without a report.
 
     Args:
         cfg: config with a `work_dir`.
-        checkpoint: path of the checkpoint.
+        checkpoint: path of the checkpoint; None: see `build_tester`.
 
     Returns:
         The pictures of the test split, and the visualizer of the config.
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
-        CheckpointError: if it does not fit the model.
+        CheckpointError: if it does not fit the model, or parts of it would be random without one.
         LockedError: if another run works in the folder; it names the process.
     """
-    cfg.load_from = checkpoint
     cfg.default_hooks.pop('report', None)
     keeper = _KeepPictures()
     with run_folder(cfg):
-        runner = build_runner(cfg)
+        runner = build_tester(cfg, checkpoint)
         runner.register_hook(keeper)
         runner.test()
     return keeper.pictures, runner.visualizer

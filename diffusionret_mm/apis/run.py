@@ -26,6 +26,7 @@ from diffusionret_mm.compat import wait_for_a_free_second
 from diffusionret_mm.engine.config_differences import NAMED_HOOKS
 from diffusionret_mm.engine.global_batch import share_global_batch
 from diffusionret_mm.evaluation import METRICS_FILE, write_metrics
+from diffusionret_mm.models.retrievers import TextVideoRetriever
 from diffusionret_mm.storage.locks import LockedError, locked
 
 # Names that mmengine has default hooks for; there, None leaves a default out.
@@ -72,12 +73,12 @@ def _train(cfg: Config) -> dict[str, float]:
     return metrics
 
 
-def test_retriever(cfg: Config, checkpoint: str, out: str | None) -> dict[str, float]:
-    """Test a checkpoint.
+def test_retriever(cfg: Config, checkpoint: str | None, out: str | None) -> dict[str, float]:
+    """Test a checkpoint, or pre-trained weights.
 
     Args:
         cfg: config with a `work_dir`.
-        checkpoint: path of the checkpoint.
+        checkpoint: path of the checkpoint; None: see `build_tester`.
         out: file for the metrics, or None.
 
     Returns:
@@ -85,12 +86,11 @@ def test_retriever(cfg: Config, checkpoint: str, out: str | None) -> dict[str, f
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
-        CheckpointError: if it does not fit the model.
+        CheckpointError: if it does not fit the model, or parts of it would be random without one.
         LockedError: if another run works in the folder; it names the process.
     """
-    cfg.load_from = checkpoint
     with run_folder(cfg):
-        metrics = build_runner(cfg).test()
+        metrics = build_tester(cfg, checkpoint).test()
         if out is not None:
             save_metrics(metrics, Path(out))
     return metrics
@@ -181,6 +181,24 @@ def build_runner(cfg: Config) -> Runner:
     runner = Runner.from_cfg(cfg)
     for message in told:
         runner.logger.info(message)
+    return runner
+
+
+def build_tester(cfg: Config, checkpoint: str | None) -> Runner:
+    """Build a runner that is going to test.
+
+    Args:
+        cfg: the whole config; it is changed.
+        checkpoint: path of the checkpoint, which `Runner.test` loads; None: that of
+            `cfg.load_from`, or else the pre-trained weights of the config.
+
+    Raises:
+        CheckpointError: if there is no checkpoint, and parts of the model would be random.
+    """
+    cfg.load_from = checkpoint or cfg.get('load_from')
+    runner = build_runner(cfg)
+    if not cfg.load_from:
+        TextVideoRetriever.of(runner.model).load_pretrained()
     return runner
 
 

@@ -80,5 +80,6 @@ class ReportHook(Hook):
             on_image=lambda name, image: runner.visualizer.add_image(name, image, step),
         )
         best = runner.message_hub.runtime_info.get('best_ckpt') or runner._load_from
-        source = f'Checkpoint {os.path.basename(best)}.' if best else 'The last state of training.'
+        state = 'The last state of training.' if trained else 'Pre-trained weights.'
+        source = f'Checkpoint {os.path.basename(best)}.' if best else state
         report.write(path, title=runner.experiment_name, source=source)

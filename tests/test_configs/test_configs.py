@@ -7,6 +7,7 @@ import torch
 from mmaction.registry import MODELS, OPTIM_WRAPPERS, OPTIMIZERS
 from mmengine.config import Config
 
+from diffusionret_mm.apis.backbone import follow_backbone, use_backbone
 from diffusionret_mm.apis.run import refuse_unnamed_hooks, use_amp
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +69,7 @@ def group_of_one():
 def test_amp_builds(path, dtype, monkeypatch, group_of_one):
     cfg = Config.fromfile(path)
     if not cfg.get('optim_wrapper'):
-        assert path.parent.name == 'ood'  # for testing alone
+        assert path.parent.name in ('ood', 'zeroshot')  # for testing alone
         assert cfg.train_dataloader is None
         return
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)  # stands a GPU in
@@ -163,6 +164,31 @@ def test_published_configs_set_the_whole_protocol(name):
         assert decode.sample.rule == 'whole_seconds'
         assert decode.decoders == ('opencv',) or decode.decoders == ['opencv']
         assert (decode.sample.num_frames, tokenize.max_words) == LENGTHS[name]
+
+
+@pytest.mark.parametrize('similarity', ['mean', 'words'])
+@pytest.mark.parametrize('name', [*LENGTHS, 'shapes'])
+def test_without_training_the_test_split_is_that_of_trained_models(name, similarity):
+    cfg = Config.fromfile(f'{ROOT}/configs/zeroshot/zeroshot_{similarity}_{name}.py')
+    trained = 'comparison/wti' if name == 'shapes' else f'diffusionret_{name}'
+    assert cfg.test_dataloader == Config.fromfile(f'{ROOT}/configs/{trained}.py').test_dataloader
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert model.untrained_parts() == (['backbone'] if name == 'shapes' else [])
+
+
+BACKBONES = sorted(path.stem for path in (ROOT / 'configs/_base_/backbones').glob('*.py'))
+
+
+@pytest.mark.parametrize('name', [name for name in BACKBONES if name != 'tiny'])
+def test_every_backbone_is_used_without_training(name):
+    cfg = Config.fromfile(ROOT / 'configs/zeroshot/zeroshot_mean_msrvtt.py')
+    encoder = Config.fromfile(f'{ROOT}/configs/_base_/backbones/{name}.py').backbone
+    use_backbone(cfg, f'{encoder.arch}:{encoder.pretrained}')
+    follow_backbone(cfg)
+    assert cfg.model.backbone.pretrained == encoder.pretrained
+    with torch.device('meta'):
+        assert MODELS.build(cfg.model).untrained_parts() == []
 
 
 # CLIP4Clip's heads put frames into context in ways of their own, or not at all.

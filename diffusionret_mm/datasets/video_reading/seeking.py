@@ -36,24 +36,26 @@ class Seeker:
         self._frames: Iterator[VideoFrame] = iter(())
         self._last = -1
 
-    def read(self, numbers: Iterable[int], take: Callable[[VideoFrame], Any]) -> dict[int, Any]:
+    def read(
+        self, numbers: Iterable[int], take: Callable[[VideoFrame], Any]
+    ) -> Iterator[tuple[int, Any]]:
         """Read frames.
 
         Args:
             numbers: which ones, ascending, each once.
             take: what is made of each; it is called before the next frame is decoded.
 
-        Returns:
-            What `take` returned, by number.
+        Yields:
+            Number, and what `take` returned.
 
         Raises:
             OutOfStepError: if other frames come.
         """
         self._last = len(self._table)  # behind all: the first frame needs a seek
         try:
-            images = {number: take(self._read_one(number)) for number in numbers}
+            for number in numbers:
+                yield number, take(self._read_one(number))
             self._read_end()
-            return images
         except av.error.FFmpegError as error:
             raise OutOfStepError(str(error)) from error
 

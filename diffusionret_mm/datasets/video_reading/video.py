@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -121,6 +122,16 @@ class Video:
         """Seconds: frames / fps; 0 if unknown."""
         return len(self.table) / self.fps if self.fps > 0 else 0.0
 
+    @property
+    def end(self) -> float:
+        """Second at which the last frame ends."""
+        return float(self.table.times[-1]) + self._period
+
+    @property
+    def _period(self) -> float:
+        """Seconds for which the last frame is shown."""
+        return 1 / self.fps if self.fps > 0 else float(np.diff(self.table.times[:2]).sum()) or 1.0
+
     def read(self, numbers: Sequence[int]) -> list[np.ndarray]:
         """Return frames as they are to be shown, [H, W, 3] uint8 each.
 
@@ -131,20 +142,41 @@ class Video:
             FramesChangedError: if other frames are shown than the table says; ask again.
             VideoReadError: if none can be decoded.
         """
-        wanted = sorted({int(number) for number in numbers})
-        images = None
-        if self.table.can_seek:
-            images = self._read_by_seeking(wanted)
-        if images is None:
-            images = self._read_in_order(wanted)
+        images = dict(self.stream(numbers))
         return [images[int(number)] for number in numbers]
+
+    def stream(self, numbers: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield frames as they are to be shown, each once, in order, one at a time in memory.
+
+        Args:
+            numbers: which frames of the table.
+
+        Yields:
+            Number and image [H, W, 3] uint8 of each.
+
+        Raises:
+            FramesChangedError: at the end, if other frames are shown than the table says; ask
+                again.
+            VideoReadError: if none can be decoded.
+        """
+        wanted = deque(sorted({int(number) for number in numbers}))
+        if self.table.can_seek:
+            seeker = Seeker(self._container, self._stream, self.table)
+            try:
+                for number, image in seeker.read(list(wanted), self._image):
+                    wanted.popleft()
+                    yield number, image
+                return
+            except OutOfStepError:
+                self.table = replace(self.table, pts=[], keys=[])
+        yield from self._read_in_order(wanted)
 
     def confirm(self) -> bool:
         """Count the frames by decoding all, once; return whether there are others."""
         if self.table.is_exact:
             return False
         try:
-            self._read_in_order([])
+            deque(self._read_in_order([]), maxlen=0)
         except FramesChangedError:
             return True
         return False
@@ -156,7 +188,7 @@ class Video:
             VideoReadError: if none can be decoded.
         """
         times = self.table.times
-        period = 1 / self.fps if self.fps > 0 else float(np.diff(times[:2]).sum()) or 1.0
+        period = self._period
         waiting: tuple[float, VideoFrame] | None = None
         for number, frame in enumerate(self._all_frames()):
             start = times[number] if number < len(times) else times[-1] + period
@@ -166,23 +198,13 @@ class Video:
         if waiting is not None:
             yield ShownFrame(waiting[0], waiting[0] + period, self._image(waiting[1]))
 
-    def _read_by_seeking(self, wanted: list[int]) -> dict[int, np.ndarray] | None:
-        """Return images by number, or None where the frames are not those of the table."""
-        seeker = Seeker(self._container, self._stream, self.table)
-        try:
-            return seeker.read(wanted, self._image)
-        except OutOfStepError:
-            self.table = replace(self.table, pts=[], keys=[])
-            return None
-
-    def _read_in_order(self, wanted: list[int]) -> dict[int, np.ndarray]:
-        keep, images, pts = set(wanted), {}, []
+    def _read_in_order(self, wanted: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
+        keep, pts = set(wanted), []
         for number, frame in enumerate(self._all_frames()):
             pts.append(frame.pts)
             if number in keep:
-                images[number] = self._image(frame)
+                yield number, self._image(frame)
         self._compare(pts)
-        return images
 
     def _compare(self, pts: list[int | None]) -> None:
         """Check the table against the frames that came, and set it right."""

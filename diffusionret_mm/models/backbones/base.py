@@ -39,6 +39,14 @@ class TextVideoBackbone(BaseModule):
         return load_tokenizer(self.passport.tokenizer_settings if self.passport else None)
 
     @property
+    def is_pretrained(self) -> bool:
+        """Whether `init_weights` gives all its parameters pre-trained weights.
+
+        By default only a backbone without parameters is: it has nothing to learn.
+        """
+        return next(self.parameters(), None) is None
+
+    @property
     @abstractmethod
     def embed_dim(self) -> int:
         """Width D of words and frames."""

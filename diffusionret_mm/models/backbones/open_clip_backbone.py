@@ -133,6 +133,11 @@ class OpenCLIPBackbone(TextVideoBackbone):
         return self
 
     @property
+    def is_pretrained(self) -> bool:
+        """Whether `pretrained` names weights."""
+        return self.pretrained is not None
+
+    @property
     def embed_dim(self) -> int:
         """Width D of words and frames."""
         return self.passport.embed_dim

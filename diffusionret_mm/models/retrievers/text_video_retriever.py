@@ -15,6 +15,7 @@ from diffusionret_mm.models.backbones.base import TextVideoBackbone
 from diffusionret_mm.models.checkpoint_check import check_finite, check_state_dict
 from diffusionret_mm.models.data_preprocessor import RetrievalDataPreprocessor
 from diffusionret_mm.models.gather import GATHER_RULES, gather_batch
+from diffusionret_mm.models.retrievers.pretrained import FromPretrained
 from diffusionret_mm.models.retrievers.reranking import ReRanking
 from diffusionret_mm.models.retrievers.stages import InStages
 from diffusionret_mm.models.similarity.base import Similarity
@@ -28,12 +29,12 @@ EMBED_DIM = 'embed_dim'
 
 
 @MODELS.register_module()
-class TextVideoRetriever(InStages, ReRanking, BaseModel):
+class TextVideoRetriever(InStages, ReRanking, FromPretrained, BaseModel):
     """Backbone, temporal module, similarity and loss, each from its config.
 
     `similarity(texts, videos)` scores N texts against M videos, [N, M]. A model that re-ranks
     overrides `num_candidates` and `refine` (`ReRanking`); one that trains in several stages
-    overrides the members of `InStages`.
+    overrides the members of `InStages`. `FromPretrained` says whether it needs a checkpoint.
 
     Checkpoints are loaded strictly: a missing, unknown or misshapen tensor is an error.
 
@@ -142,10 +143,33 @@ class TextVideoRetriever(InStages, ReRanking, BaseModel):
         Returns:
             Features of M videos, float32.
         """
-        features = self.backbone.encode_frames(frames, mask).float()
+        return self.add_context(self.encode_frames(frames, mask), mask)
+
+    def encode_frames(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """Encode normalised frames, each on its own: the part before the temporal module.
+
+        Args:
+            frames: shape [M, F, 3, H, W], float.
+            mask: True for real frames, shape [M, F], bool; padded ones get a feature of their own.
+
+        Returns:
+            Features, shape [M, F, D], float32. One does not depend on the other frames.
+        """
+        return self.backbone.encode_frames(frames, mask).float()
+
+    def add_context(self, frames: Tensor, mask: Tensor) -> VideoFeatures:
+        """Put encoded frames into the context of their video: the part after `encode_frames`.
+
+        Args:
+            frames: what `encode_frames` made of the frames of M videos or spans, [M, F, D].
+            mask: True for real frames, which come first, shape [M, F], bool.
+
+        Returns:
+            Features of M videos, float32.
+        """
         if self.temporal is not None:
-            features = self.temporal(features, mask)
-        return VideoFeatures(frames=features.float(), mask=mask)
+            frames = self.temporal(frames, mask)
+        return VideoFeatures(frames=frames.float(), mask=mask)
 
     def frame_attention(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor | None:
         """Return how much each text attends to the frames of its video.
@@ -168,10 +192,10 @@ class TextVideoRetriever(InStages, ReRanking, BaseModel):
         if self.encode_chunk is None or not torch.is_grad_enabled():
             return texts, self.encode_video(frames, mask)
         parts = zip(frames.split(self.encode_chunk), mask.split(self.encode_chunk), strict=True)
-        encoded = [checkpoint(self._encode_frames, *part, use_reentrant=False) for part in parts]
+        encoded = [checkpoint(self._encode_chunk, *part, use_reentrant=False) for part in parts]
         return texts, VideoFeatures(frames=torch.cat(encoded), mask=mask)
 
-    def _encode_frames(self, frames: Tensor, mask: Tensor) -> Tensor:
+    def _encode_chunk(self, frames: Tensor, mask: Tensor) -> Tensor:
         return self.encode_video(frames, mask).frames
 
     def forward(self, inputs: Batch, data_samples: list | None = None, mode: str = 'tensor') -> Any:

@@ -5,6 +5,7 @@ from diffusionret_mm.models.similarity.cosine import CosineSimilarity
 from diffusionret_mm.models.similarity.expectation_maximization import EMSimilarity
 from diffusionret_mm.models.similarity.pair_transformer import PairTransformer
 from diffusionret_mm.models.similarity.stochastic_xpool import StochasticXPool
+from diffusionret_mm.models.similarity.token_interaction import TokenInteraction
 from diffusionret_mm.models.similarity.weighted_token_interaction import WeightedTokenInteraction
 from diffusionret_mm.models.similarity.xpool import XPool
 
@@ -14,6 +15,7 @@ __all__ = [
     'PairTransformer',
     'Similarity',
     'StochasticXPool',
+    'TokenInteraction',
     'WeightedTokenInteraction',
     'XPool',
 ]

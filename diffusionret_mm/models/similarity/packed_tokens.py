@@ -36,6 +36,7 @@ def token_blocks(
     weigh: nn.Module,
     weights: Tensor | None = None,
     *,
+    like: Tensor,
     block_tokens: int,
     multiple: int = 1,
 ) -> Iterator[TokenBlock]:
@@ -44,16 +45,15 @@ def token_blocks(
     Args:
         tokens: token features, shape [N, T, D], float.
         mask: True for real tokens, shape [N, T], bool.
-        weigh: network that gives the logits [..., 1] of the weights of tokens [..., D].
-        weights: the weights, if they are known, [N, T]; the network is not asked then.
+        weigh: module that gives the logits [..., 1] of the weights of tokens [..., D].
+        weights: the weights, if they are known, [N, T]; it is not asked then.
+        like: tensor of the device and dtype that the blocks get.
         block_tokens: tokens of a block, about: the largest multiple of items within it.
         multiple: the number of items of a block is a multiple of this.
 
     Yields:
-        The blocks, of the device and dtype of the network. Items without any real token are in
-        none.
+        The blocks. Items without any real token are in none.
     """
-    parameter = next(weigh.parameters())
     counts = mask.sum(dim=1)
     real_first = mask.byte().argsort(dim=1, descending=True, stable=True)
     for padded in (False, True):
@@ -68,13 +68,11 @@ def token_blocks(
             items = chosen[filled.clamp(max=len(chosen) - 1), None]
             position, count = torch.arange(most, device=rows.device), counts[items]
             place = real_first[items, position % count]
-            packed = tokens[items, place].to(parameter)
-            is_copy = (position >= count).to(parameter.device)
+            packed = tokens[items, place].to(like)
+            is_copy = (position >= count).to(like.device)
             if weights is None:
                 logits = weigh(packed).squeeze(-1).masked_fill(is_copy, -torch.inf)
                 weighed = logits.softmax(dim=-1)
             else:
-                weighed = weights[items, place].to(parameter).masked_fill(is_copy, 0)
-            yield TokenBlock(
-                chosen.to(parameter.device), F.normalize(packed, dim=-1), weighed, padded
-            )
+                weighed = weights[items, place].to(like).masked_fill(is_copy, 0)
+            yield TokenBlock(chosen.to(like.device), F.normalize(packed, dim=-1), weighed, padded)

@@ -3,7 +3,7 @@ import torch
 from mmaction.registry import MODELS
 from torch.nn import functional as F
 
-from diffusionret_mm.models.similarity import weighted_token_interaction
+from diffusionret_mm.models.similarity import token_interaction
 from diffusionret_mm.models.similarity.packed_tokens import token_blocks
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
@@ -26,18 +26,23 @@ def ragged(num_texts=23, num_videos=17, words=9, frames=6, width=64, seed=0):
     )
 
 
-@pytest.fixture(params=['excluded', 'zero'])
+SIMILARITIES = [
+    dict(type=name, padding=padding, **options)
+    for name, options in (('WeightedTokenInteraction', dict(width=64)), ('TokenInteraction', {}))
+    for padding in ('excluded', 'zero')
+]
+
+
+@pytest.fixture(params=SIMILARITIES, ids=lambda config: f'{config["type"]}-{config["padding"]}')
 def similarity(request):
     torch.manual_seed(0)
-    return MODELS.build(
-        dict(type='WeightedTokenInteraction', width=64, padding=request.param)
-    ).eval()
+    return MODELS.build(dict(request.param)).eval()
 
 
 @torch.no_grad()
 @pytest.mark.parametrize('block_tokens', [1, 7, 512])
 def test_gallery_scores_equal_the_plain_ones(similarity, monkeypatch, block_tokens):
-    monkeypatch.setattr(weighted_token_interaction, 'BLOCK_TOKENS', block_tokens)
+    monkeypatch.setattr(token_interaction, 'BLOCK_TOKENS', block_tokens)
     texts, videos = ragged()
     scores = similarity.score_gallery(texts, videos)
     torch.testing.assert_close(scores, similarity(texts, videos), rtol=0, atol=1e-6)
@@ -77,7 +82,7 @@ def test_blocks_hold_every_real_token_once(block_tokens, multiple, known):
     torch.manual_seed(0)
     weigh = torch.nn.Linear(64, 1)
     given = torch.rand(texts.mask.shape) if known else None
-    sizes = dict(block_tokens=block_tokens, multiple=multiple)
+    sizes = dict(block_tokens=block_tokens, multiple=multiple, like=texts.words)
     blocks = list(token_blocks(texts.words, texts.mask, weigh, given, **sizes))
     rows = sorted(row for block in blocks for row in block.rows.tolist())
     assert rows == [row for row in range(23) if row != 4]
@@ -102,7 +107,8 @@ def test_items_of_about_the_same_length_share_a_block():
     torch.manual_seed(0)
     mask = torch.arange(12) < torch.randint(1, 12, (400, 1))
     weigh = torch.nn.Linear(8, 1)
-    blocks = list(token_blocks(torch.randn(400, 12, 8), mask, weigh, block_tokens=128))
+    tokens = torch.randn(400, 12, 8)
+    blocks = list(token_blocks(tokens, mask, weigh, like=tokens, block_tokens=128))
     copies = sum(block.weights.eq(0).sum() for block in blocks)
     assert copies < 0.05 * mask.sum()
 

@@ -1,0 +1,118 @@
+"""The spans of a video with their frames, each frame once, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from diffusionret_mm.datasets.spans.planning import TOLERANCE, PlannedSpan, Sample, Timeline
+from diffusionret_mm.datasets.spans.shots import ContentCuts, Shot, ShotPlanner
+from diffusionret_mm.datasets.video_reading import Video
+
+# Frames per second that the detector of shots sees, at most, and of which shots take theirs.
+SEEN_PER_SECOND = 5.0
+
+Prepare = Callable[[np.ndarray], np.ndarray]
+Images = dict[int, np.ndarray]
+
+
+@dataclass(frozen=True)
+class StreamedSpan:
+    """A span, all of whose frames have come.
+
+    Attributes:
+        span: the span.
+        images: the frames that came since the span before, by number, in order; each
+            [H, W, 3] uint8, as the model reads it. Those that other spans share come once.
+        keep_from: number of the first frame that later spans may have; what came before it is
+            needed no more.
+    """
+
+    span: PlannedSpan
+    images: Images
+    keep_from: int
+
+
+def timeline_of(video: Video) -> Timeline:
+    """Return all frames of a video."""
+    times = video.table.times
+    return Timeline(np.arange(len(times)), times, video.end, video.fps, video.nominal_fps)
+
+
+def seen_of(video: Video) -> Timeline:
+    """Return the first frame of each fifth of a second."""
+    times = video.table.times
+    fifths = np.floor((times + TOLERANCE) * SEEN_PER_SECOND)
+    numbers = np.unique(fifths, return_index=True)[1]
+    fps = min(video.fps, SEEN_PER_SECOND)
+    return Timeline(numbers, times[numbers], video.end, fps, fps)
+
+
+def stream_planned(
+    video: Video, spans: Sequence[PlannedSpan], prepare: Prepare
+) -> Iterator[StreamedSpan]:
+    """Yield spans that are known beforehand, as soon as their last frame has come.
+
+    Args:
+        video: the video.
+        spans: its spans.
+        prepare: makes of a frame [H, W, 3] uint8 what the model reads.
+
+    Raises:
+        FramesChangedError: at the end, if other frames are shown than were planned with; plan
+            again.
+        VideoReadError: if none can be decoded.
+    """
+    ordered = sorted(spans, key=lambda span: span.numbers[-1])
+    firsts = [span.numbers[0] for span in ordered] + [len(video.table)]
+    # The first frame of each and all later spans.
+    needed = np.minimum.accumulate(firsts[::-1])[::-1].tolist()
+    images: Images = {}
+    done = 0
+    for number, image in video.stream({number for span in spans for number in span.numbers}):
+        images[number] = prepare(image)
+        while done < len(ordered) and ordered[done].numbers[-1] == number:
+            yield StreamedSpan(ordered[done], images, keep_from=needed[done + 1])
+            images, done = {}, done + 1
+
+
+def stream_shots(video: Video, sample: Sample, prepare: Prepare) -> Iterator[StreamedSpan]:
+    """Find shots and yield them with their frames, in one pass.
+
+    Up to five frames a second are looked at. A shot begins with one of them, and has some of them.
+    They are kept, as the model reads them, until the shot is known: those of 24 seconds, at most.
+
+    Args:
+        video: the video.
+        sample: transform that chooses the frames of a span.
+        prepare: makes of a frame [H, W, 3] uint8 what the model reads.
+
+    Raises:
+        FramesChangedError: at the end, if other frames are shown than it seemed; begin again.
+        ModuleNotFoundError: if PySceneDetect is not installed.
+        VideoReadError: if none can be decoded.
+    """
+    seen = seen_of(video)
+    cuts, planner = ContentCuts(seen.fps), ShotPlanner()
+    kept: Images = {}
+    frames = zip(seen.times.tolist(), video.stream(seen.numbers.tolist()), strict=True)
+    for time, (number, image) in frames:
+        shots = planner.advance(time, is_cut=cuts.is_cut(image))
+        yield from _with_frames(shots, seen, sample, kept)
+        kept[number] = prepare(image)
+    yield from _with_frames(planner.finish(seen.end), seen, sample, kept)
+
+
+def _with_frames(
+    shots: Sequence[Shot], seen: Timeline, sample: Sample, kept: Images
+) -> Iterator[StreamedSpan]:
+    """Take the frames of shots out of what is kept; the last one may be on the screen longer."""
+    for start, end in shots:
+        span = seen.span(start, end, 'shot', sample)
+        images = {number: kept.pop(number) for number in span.numbers if number in kept}
+        last = seen.on_screen(end)
+        for number in [number for number in kept if number < last]:
+            del kept[number]
+        yield StreamedSpan(span, images, last)

@@ -1,0 +1,118 @@
+"""From cuts to shots, and cuts of a made clip."""
+
+import sys
+
+import av
+import numpy as np
+import pytest
+
+from diffusionret_mm.datasets.spans import SpanReader
+from diffusionret_mm.datasets.spans.shots import ShotPlanner
+from diffusionret_mm.datasets.video_reading import open_video
+
+STEPS = [
+    dict(type='DecodeVideo', sample=dict(type='SampleVideoFrames', num_frames=4)),
+    dict(type='CLIPResizeCrop', size=32),
+]
+
+
+def shots_of(cuts, end, step=0.2):
+    planner, found = ShotPlanner(), []
+    for time in np.arange(0, end, step):
+        found += planner.advance(time, is_cut=any(abs(time - cut) < step / 2 for cut in cuts))
+    return np.round(found + planner.finish(end), 6).tolist()
+
+
+@pytest.mark.parametrize(
+    ('cuts', 'end', 'expected'),
+    [
+        ([], 1, [[0, 1]]),
+        ([], 9, [[0, 9]]),
+        ([3, 7], 10, [[0, 3], [3, 7], [7, 10]]),
+        ([1], 10, [[0, 10]]),  # the first shot is too short
+        ([4, 5], 10, [[0, 4], [4, 10]]),  # one in between is
+        ([4, 9], 10, [[0, 4], [4, 10]]),  # the last is
+        ([0.2, 0.4, 0.6], 1, [[0, 1]]),
+        ([], 50, [[0, 20], [20, 40], [40, 50]]),
+        ([], 41, [[0, 20], [20, 30.5], [30.5, 41]]),  # one second would be left
+        ([21], 30, [[0, 10.5], [10.5, 21], [21, 30]]),
+        ([20], 21, [[0, 10.5], [10.5, 21]]),
+    ],
+)
+def test_long_shots_are_cut_and_short_ones_joined(cuts, end, expected):
+    assert shots_of(cuts, end) == expected
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_shots_have_no_gaps_and_last_two_to_twenty_seconds(seed):
+    rng = np.random.default_rng(seed)
+    end = rng.uniform(2, 200)
+    cuts = np.cumsum(rng.exponential(rng.choice([0.5, 3, 15]), 400))
+    shots = np.array(shots_of(cuts, end))
+    assert shots[0, 0] == 0
+    assert shots[-1, 1] == pytest.approx(end)
+    np.testing.assert_array_equal(shots[1:, 0], shots[:-1, 1])
+    lengths = np.diff(shots, axis=1)
+    assert lengths.min() >= 2 - 1e-5
+    assert lengths.max() <= 20 + 1e-5
+
+
+def test_shots_are_known_soon():
+    rng = np.random.default_rng(0)
+    planner = ShotPlanner()
+    begun = 0.0
+    for time in np.arange(0, 600, 0.2):
+        known = planner.advance(time, is_cut=rng.random() < 0.02)
+        begun = known[-1][1] if known else begun
+        assert time - begun <= 24
+
+
+def write_scenes(path, cuts, seconds, rate=25, size=(160, 96)):
+    """Write textured scenes that move slowly, each of its own colours."""
+    rng = np.random.default_rng(1)
+    rows, columns = np.mgrid[: size[1], : size[0]]
+    with av.open(str(path), 'w') as out:
+        stream = out.add_stream('libx264', rate=rate, options=dict(preset='ultrafast', g='50'))
+        stream.width, stream.height = size
+        stream.pix_fmt = 'yuv420p'
+        scene = -1
+        for number in range(int(seconds * rate)):
+            place = int(np.searchsorted(cuts, number / rate, side='right'))
+            if place != scene:
+                scene = place
+                wave = columns / rng.uniform(8, 30) + rows / rng.uniform(8, 30)
+                image = 128 + 40 * np.sin(wave)[..., None] + rng.uniform(-80, 80, 3)
+                image = np.clip(image, 0, 255).astype(np.uint8)
+            moved = np.ascontiguousarray(np.roll(image, number % 20, axis=1))
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(moved, format='rgb24')))
+        out.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize('rate', [10, 25, 50])
+def test_shots_of_a_clip_begin_where_it_was_cut(tmp_path, rate):
+    pytest.importorskip('scenedetect')
+    cuts = [3.0, 5.4, 6.2, 11.0, 33.4]
+    path = write_scenes(tmp_path / 'scenes.mp4', cuts, seconds=36, rate=rate)
+    with open_video(path) as video:
+        streamed = list(SpanReader(STEPS, 'shots').stream(video))
+        times = video.table.times
+    spans = [item.span for item in streamed]
+    # 6.2 ends a shot of less than two seconds, and 11.0 to 33.4 is longer than twenty.
+    expected = [0, 3.0, 5.4, 11.0, 31.0, 33.4]
+    starts = [span.start for span in spans]
+    assert len(starts) == len(expected)
+    np.testing.assert_allclose(starts, expected, atol=0.21)
+    assert [span.end for span in spans] == pytest.approx([*starts[1:], 36])
+    for span in spans:
+        shown = times[list(span.numbers)]
+        assert (shown >= span.start - 1e-6).all()
+        assert (shown < span.end).all()
+        assert len(shown) == 4
+
+
+def test_without_the_extra_it_is_said_how_to_install_it(tmp_path, monkeypatch):
+    path = write_scenes(tmp_path / 'scenes.mp4', [], seconds=1)
+    monkeypatch.setitem(sys.modules, 'scenedetect', None)
+    with open_video(path) as video, pytest.raises(ModuleNotFoundError, match=r'\[moments\]'):
+        list(SpanReader(STEPS, 'shots').stream(video))
