@@ -120,6 +120,7 @@ def test_mistakes_of_the_command_line(tmp_path):
     [
         ('slurm_train.sh', ['c.py', '--seed', '3'], 'train.py c.py --launcher slurm --seed 3'),
         ('slurm_test.sh', ['c.py', 'c.pth'], 'test.py c.py c.pth --launcher slurm'),
+        ('slurm_test.sh', ['c.py'], 'test.py c.py --launcher slurm'),
     ],
 )
 def test_slurm_scripts(tmp_path, script, arguments, tool):
@@ -140,6 +141,20 @@ def test_slurm_scripts(tmp_path, script, arguments, tool):
     assert 'usage:' in checked(run_command(*command, env=environment), fails=True)
 
 
+@pytest.mark.parametrize('model', [['c.py', 'c.pth'], ['c.py']])
+def test_a_checkpoint_may_be_left_out_where_gpus_follow(tmp_path, model):
+    torchrun = tmp_path / 'torchrun'
+    torchrun.write_text('#!/bin/sh\necho "$@"\n')
+    torchrun.chmod(0o755)
+    environment = dict(PATH=f'{tmp_path}:{os.environ["PATH"]}')
+    command = ['bash', ROOT / 'tools/dist_test.sh', *model]
+    output = checked(run_command(*command, '2', '--out', 'm.json', env=environment))
+    assert '--nproc_per_node=2' in output
+    expected = f'test.py {" ".join(model)} --launcher pytorch --out m.json'
+    assert output.strip().endswith(expected)
+    assert 'usage:' in checked(run_command(*command, env=environment), fails=True)
+
+
 def test_slurm_tells_each_process_its_share(tmp_path):
     srun = tmp_path / 'srun'
     srun.write_text('#!/bin/sh\nwhile [ "$1" != bash ]; do echo "$1"; shift; done\n"$@"\n')
@@ -157,9 +172,9 @@ def test_slurm_tells_each_process_its_share(tmp_path):
         SLURM_NTASKS_PER_NODE='8',
     )
     command = ['bash', ROOT / 'tools/slurm_index.sh', 'gpu', 'job']
-    arguments = ['c.py', 'c.pth', 'a folder', 'gallery', '--batch-size', '8']
+    arguments = ['a folder', 'gallery', '--batch-size', '8']
     output = checked(run_command(*command, *arguments, env=environment))
     assert '--gres=gpu:8\n--ntasks=16\n' in output
     assert '\n9 16 1 8 -u ' in output
-    assert output.strip().endswith('index.py c.py c.pth a folder gallery --batch-size 8')
+    assert output.strip().endswith('index.py a folder gallery --batch-size 8')
     assert 'usage:' in checked(run_command(*command, env=environment), fails=True)

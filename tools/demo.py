@@ -1,4 +1,4 @@
-"""Serve a web page that searches a gallery: python tools/demo.py CONFIG CHECKPOINT GALLERY."""
+"""Serve a web page that searches a gallery: python tools/demo.py GALLERY."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 # isort: split
 from diffusionret_mm.apis.command_line import (
     add_gallery_options,
-    add_inferencer_options,
-    build_inferencer,
+    add_model_options,
 )
+from diffusionret_mm.apis.model_choice import build_inferencer
 from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.annotation_files import read_lines
 from diffusionret_mm.demo.page import build_app
@@ -27,8 +27,8 @@ def parse_args() -> argparse.Namespace:
         description='Serve a web page that searches a gallery',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    add_inferencer_options(parser)
-    add_gallery_options(parser)
+    add_gallery_options(parser, 'tools/demo.py GALLERY')
+    add_model_options(parser, "the gallery's")
     parser.add_argument(
         '--sentences', type=Path, metavar='FILE', help='captions to choose from, one per line'
     )
@@ -45,8 +45,9 @@ def main() -> None:
     args = parse_args()
     uvicorn = import_extra('uvicorn', 'demo')
     sentences = read_lines(args.sentences) if args.sentences else []
-    inferencer = build_inferencer(args, show_progress=False)
-    app = build_app(DemoService(inferencer, Gallery(args.gallery, args.root), sentences))
+    gallery = Gallery(args.gallery, args.root)
+    inferencer = build_inferencer(args, gallery.facts, show_progress=False)
+    app = build_app(DemoService(inferencer, gallery, sentences))
     uvicorn.run(app, host=args.host, port=args.port, log_level='warning')
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Runs tools/index.py on several GPUs (or CPU processes): tools/dist_index.sh GPUS CONFIG CHECKPOINT VIDEOS... GALLERY [options of tools/index.py]
+# Runs tools/index.py on several GPUs (or CPU processes): tools/dist_index.sh GPUS VIDEOS... GALLERY [options of tools/index.py]
 # Several machines: set NNODES, NODE_RANK, MASTER_ADDR and PORT on each.
 set -euo pipefail
 
-if [ $# -lt 5 ]; then
-    echo "usage: $0 GPUS CONFIG CHECKPOINT VIDEOS... GALLERY [options of tools/index.py]" >&2
+if [ $# -lt 3 ]; then
+    echo "usage: $0 GPUS VIDEOS... GALLERY [options of tools/index.py]" >&2
     exit 2
 fi
 GPUS=$1

@@ -1,17 +1,21 @@
 #!/usr/bin/env bash
-# Runs tools/test.py on several GPUs (or CPU processes): tools/dist_test.sh CONFIG CHECKPOINT GPUS [options of tools/test.py]
-# CHECKPOINT may be 'pretrained' for a config whose weights are all pre-trained.
+# Runs tools/test.py on several GPUs (or CPU processes): tools/dist_test.sh CONFIG [CHECKPOINT] GPUS [options of tools/test.py]
+# CHECKPOINT may be left out for a config whose weights are all pre-trained.
 # Several machines: set NNODES, NODE_RANK, MASTER_ADDR and PORT on each.
 set -euo pipefail
 
-if [ $# -lt 3 ]; then
-    echo "usage: $0 CONFIG CHECKPOINT GPUS [options of tools/test.py]" >&2
+if [ $# -lt 2 ] || [[ $# -lt 3 && ! $2 =~ ^[0-9]+$ ]]; then
+    echo "usage: $0 CONFIG [CHECKPOINT] GPUS [options of tools/test.py]" >&2
     exit 2
 fi
-CONFIG=$1
-CHECKPOINT=$2
-GPUS=$3
-shift 3
+MODEL=("$1")
+shift
+if [[ ! $1 =~ ^[0-9]+$ ]]; then
+    MODEL+=("$1")
+    shift
+fi
+GPUS=$1
+shift
 
 PYTHONPATH="$(dirname "$0")/..${PYTHONPATH:+:$PYTHONPATH}" torchrun \
     --nnodes="${NNODES:-1}" \
@@ -19,4 +23,4 @@ PYTHONPATH="$(dirname "$0")/..${PYTHONPATH:+:$PYTHONPATH}" torchrun \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \
     --master_port="${PORT:-29500}" \
     --nproc_per_node="$GPUS" \
-    "$(dirname "$0")/test.py" "$CONFIG" "$CHECKPOINT" --launcher pytorch "$@"
+    "$(dirname "$0")/test.py" "${MODEL[@]}" --launcher pytorch "$@"

@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
         description='Export the encoders of a checkpoint to ONNX and compare them with torch'
     )
     add_config_options(parser)
-    add_checkpoint(parser, nargs='?')
+    add_checkpoint(parser)
     parser.add_argument('--out', type=Path, default=Path('onnx'), help='folder to make')
     parser.add_argument(
         '--tolerance', type=float, default=1e-4, help='largest relative error; default 1e-4'

@@ -1,4 +1,4 @@
-"""Index videos: python tools/index.py CONFIG CHECKPOINT VIDEOS GALLERY.
+"""Index videos: python tools/index.py VIDEOS... GALLERY.
 
 Several processes: torchrun --nproc_per_node GPUS tools/index.py ..., tools/dist_index.sh or
 tools/slurm_index.sh. Each does a share of the videos.
@@ -15,8 +15,10 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 import torch
 
 from diffusionret_mm.apis import IndexOptions, Share, remove_vanished
-from diffusionret_mm.apis.command_line import add_indexing_options, build_inferencer
+from diffusionret_mm.apis.command_line import add_indexing_options
+from diffusionret_mm.apis.model_choice import build_inferencer
 from diffusionret_mm.apis.user_errors import GO_ON, stop_with_message
+from diffusionret_mm.search import facts_of
 from diffusionret_mm.search.maintenance import KEPT
 
 
@@ -25,7 +27,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Index new and changed videos into a gallery. A run that was killed continues.'
     )
-    add_indexing_options(parser)
+    add_indexing_options(parser, 'tools/index.py')
     parser.add_argument(
         '--workers', type=int, help='decoding processes (default: the cores, in equal parts)'
     )
@@ -52,9 +54,8 @@ def main() -> None:
     share, keep = Share.of_this_process(), timedelta(minutes=args.keep_minutes)
     devices = share.devices() if args.device is None else [torch.device(args.device)]
     args.device = devices[0]
-    inferencer = build_inferencer(
-        args, batch_size=args.batch_size, num_workers=args.workers, time_limit=args.time_limit
-    )
+    named = dict(batch_size=args.batch_size, num_workers=args.workers, time_limit=args.time_limit)
+    inferencer = build_inferencer(args, facts_of(args.gallery), **named)
     options = IndexOptions(args.root, share, devices[:1] if args.onnx else devices, keep)
     inferencer.index(args.videos, args.gallery, options)
     if args.remove_vanished and share.rank == 0:

@@ -1,4 +1,4 @@
-"""Index videos on a Ray cluster: python tools/index_ray.py CONFIG CHECKPOINT VIDEOS GALLERY.
+"""Index videos on a Ray cluster: python tools/index_ray.py VIDEOS... GALLERY.
 
 It is for where decoding needs more CPUs than the machines with GPUs have. Tasks decode on all CPUs
 of the cluster, actors encode, and tasks commit shards of rows. What dies is run again by Ray, and
@@ -22,10 +22,11 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 import numpy as np
 
 from diffusionret_mm.apis import Share
-from diffusionret_mm.apis.command_line import add_indexing_options, build_inferencer
+from diffusionret_mm.apis.command_line import add_indexing_options
 from diffusionret_mm.apis.decoding import decode_in_parallel
 from diffusionret_mm.apis.index_work import Work, find_work
 from diffusionret_mm.apis.indexing import encode_videos, log_run
+from diffusionret_mm.apis.model_choice import build_inferencer
 from diffusionret_mm.apis.user_errors import GO_ON, stop_with_message
 from diffusionret_mm.datasets.video_reading import time_limit
 from diffusionret_mm.extras import import_extra
@@ -35,6 +36,7 @@ from diffusionret_mm.search import (
     GalleryWriter,
     Libraries,
     Span,
+    facts_of,
     layout_of,
     maintain,
 )
@@ -73,7 +75,8 @@ class Encoder:
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self.inferencer = build_inferencer(args, batch_size=args.batch_size)
+        facts = facts_of(args.gallery)
+        self.inferencer = build_inferencer(args, facts, batch_size=args.batch_size)
 
     def __call__(self, table: pyarrow.Table) -> pyarrow.Table:
         """Put the duration and the features in the place of what was decoded."""
@@ -130,9 +133,10 @@ def run(work: Work, facts: Facts, transforms: Any, args: argparse.Namespace) -> 
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description='Index new and changed videos on a Ray cluster.')
-    add_indexing_options(parser)
+    add_indexing_options(parser, 'tools/index_ray.py')
     args, start = parser.parse_args(), time.perf_counter()
-    here = build_inferencer(argparse.Namespace(**vars(args) | dict(device='cpu')))
+    on_cpu = argparse.Namespace(**vars(args) | dict(device='cpu'))
+    here = build_inferencer(on_cpu, facts_of(args.gallery))
     work = find_work(here, args.videos, args.gallery, args.root, Share())
     outcomes = run(work, here.facts({}), here.transforms, args) if work.wanted else {}
     unreadable = {path: why for path, why in outcomes.items() if why}

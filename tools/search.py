@@ -1,45 +1,41 @@
-"""Search a gallery: python tools/search.py CONFIG CHECKPOINT GALLERY "a sentence"."""
+"""Search a gallery: python tools/search.py GALLERY "a sentence"."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-from dataclasses import asdict
-from pathlib import Path
 
 import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
 # isort: split
 from mmengine.logging import MMLogger
 
-from diffusionret_mm.apis.command_line import (
-    add_gallery_options,
-    add_inferencer_options,
-    build_inferencer,
+from diffusionret_mm.apis.command_line import add_gallery_options, add_model_options
+from diffusionret_mm.apis.model_choice import build_inferencer
+from diffusionret_mm.apis.queries import (
+    add_filter_options,
+    add_query_options,
+    as_json,
+    as_table,
+    check_query,
+    run_queries,
 )
 from diffusionret_mm.apis.user_errors import stop_with_message
-from diffusionret_mm.evaluation.tables import Column, format_table, label
-from diffusionret_mm.search import Gallery, SearchResult
+from diffusionret_mm.search import Gallery
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description='Search a gallery by a sentence or a video')
-    add_inferencer_options(parser)
-    add_gallery_options(parser)
-    query = parser.add_mutually_exclusive_group(required=True)
-    query.add_argument('sentence', nargs='?', help='find videos that fit it')
-    query.add_argument('--video', metavar='FILE', help='find videos like this one')
-    parser.add_argument('--top-k', type=int, default=10, help='number of results')
-    parser.add_argument(
-        '--where',
-        metavar='CONDITION',
-        help='search only what meets it, in SQL on library, path, start, end, kind, bytes, mtime '
-        "and metadata, such as \"path LIKE 'holidays/%%' AND mtime > date '2024-01-01'\"",
+    parser = argparse.ArgumentParser(
+        description='Search a gallery by a sentence, a video, an image, or many sentences'
     )
-    parser.add_argument('--json', action='store_true', help='print JSON in place of a table')
-    return parser.parse_args()
+    add_gallery_options(parser, 'tools/search.py GALLERY SENTENCE')
+    add_query_options(parser)
+    add_filter_options(parser)
+    add_model_options(parser, "the gallery's")
+    parser.add_argument('--json', action='store_true', help='print JSON in place of tables')
+    args = parser.parse_intermixed_args()
+    check_query(args, parser)
+    return args
 
 
 @stop_with_message()
@@ -48,27 +44,14 @@ def main() -> None:
     args = parse_args()
     if args.json:  # and nothing else on stdout
         MMLogger.get_current_instance().setLevel('ERROR')
-    inferencer = build_inferencer(args, show_progress=False)
     gallery = Gallery(args.gallery, args.root)
-    query = args.sentence if args.video is None else Path(args.video)
-    result = inferencer.search(query, gallery, args.top_k, args.where)
+    inferencer = build_inferencer(args, gallery.facts, show_progress=False)
+    results = run_queries(inferencer, gallery, args)
     if args.json:
-        print(json.dumps(asdict(result), indent=1))
+        print(as_json(list(results), is_list=args.queries is not None))
     else:
-        print(_table(result))
-
-
-def _table(result: SearchResult) -> str:
-    columns = [Column('rank')]
-    columns += [Column(name, number='.4f') for name in ('similarity', 'generator', 'score')]
-    rows = [
-        (hit.rank, hit.similarity, hit.generator, hit.score, os.path.relpath(hit.item))
-        for hit in result.hits
-    ]
-    milliseconds = [f'{name} {1000 * value:.0f} ms' for name, value in result.seconds.items()]
-    return f'{format_table([*columns, label("video")], rows, result.query)}\n' + ', '.join(
-        milliseconds
-    )
+        for result in results:
+            print(as_table(result))
 
 
 if __name__ == '__main__':

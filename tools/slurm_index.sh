@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs tools/index.py with Slurm: tools/slurm_index.sh PARTITION JOB_NAME CONFIG CHECKPOINT VIDEOS... GALLERY [options of tools/index.py]
+# Runs tools/index.py with Slurm: tools/slurm_index.sh PARTITION JOB_NAME VIDEOS... GALLERY [options of tools/index.py]
 # GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS may be set; the default is 4 GPUs of one machine.
 # The processes do not wait for each other: one that is killed can be started again alone.
 set -euo pipefail
 
-if [ $# -lt 6 ]; then
-    echo "usage: $0 PARTITION JOB_NAME CONFIG CHECKPOINT VIDEOS... GALLERY [options of tools/index.py]" >&2
+if [ $# -lt 4 ]; then
+    echo "usage: $0 PARTITION JOB_NAME VIDEOS... GALLERY [options of tools/index.py]" >&2
     exit 2
 fi
 PARTITION=$1

@@ -68,6 +68,19 @@ def _forget_widths(model: Mapping[str, Any]) -> None:
             _forget_widths(part)
 
 
+def name_files_absolutely(cfg: Config) -> None:
+    """Let a config name the files of its backbone so that they are found from any folder.
+
+    Args:
+        cfg: the whole config; it is changed.
+    """
+    backbone = (cfg.get('model') or {}).get('backbone') or {}
+    for option in ('pretrained', 'tokenizer'):
+        named = backbone.get(option)
+        if isinstance(named, str) and Path(named).exists():
+            backbone[option] = str(Path(named).absolute())
+
+
 def follow_backbone(cfg: Config) -> list[str]:
     """Fill in what the transforms of a config take from the backbone: tokenizer, size, resizing.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,8 @@ import torch
 from mmengine.config import Config, DictAction
 
 from diffusionret_mm.apis.backbone import use_backbone
-from diffusionret_mm.apis.inferencer import TextVideoInferencer
-from diffusionret_mm.apis.weights import PRETRAINED, checkpoint_argument
 from diffusionret_mm.engine.config_files import read_config_file, set_options
+from diffusionret_mm.search import GalleryError
 
 
 def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -> None:
@@ -24,7 +24,7 @@ def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -
     """
     parser.add_argument('config', help='config file')
     if checkpoint:
-        add_checkpoint(parser, nargs='?')
+        add_checkpoint(parser)
     _add_backbone_option(parser)
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
     _add_cfg_options(parser)
@@ -38,23 +38,67 @@ def add_run_options(parser: argparse.ArgumentParser, checkpoint: bool = False) -
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
-def add_inferencer_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the tools that put a trained retriever to work.
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Add a checkpoint that may be left out, as the last positional argument."""
+    parser.add_argument(
+        'checkpoint',
+        nargs='?',
+        help='checkpoint file; none is needed for a config whose weights are all pre-trained',
+    )
+
+
+def add_model_options(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add the options that say which model a gallery is made or searched with.
 
     Args:
         parser: parser to add them to.
+        default: what the config is if none is given.
     """
-    add_config_options(parser)
-    add_checkpoint(parser)
+    parser.add_argument('--config', metavar='FILE', help=f'config file (default: {default})')
+    parser.add_argument(
+        '--checkpoint',
+        metavar='FILE',
+        help="checkpoint file (default: the gallery's; for a new one, the pre-trained weights of "
+        'the config)',
+    )
+    _add_backbone_option(parser)
+    _add_cfg_options(parser)
     parser.add_argument('--device', help='device of the model (default: a GPU if there is one)')
     parser.add_argument(
         '--onnx', metavar='DIR', help='run the encoders that tools/export_onnx.py wrote to DIR'
     )
 
 
-def add_gallery_options(parser: argparse.ArgumentParser) -> None:
-    """Add a gallery, and where its videos are."""
-    parser.add_argument('gallery', help='folder of the gallery, or its address (s3://BUCKET/PATH)')
+def not_a_config(command: str) -> Callable[[str], str]:
+    """Return a type of an argument that refuses the order of arguments of earlier versions.
+
+    Args:
+        command: the new order.
+    """
+
+    def check(text: str) -> str:
+        if text.endswith('.py'):
+            raise GalleryError(
+                f'{text} is a config, which is no longer the first argument; the order is now: '
+                f'{command} [--config CONFIG --checkpoint CHECKPOINT].'
+            )
+        return text
+
+    return check
+
+
+def add_gallery_options(parser: argparse.ArgumentParser, command: str) -> None:
+    """Add a gallery, and where its videos are.
+
+    Args:
+        parser: parser to add them to.
+        command: the order of the arguments, for those who type that of earlier versions.
+    """
+    parser.add_argument(
+        'gallery',
+        type=not_a_config(command),
+        help='folder of the gallery, or its address (s3://BUCKET/PATH)',
+    )
     parser.add_argument(
         '--root',
         nargs=1,
@@ -65,11 +109,22 @@ def add_gallery_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_indexing_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the tools that index videos."""
-    add_inferencer_options(parser)
-    parser.add_argument('videos', nargs='+', help='folders of videos, video files, or both')
-    add_gallery_options(parser)
+def add_indexing_options(parser: argparse.ArgumentParser, tool: str) -> None:
+    """Add the options of the tools that index videos.
+
+    Args:
+        parser: parser to add them to.
+        tool: how the tool is called, for those who type the order of earlier versions.
+    """
+    command = f'{tool} VIDEOS... GALLERY'
+    parser.add_argument(
+        'videos',
+        nargs='+',
+        type=not_a_config(command),
+        help='folders of videos, video files, or both',
+    )
+    add_gallery_options(parser, command)
+    add_model_options(parser, "the gallery's; for a new one, zeroshot/zeroshot_mean.py")
     parser.add_argument('--batch-size', type=int, default=32, help='videos encoded at a time')
     parser.add_argument(
         '--time-limit',
@@ -97,32 +152,6 @@ class AddRoot(argparse.Action):
         setattr(namespace, self.dest, roots)
 
 
-def add_checkpoint(parser: argparse.ArgumentParser, **kwargs: Any) -> None:
-    """Add the checkpoint, for which the word 'pretrained' may stand.
-
-    Args:
-        parser: parser to add it to.
-        **kwargs: of `add_argument`, such as `nargs='?'` where nothing stands behind it.
-    """
-    parser.add_argument(
-        'checkpoint',
-        type=checkpoint_argument,
-        help=f"checkpoint file, or '{PRETRAINED}' for a config whose weights are all pre-trained",
-        **kwargs,
-    )
-
-
-def build_inferencer(args: argparse.Namespace, **kwargs: Any) -> TextVideoInferencer:
-    """Build the inferencer of a command line with the options of `add_inferencer_options`.
-
-    Args:
-        args: the parsed command line.
-        **kwargs: further arguments of `TextVideoInferencer`.
-    """
-    named = dict(device=args.device, onnx=args.onnx)
-    return TextVideoInferencer(read_config(args), args.checkpoint, **named, **kwargs)
-
-
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """Add a config and what overrides it, for tools that run nothing."""
     parser.add_argument('config', help='config file')
@@ -139,15 +168,33 @@ def read_config(args: argparse.Namespace) -> Config:
             or if open_clip knows no such backbone.
     """
     cfg = read_config_file(args.config)
-    if args.backbone is not None:
-        use_backbone(cfg, args.backbone)
-    if args.cfg_options:
-        _refuse_places_of_hooks(cfg, args.cfg_options)
-        set_options(cfg, args.cfg_options, args.config)
+    adapt_config(cfg, args.config, args.backbone, args.cfg_options)
     return cfg
 
 
-def _refuse_places_of_hooks(cfg: Config, options: dict[str, Any]) -> None:
+def adapt_config(
+    cfg: Config, name: str, backbone: str | None, options: Mapping[str, Any] | None
+) -> None:
+    """Apply `--backbone` and `--cfg-options` to a config.
+
+    Args:
+        cfg: the config; it is changed.
+        name: what it is called in messages.
+        backbone: as of `use_backbone`, or None.
+        options: settings under dotted keys, or None.
+
+    Raises:
+        ValueError: if open_clip knows no such backbone, an option cannot be set, or names a hook by
+            its place.
+    """
+    if backbone is not None:
+        use_backbone(cfg, backbone)
+    if options:
+        _refuse_places_of_hooks(cfg, options)
+        set_options(cfg, options, name)
+
+
+def _refuse_places_of_hooks(cfg: Config, options: Mapping[str, Any]) -> None:
     """Refuse `custom_hooks.0.begin` and the like: hooks of our configs have names.
 
     Raises:

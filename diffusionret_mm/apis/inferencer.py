@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import os
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-from mmaction.registry import MODELS
-from mmengine.config import Config
-from mmengine.device import get_device
-from mmengine.registry import init_default_scope
-
-from diffusionret_mm.apis.backbone import follow_backbone
-from diffusionret_mm.apis.decoding import (
-    decode_in_parallel,
-    list_reasons,
-    max_words_of,
-    video_transforms,
-)
+from diffusionret_mm.apis.encoder import PathLike, TextVideoEncoder
 from diffusionret_mm.apis.indexing import IndexOptions, index_videos
-from diffusionret_mm.apis.weights import load_weights
-from diffusionret_mm.datasets.errors import VideoReadError
-from diffusionret_mm.datasets.transforms.captions import refuse_empty
-from diffusionret_mm.datasets.transforms.stored_frames import settings_of
-from diffusionret_mm.datasets.video_files import ALL_SUFFIXES
-from diffusionret_mm.datasets.video_reading import time_limit
-from diffusionret_mm.engine.config_files import read_config_file
-from diffusionret_mm.export import ExportError, OnnxEncoders
-from diffusionret_mm.features.fingerprint import EXTRACTOR, hash_of_weights, passport_facts
+from diffusionret_mm.datasets.video_files import looks_like_a_file
+from diffusionret_mm.features.fingerprint import passport_facts
 from diffusionret_mm.search import (
     Facts,
     Gallery,
@@ -41,165 +19,22 @@ from diffusionret_mm.search import (
     search_texts,
 )
 from diffusionret_mm.search.schema import Layout
-from diffusionret_mm.storage.fingerprint import fingerprint_of
-from diffusionret_mm.storage.names import is_utf8, printable, why_not_a_file
-from diffusionret_mm.structures import TextFeatures, VideoFeatures
-
-PathLike = str | os.PathLike[str]
 
 
-class TextVideoInferencer:
+class TextVideoInferencer(TextVideoEncoder):
     """A trained retriever at work, in the manner of mmengine's `BaseInferencer`.
 
     It is not a subclass of that: a retriever has queries of two kinds and a gallery in place of one
     kind of input.
 
-    Args:
-        config: config file or `Config`; its test pipeline says how videos are decoded.
-        checkpoint: checkpoint file of the model; None: the pre-trained weights of the config, where
-            they are all that the model needs.
-        device: device of the model; None takes a GPU if there is one.
-        batch_size: texts or videos that are encoded at a time.
-        num_workers: processes that decode; None: one per CPU core.
-        show_progress: whether to show bars.
-        cfg_options: settings of the config that are replaced.
-        onnx: folder of `tools/export_onnx.py`, whose encoders are run in place of torch's; they
-            were made of the same checkpoint.
-        time_limit: seconds that decoding a video may take, and more for large files; None: 60.
-
-    Raises:
-        FileNotFoundError: if the config or the checkpoint does not exist.
-        CheckpointError: if the checkpoint does not fit the model, or parts of it would be random
-            without one.
-        ExportError: if the ONNX encoders are incomplete, or those of another checkpoint.
-        ValueError: if the config cannot be read, has no test pipeline, or it draws at random.
+    Arguments and errors as of `TextVideoEncoder`.
     """
-
-    def __init__(
-        self,
-        config: PathLike | Config,
-        checkpoint: PathLike | None = None,
-        device: str | None = None,
-        batch_size: int = 32,
-        num_workers: int | None = None,
-        show_progress: bool = True,
-        cfg_options: Mapping[str, Any] | None = None,
-        onnx: PathLike | None = None,
-        time_limit: float | None = None,
-    ) -> None:
-        if batch_size < 1:
-            raise ValueError(f'batch_size must be at least 1; got {batch_size}.')
-        if isinstance(config, Config):
-            self.cfg = copy.deepcopy(config)
-            self.cfg.merge_from_dict(dict(cfg_options or {}))
-        else:
-            self.cfg = read_config_file(config, cfg_options)
-        init_default_scope(self.cfg.get('default_scope', 'mmaction'))
-        follow_backbone(self.cfg)
-        self.transforms = video_transforms(self.cfg)
-        self.max_words = max_words_of(self.transforms)
-        self.batch_size = batch_size
-        self.num_workers = num_workers
-        self.show_progress = show_progress
-        self.time_limit = time_limit
-        self.device = torch.device(device or get_device())
-        model = MODELS.build(self.cfg.model)
-        load_weights(model, checkpoint)
-        self.checkpoint = '' if checkpoint is None else os.path.abspath(checkpoint)
-        self.fingerprint = self._fingerprint(model)
-        self.model = model.to(self.device).eval()
-        self.encoders = self.model if onnx is None else self._open_onnx(onnx)
 
     def __call__(
         self, query: str | Path, gallery: Gallery | PathLike, top_k: int = 10
     ) -> SearchResult:
         """Search; see `search`."""
         return self.search(query, gallery, top_k)
-
-    @torch.no_grad()
-    def encode_text(self, texts: str | Sequence[str]) -> TextFeatures:
-        """Encode sentences.
-
-        Args:
-            texts: a sentence or N of them. Long ones are cut to the tokens of the config.
-
-        Returns:
-            Their features on the device of the model.
-
-        Raises:
-            ValueError: if there is none, or one is empty or not UTF-8.
-        """
-        texts = [texts] if isinstance(texts, str) else list(texts)
-        for text in texts:
-            if not is_utf8(text):
-                raise ValueError(
-                    f'"{printable(text)}" is no text: some of its bytes are not UTF-8.'
-                )
-        refuse_empty(texts)
-        ids, mask = self.model.backbone.tokenizer.tokenize(texts, self.max_words)
-        parts = zip(ids.split(self.batch_size), mask.split(self.batch_size), strict=True)
-        return TextFeatures.cat(
-            [self.encoders.encode_text(*(part.to(self.device) for part in pair)) for pair in parts]
-        )
-
-    def encode_video(self, videos: PathLike | Sequence[PathLike]) -> VideoFeatures:
-        """Encode video files.
-
-        Args:
-            videos: a path or M of them.
-
-        Returns:
-            Their features, in their order, on the device of the model.
-
-        Raises:
-            FileNotFoundError: if a file does not exist.
-            VideoReadError: if one cannot be read.
-        """
-        single = isinstance(videos, str | os.PathLike)
-        paths = [os.path.abspath(path) for path in ([videos] if single else videos)]
-        missing = {path: reason for path in paths if (reason := _why_unreadable(path))}
-        if missing:
-            raise FileNotFoundError(
-                f'{len(missing)} of {len(paths)} videos cannot be read:{list_reasons(missing)}'
-            )
-        found = sorted(set(paths))
-        show, features, items = self.show_progress and not single, {}, {}
-        limit = partial(time_limit, seconds=self.time_limit)
-        results = decode_in_parallel(self.transforms, found, self.num_workers, show, limit)
-        for path, item, error in results:
-            if item is None:
-                raise VideoReadError(f'{path} cannot be read: {error}')
-            items[path] = item
-            if len(items) == self.batch_size or len(features) + len(items) == len(found):
-                encoded = self.encode_items(list(items.values()))
-                features |= {path: encoded[row : row + 1] for row, path in enumerate(items)}
-                items = {}
-        return VideoFeatures.cat([features[path] for path in paths])
-
-    @torch.no_grad()
-    def encode_items(self, items: Sequence[dict[str, torch.Tensor]]) -> VideoFeatures:
-        """Encode decoded videos.
-
-        Args:
-            items: M items with frames [F, 3, H, W] uint8 and frame_mask [F] bool.
-
-        Returns:
-            Their features on the device of the model.
-        """
-        frames = torch.stack([item['frames'] for item in items]).to(self.device)
-        mask = torch.stack([item['frame_mask'] for item in items]).to(self.device)
-        normalised = self.model.data_preprocessor.normalise(frames, mask)
-        return self.encoders.encode_video(normalised, mask)
-
-    def on(self, device: torch.device) -> TextVideoInferencer:
-        """Return this inferencer for another device, with a copy of the model there."""
-        if device == self.device:
-            return self
-        other = copy.copy(self)
-        other.device, other.model = device, copy.deepcopy(self.model).to(device)
-        if self.encoders is self.model:
-            other.encoders = other.model
-        return other
 
     def facts(self, layout: Layout) -> Facts:
         """Return what a gallery of this model holds about it.
@@ -253,6 +88,7 @@ class TextVideoInferencer:
         gallery: Gallery | PathLike,
         top_k: int = 10,
         where: str | None = None,
+        minus: str | None = None,
     ) -> SearchResult:
         """Find the videos of a gallery that fit a sentence, or are like a video.
 
@@ -262,6 +98,7 @@ class TextVideoInferencer:
             top_k: number of results.
             where: a condition in SQL on library, path, start, end, kind, bytes, mtime or metadata,
                 such as `path LIKE 'holidays/%'`; what does not meet it is not searched.
+            minus: a sentence whose scores are subtracted from those of the query, a sentence too.
 
         Returns:
             The best videos: path, similarity, generator score and final rank. The generators read
@@ -274,10 +111,35 @@ class TextVideoInferencer:
             FileNotFoundError, VideoReadError: if the video does not exist or cannot be read.
         """
         if isinstance(query, str):
-            return self.search_batch([query], gallery, top_k, where)[0]
+            return self.search_batch([query], gallery, top_k, where, minus)[0]
+        if minus is not None:
+            raise ValueError('A sentence is subtracted from a sentence; the query is a video.')
         _check_top_k(top_k)
         video, opened = self.encode_video(query), self.open_gallery(gallery)
         return search_like(self.model, str(query), video, opened, top_k, where)
+
+    def search_image(
+        self,
+        image: PathLike,
+        gallery: Gallery | PathLike,
+        top_k: int = 10,
+        where: str | None = None,
+    ) -> SearchResult:
+        """Find the videos of a gallery that are like an image, a video of one frame.
+
+        Args:
+            image: path of the image.
+            gallery: as of `search`.
+            top_k: as of `search`.
+            where: as of `search`.
+
+        Raises:
+            ValueError, GalleryError: as `search`.
+            FileNotFoundError, VideoReadError: if the image does not exist or cannot be read.
+        """
+        _check_top_k(top_k)
+        video, opened = self.encode_image(image), self.open_gallery(gallery)
+        return search_like(self.model, os.fspath(image), video, opened, top_k, where)
 
     def search_batch(
         self,
@@ -285,17 +147,19 @@ class TextVideoInferencer:
         gallery: Gallery | PathLike,
         top_k: int = 10,
         where: str | None = None,
+        minus: str | None = None,
     ) -> list[SearchResult]:
         """Find the videos that fit each of several sentences; see `search`."""
         _check_top_k(top_k)
         for text in texts:
-            if Path(text).suffix.lower() in ALL_SUFFIXES - {'.'} and ' ' not in text.strip():
+            if looks_like_a_file(text):
                 raise ValueError(
                     f'{text!r} looks like a file; a sentence is wanted. Give pathlib.Path({text!r})'
                     ' to search by the video.'
                 )
         features, opened = self.encode_text(texts), self.open_gallery(gallery)
-        return search_texts(self.model, texts, features, opened, top_k, where)
+        other = None if minus is None else self.encode_text(minus)
+        return search_texts(self.model, texts, features, opened, top_k, where, other)
 
     def match(self, video: PathLike, sentences: Sequence[str], top_k: int = 10) -> SearchResult:
         """Find the sentences that describe a video.
@@ -315,30 +179,6 @@ class TextVideoInferencer:
         _check_top_k(top_k)
         texts, features = self.encode_text(sentences), self.encode_video(video)
         return match_sentences(self.model, str(video), features, sentences, texts, top_k)
-
-    def _open_onnx(self, folder: PathLike) -> OnnxEncoders:
-        encoders = OnnxEncoders(folder)
-        if encoders.facts.weights != self.fingerprint['weights']:
-            raise ExportError(
-                f'The ONNX encoders in {os.fspath(folder)} were made of another checkpoint; export '
-                'this one with tools/export_onnx.py.'
-            )
-        return encoders
-
-    def _fingerprint(self, model: torch.nn.Module) -> dict[str, str]:
-        config = Config(dict(model=self.cfg.model)).to_dict()['model']
-        config['backbone'].pop('pretrained', None)
-        extractor = {key: config.get(key) for key in EXTRACTOR}
-        return dict(
-            weights=hash_of_weights(model),
-            model=fingerprint_of(extractor),
-            transforms=fingerprint_of(settings_of(self.transforms)),
-            **passport_facts(model),
-        )
-
-
-def _why_unreadable(path: str) -> str:
-    return why_not_a_file(path) or ('it is a folder' if os.path.isdir(path) else '')
 
 
 def _check_top_k(top_k: int) -> None:

@@ -9,9 +9,6 @@ from mmengine.runner import load_checkpoint
 from diffusionret_mm.models.checkpoint_check import check_passport
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 
-# In the place of a checkpoint on a command line.
-PRETRAINED = 'pretrained'
-
 
 def load_weights(model: TextVideoRetriever, checkpoint: str | os.PathLike[str] | None) -> None:
     """Load a checkpoint into a model, or pre-trained weights where they are all that it needs.
@@ -31,12 +28,3 @@ def load_weights(model: TextVideoRetriever, checkpoint: str | os.PathLike[str] |
     path = os.fspath(checkpoint)
     loaded = load_checkpoint(model, path, map_location='cpu', logger='silent')
     check_passport(model.backbone.passport, loaded.get('meta'), path)
-
-
-def checkpoint_argument(text: str) -> str | None:
-    """Read the argument of a command line that is a checkpoint.
-
-    Args:
-        text: path of a checkpoint, or 'pretrained' for None.
-    """
-    return None if text == PRETRAINED else text

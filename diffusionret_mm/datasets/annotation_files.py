@@ -39,8 +39,9 @@ def read_text(path: Path) -> str:
     try:
         text = content.decode('utf-8-sig')
     except UnicodeDecodeError as error:
+        line = content.count(b'\n', 0, error.start) + 1
         raise AnnotationError(
-            f'{path} is not UTF-8 (byte {error.start}: {error.reason}); convert it by '
+            f'{path} is not UTF-8 (line {line}, byte {error.start}: {error.reason}); convert it by '
             f'`iconv -f latin1 -t utf-8 {path.name}`.'
         ) from error
     return text.replace('\r\n', '\n').replace('\r', '\n')

@@ -27,6 +27,11 @@ ALL_SUFFIXES = VIDEO_SUFFIXES | RARE_SUFFIXES
 VAGUE_SUFFIXES = frozenset({'', '.', '.null'})
 
 
+def looks_like_a_file(text: str) -> bool:
+    """Tell whether a text looks like the name of a video rather than a sentence."""
+    return Path(text).suffix.lower() in ALL_SUFFIXES - {'.'} and ' ' not in text.strip()
+
+
 @dataclass
 class _Index:
     """What a walk through a folder found; keys are names without their extensions."""

@@ -9,6 +9,14 @@ from typing import Any
 
 from mmengine.config import Config
 
+PACKAGE = Path(__file__).parents[1]
+
+
+def configs_folder() -> Path:
+    """Return the folder of this project's configs: of the wheel, or of the source tree."""
+    of_wheel = PACKAGE / '.mim' / 'configs'
+    return of_wheel if of_wheel.is_dir() else PACKAGE.parent / 'configs'
+
 
 def read_config_file(
     path: str | os.PathLike[str], options: Mapping[str, Any] | None = None

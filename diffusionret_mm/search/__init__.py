@@ -1,7 +1,7 @@
 """Galleries of videos, and search in them."""
 
 from diffusionret_mm.search.errors import GalleryError
-from diffusionret_mm.search.gallery import Gallery
+from diffusionret_mm.search.gallery import Gallery, facts_of
 from diffusionret_mm.search.libraries import Libraries
 from diffusionret_mm.search.maintenance import maintain
 from diffusionret_mm.search.schema import Facts, Span, VideoFile, layout_of
@@ -28,6 +28,7 @@ __all__ = [
     'Snapshot',
     'Span',
     'VideoFile',
+    'facts_of',
     'layout_of',
     'maintain',
     'match_sentences',

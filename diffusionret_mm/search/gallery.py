@@ -192,6 +192,15 @@ class Gallery:
         return list(zip(*(rows[name].to_pylist() for name in columns), strict=True))
 
 
+def facts_of(folder: str | os.PathLike[str]) -> Facts | None:
+    """Return what a gallery holds about its model, or None if there is no gallery yet.
+
+    Raises:
+        GalleryError: if it cannot be read.
+    """
+    return Gallery(folder).facts if Gallery.exists(folder) else None
+
+
 def _tables(folder: str) -> tuple[Table, Table]:
     """Return the tables of spans and of files."""
     return tuple(Table(f'{folder.rstrip("/")}/{name}') for name in (SPANS, FILES))

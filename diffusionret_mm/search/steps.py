@@ -70,6 +70,7 @@ def search_texts(
     gallery: Gallery,
     top_k: int,
     where: str | None = None,
+    minus: TextFeatures | None = None,
 ) -> list[SearchResult]:
     """Find videos for texts.
 
@@ -84,6 +85,9 @@ def search_texts(
         gallery: where to search.
         top_k: number of results.
         where: a condition on columns of the gallery's table, in SQL; None: all spans.
+        minus: one text whose scores are subtracted from those of each query: its pooled vector in
+            the first step, its similarities in the second. What the model's re-ranking adds is that
+            of the query alone.
 
     Returns:
         The results of each text, all from one version of the gallery.
@@ -92,7 +96,10 @@ def search_texts(
         ValueError: if the condition is none.
     """
     start = time.perf_counter()
-    pooled = pool_texts(model, texts).cpu().numpy()
+    pooled = pool_texts(model, texts)
+    if minus is not None:
+        pooled = pooled - pool_texts(model, minus)
+    pooled = pooled.cpu().numpy()
     snapshot = gallery.latest()
     found = snapshot.candidates(pooled, max(NUM_CANDIDATES, top_k), where)
     pooled_seconds = (time.perf_counter() - start) / max(len(queries), 1)
@@ -100,7 +107,7 @@ def search_texts(
     for number, candidates in enumerate(found):
         text = texts[number : number + 1]
         times = [time.perf_counter()]
-        videos, scores = score_candidates(model, text, snapshot, candidates.rows)
+        videos, scores = score_candidates(model, text, snapshot, candidates.rows, minus)
         times.append(time.perf_counter())
         hits = _rerank(model, 't2v', scores, text, videos, candidates.spans, top_k)
         times.append(time.perf_counter())
@@ -192,7 +199,11 @@ def read_videos(snapshot: Snapshot, rows: np.ndarray) -> tuple[VideoFeatures, Te
 
 @torch.no_grad()
 def score_candidates(
-    model: TextVideoRetriever, text: TextFeatures, snapshot: Snapshot, rows: np.ndarray
+    model: TextVideoRetriever,
+    text: TextFeatures,
+    snapshot: Snapshot,
+    rows: np.ndarray,
+    minus: TextFeatures | None = None,
 ) -> tuple[VideoFeatures, Tensor]:
     """Score videos by the model's similarity.
 
@@ -201,12 +212,16 @@ def score_candidates(
         text: one text on the device of the model.
         snapshot: a version of a gallery.
         rows: rows of the spans in it, shape [n], int64.
+        minus: one text whose similarities are subtracted.
 
     Returns:
         Their features, in half precision and in memory, and similarities [n].
     """
     videos, weights = read_videos(snapshot, rows)
-    return videos, model.similarity.score_gallery(text, videos, weights, CHUNK)[0]
+    scores = model.similarity.score_gallery(text, videos, weights, CHUNK)[0]
+    if minus is not None:
+        scores = scores - model.similarity.score_gallery(minus, videos, weights, CHUNK)[0]
+    return videos, scores
 
 
 @dataclass(frozen=True)

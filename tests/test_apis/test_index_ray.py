@@ -32,9 +32,8 @@ def inferencer(new_inferencer, tmp_path):
 def arguments(inferencer, tmp_path):
     """The command line of the tool."""
     named = dict(config=str(tmp_path / 'config.py'), checkpoint=str(tmp_path / 'random_0.pth'))
-    return Namespace(
-        **named, backbone=None, cfg_options=None, device='cpu', onnx=None, batch_size=3
-    )
+    named |= dict(gallery=str(tmp_path / 'gallery'), device='cpu', batch_size=3)
+    return Namespace(**named, backbone=None, cfg_options=None, onnx=None)
 
 
 def rows_of(folder):
@@ -108,7 +107,8 @@ def test_every_row_is_there_once_after_kills(write_clip, tmp_path):
     output = tmp_path / 'output.txt'
     run = start_script(
         ROOT / 'tools/index_ray.py',
-        *(tmp_path / 'config.py', tmp_path / 'random_0.pth', videos, folder),
+        *(videos, folder),
+        *('--config', tmp_path / 'config.py', '--checkpoint', tmp_path / 'random_0.pth'),
         stdout=output,
         stderr=output,
     )

@@ -169,7 +169,7 @@ class Encoders:
 def test_onnx_encoders_take_the_place_of_the_model(new_inferencer, clips, tmp_path, monkeypatch):
     inferencer, folder = new_inferencer(), clips(3)
     encoders = Encoders(inferencer.model, inferencer.fingerprint['weights'])
-    monkeypatch.setattr('diffusionret_mm.apis.inferencer.OnnxEncoders', lambda folder: encoders)
+    monkeypatch.setattr('diffusionret_mm.apis.encoder.OnnxEncoders', lambda folder: encoders)
     gallery = inferencer.index(folder, tmp_path / 'gallery')
     wanted = inferencer.search(TEXTS[1], gallery)
     assert encoders.calls == []

@@ -116,10 +116,9 @@ def test_ranks_that_are_killed_at_random(start):
 
 @pytest.mark.slow
 def test_torchrun_starts_the_ranks(start, tmp_path):
-    arguments = tmp_path / 'config.py', tmp_path / 'random_0.pth', start.videos, start.gallery
-    done = run_command(
-        'bash', ROOT / 'tools/dist_index.sh', 2, *arguments, '--device', 'cpu', '--workers', 1
-    )
+    model = '--config', tmp_path / 'config.py', '--checkpoint', tmp_path / 'random_0.pth'
+    command = 'bash', ROOT / 'tools/dist_index.sh', 2, start.videos, start.gallery
+    done = run_command(*command, *model, '--device', 'cpu', '--workers', 1)
     assert done.returncode == 0, done.stderr
     assert_complete(start)
     counts = re.findall(r'Indexed (\d+) videos', done.stdout + done.stderr)

@@ -15,14 +15,15 @@ TEXT = 'a red circle moves left'
 def run(new_inferencer, tmp_path, run_tool):
     """A function that runs a tool with the tiny model and returns what it printed."""
     new_inferencer().cfg.dump(tmp_path / 'config.py')
+    model = '--config', tmp_path / 'config.py', '--checkpoint', tmp_path / 'random_0.pth'
 
-    def run_with_model(name, *arguments, status=0):
-        common = [tmp_path / 'config.py', tmp_path / 'random_0.pth', '--device', 'cpu']
-        done = run_tool(name, *common, *arguments)
+    def run_on_cpu(name, *arguments, status=0):
+        given = model if name == 'index' else ()
+        done = run_tool(name, *arguments, *given, '--device', 'cpu')
         assert done.status == status, done.err
         return done
 
-    return run_with_model
+    return run_on_cpu
 
 
 def test_index_then_search(run, clips, tmp_path):

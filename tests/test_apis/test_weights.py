@@ -56,11 +56,12 @@ def test_shapes_are_tested_without_a_checkpoint(zeroshot, run_tool, tmp_path, si
 
 
 def test_folders_are_indexed_and_searched_without_a_checkpoint(zeroshot, run_tool, clips, tmp_path):
-    pytest.importorskip('faiss')
+    pytest.importorskip('lance')
     config, gallery = zeroshot(), tmp_path / 'gallery'
-    common = config, 'pretrained', '--device', 'cpu'
-    assert run_tool('index', *common, clips(3), gallery, '--workers', 1).status == 0
-    found = run_tool('search', *common, gallery, TEXT, '--json')
+    cpu = '--device', 'cpu'
+    done = run_tool('index', clips(3), gallery, '--config', config, *cpu, '--workers', 1)
+    assert done.status == 0, done.err
+    found = run_tool('search', gallery, TEXT, '--json', *cpu)
     hits = json.loads(found.out)['hits']
     inferencer = TextVideoInferencer(config, device='cpu', num_workers=1, show_progress=False)
     videos = inferencer.encode_video([hit['item'] for hit in hits])
@@ -74,14 +75,14 @@ def test_pictures_are_drawn_without_a_checkpoint(zeroshot, run_tool, tmp_path):
     assert (tmp_path / 'out/similarity.png').exists()
 
 
-def test_random_parts_are_named(zeroshot, run_tool, tiny_model_cfg, weight_file, tmp_path):
+def test_random_parts_are_named(zeroshot, run_tool, tiny_model_cfg, weight_file, clips, tmp_path):
     cfg = Config.fromfile(zeroshot())
     cfg.model = tiny_model_cfg
     cfg.model.backbone.pretrained = str(weight_file)
     cfg.dump(tmp_path / 'random.py')
     for done in (
         run_tool('test', tmp_path / 'random.py'),
-        run_tool('search', tmp_path / 'random.py', 'pretrained', tmp_path / 'gallery', TEXT),
+        run_tool('index', clips(1), tmp_path / 'gallery', '--config', tmp_path / 'random.py'),
         run_tool('export_onnx', tmp_path / 'random.py'),
     ):
         assert done.status == 2

@@ -59,7 +59,7 @@ def test_other_files(put, tmp_path):
         read_list(put('{}'))
     with pytest.raises(AnnotationError, match='file is not valid JSON: .* cut off'):
         read_json(put('[1, '))
-    with pytest.raises(AnnotationError, match='not UTF-8 .byte 3: .*iconv'):
+    with pytest.raises(AnnotationError, match='not UTF-8 .line 1, byte 3: .*iconv'):
         read_lines(put(b'caf\xe9\n'))
     for encoding in ('utf-16', 'utf-16-le', 'utf-16-be', 'utf-32'):
         for read in (read_lines, read_json, read_csv):

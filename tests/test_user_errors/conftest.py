@@ -53,6 +53,12 @@ def checkpoint(state, tmp_path):
 
 
 @pytest.fixture
+def model(config, checkpoint):
+    """Options of tools that make a gallery: this config and these weights."""
+    return '--config', config, '--checkpoint', checkpoint
+
+
+@pytest.fixture
 def sentence(run_tool):
     """A function that runs a tool and returns what it says on stderr, which is no traceback."""
 

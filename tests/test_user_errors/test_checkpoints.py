@@ -5,8 +5,7 @@ import torch
 
 pytest.importorskip('lance')
 
-TOOLS = ('train', 'resume', 'test', 'visualize', 'index', 'search', 'demo', 'export_onnx')
-TOOLS += ('banzhaf',)
+TOOLS = ('train', 'resume', 'test', 'visualize', 'index', 'export_onnx', 'banzhaf')
 
 
 @pytest.fixture
@@ -20,9 +19,12 @@ def arguments(config, clips, tmp_path):
             'resume': ('train', config, '--resume', checkpoint),
             'test': ('test', config, checkpoint),
             'visualize': ('visualize', 'similarity', config, checkpoint),
-            'index': ('index', config, checkpoint, clips(1), gallery),
-            'search': ('search', config, checkpoint, gallery, 'a red circle'),
-            'demo': ('demo', config, checkpoint, gallery),
+            'index': (
+                *('index', clips(1), gallery),
+                *('--config', config, '--checkpoint', checkpoint),
+            ),
+            'search': ('search', gallery, 'a red circle', '--checkpoint', checkpoint),
+            'demo': ('demo', gallery, '--checkpoint', checkpoint),
             'export_onnx': ('export_onnx', config, checkpoint, '--out', tmp_path / 'onnx'),
             'banzhaf': (
                 *('train_banzhaf_estimator', config, tmp_path / 'out.pth', '--iterations', 1),
@@ -51,6 +53,18 @@ def test_weights_that_are_no_numbers(sentence, arguments, state, tmp_path, tool)
     said = sentence(*arguments(tool, file))
     assert f'NaN or infinite values in 1 of {len(state)} tensors: {key}' in said
     assert not (tmp_path / 'gallery').exists()
+
+
+@pytest.mark.parametrize('tool', ['search', 'demo'])
+def test_a_gallery_with_another_checkpoint(run_tool, sentence, arguments, checkpoint, state, tool):
+    assert run_tool(*arguments('index', checkpoint)).status == 0
+    file = checkpoint.with_name('model.pth')
+    file.write_bytes(b'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 123\n')
+    assert f'{file} is a pointer of Git LFS' in sentence(*arguments(tool, file))
+    assert 'none.pth' in sentence(*arguments(tool, checkpoint.with_name('none.pth')))
+    state['similarity.word_weight.0.weight'] += 1
+    torch.save(dict(state_dict=state, meta={}), file)
+    assert 'made by a model with other weights' in sentence(*arguments(tool, file))
 
 
 @pytest.fixture

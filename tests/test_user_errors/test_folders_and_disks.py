@@ -23,9 +23,9 @@ TEXT = 'a red circle'
 
 
 @pytest.fixture
-def indexed(run_tool, config, checkpoint, clips, tmp_path):
+def indexed(run_tool, model, clips, tmp_path):
     """A gallery of three clips."""
-    done = run_tool('index', config, checkpoint, clips(3), tmp_path / 'gallery')
+    done = run_tool('index', clips(3), tmp_path / 'gallery', *model)
     assert done.status == 0, done.err
     return tmp_path / 'gallery'
 
@@ -48,28 +48,27 @@ def prepare(folder, *more):
     return 'data/prepare', 'json', '--annotations', folder, '--videos', folder, *more
 
 
-def test_a_file_and_several_folders_can_be_indexed(run_tool, config, checkpoint, clips, tmp_path):
+def test_a_file_and_several_folders_can_be_indexed(run_tool, model, clips, tmp_path):
     folder, gallery = clips(4), tmp_path / 'gallery'
     file = folder / '0/clip00.mp4'
-    common = 'index', config, checkpoint
     for sources, count in (
         ([file], 1),
         ([folder / '0', folder / '1'], 3),
         ([file, folder / '2', folder / '0'], 4),
     ):
-        done = run_tool(*common, *sources, gallery)
+        done = run_tool('index', *sources, gallery, *model)
         assert (done.status, len(Gallery(gallery))) == (0, count), done.err
 
 
 def test_a_file_where_a_folder_is_wanted(
-    sentence, config, checkpoint, clips, data, tmp_path, indexed
+    sentence, config, checkpoint, model, clips, data, tmp_path, indexed
 ):
     file = tmp_path / 'file.txt'
     file.write_text('text')
     for arguments in (
-        ('index', config, checkpoint, clips(1, 'more'), file),
-        ('search', config, checkpoint, file, TEXT),
-        ('demo', config, checkpoint, file),
+        ('index', clips(1, 'more'), file, *model),
+        ('search', file, TEXT),
+        ('demo', file),
         ('test', config, checkpoint, '--work-dir', file),
         ('train', config, '--work-dir', file),
         ('visualize', 'similarity', config, checkpoint, '--work-dir', file),
@@ -91,8 +90,8 @@ def test_a_folder_where_a_file_is_wanted(sentence, config, checkpoint, tmp_path,
     folder = tmp_path / 'folder'
     folder.mkdir()
     for arguments in (
-        ('search', config, checkpoint, indexed, '--video', folder),
-        ('demo', config, checkpoint, indexed, '--sentences', folder),
+        ('search', indexed, '--video', folder),
+        ('demo', indexed, '--sentences', folder),
         ('test', config, checkpoint, '--out', folder),
         ('print_config', folder),
         ('train_banzhaf_estimator', config, folder, '--iterations', 1),
@@ -111,11 +110,11 @@ def full_disk(monkeypatch):
     monkeypatch.setattr(os, 'fdatasync', refuse)
 
 
-def test_a_full_disk(sentence, config, checkpoint, clips, data, tmp_path, full_disk):
+def test_a_full_disk(sentence, config, checkpoint, model, clips, data, tmp_path, full_disk):
     for arguments in (
         ('train', config),
         ('test', config, checkpoint, '--out', tmp_path / 'out.json'),
-        ('index', config, checkpoint, clips(1, 'more'), tmp_path / 'gallery'),
+        ('index', clips(1, 'more'), tmp_path / 'gallery', *model),
         ('visualize', 'samples', config, '--out', tmp_path / 'pictures'),
         prepare(data),
         ('data/shapes', '--data-root', tmp_path / 'new', '--num-train', 2),
@@ -202,23 +201,23 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize('damage', DAMAGES)
-def test_a_damaged_gallery(sentence, config, checkpoint, indexed, damage):
+def test_a_damaged_gallery(sentence, indexed, damage):
     DAMAGES[damage](indexed)
-    said = sentence('search', config, checkpoint, indexed, TEXT)
+    said = sentence('search', indexed, TEXT)
     assert str(indexed) in said
     assert 'It is damaged, or was copied in part' in said or 'holds no gallery' in said
     if damage.startswith('table'):
-        said = sentence('demo', config, checkpoint, indexed)
+        said = sentence('demo', indexed)
         assert str(indexed) in said
 
 
-def test_a_gallery_of_before(sentence, config, checkpoint, clips, tmp_path):
+def test_a_gallery_of_before(sentence, model, clips, tmp_path):
     (tmp_path / 'old').mkdir()
     (tmp_path / 'old/gallery.sqlite').touch()
     for arguments in (
-        ('index', config, checkpoint, clips(1), tmp_path / 'old'),
-        ('search', config, checkpoint, tmp_path / 'old', TEXT),
-        ('demo', config, checkpoint, tmp_path / 'old'),
+        ('index', clips(1), tmp_path / 'old', *model),
+        ('search', tmp_path / 'old', TEXT),
+        ('demo', tmp_path / 'old'),
     ):
         said = sentence(*arguments)
         assert f'python tools/convert_gallery.py {tmp_path}/old NEW' in said, arguments[0]
@@ -301,14 +300,14 @@ def test_options_with_a_mistake(sentence, config, checkpoint):
         assert expected in sentence('test', config, checkpoint, '--cfg-options', option)
 
 
-def test_captions_in_utf_16(sentence, config, checkpoint, indexed, data, tmp_path):
+def test_captions_in_utf_16(sentence, indexed, data, tmp_path):
     content = (data / 'train.json').read_text()
     for encoding in ('utf-16', 'utf-16-be'):
         (data / 'train.json').write_text(content, encoding=encoding)
         assert 'train.json is not UTF-8 but UTF-16' in sentence(*prepare(data))
         lines = tmp_path / 'lines.txt'
         lines.write_text('a cat\na dog\n', encoding=encoding)
-        said = sentence('demo', config, checkpoint, indexed, '--sentences', lines)
+        said = sentence('demo', indexed, '--sentences', lines)
         assert 'lines.txt is not UTF-8 but UTF-16' in said
 
 

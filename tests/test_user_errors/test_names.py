@@ -126,11 +126,9 @@ def logged(monkeypatch):
     return lines
 
 
-def test_the_good_ones_are_indexed_and_the_others_named(
-    run_tool, config, checkpoint, odd, logged, tmp_path
-):
+def test_the_good_ones_are_indexed_and_the_others_named(run_tool, model, odd, logged, tmp_path):
     folder, reasons = odd
-    done = run_tool('index', config, checkpoint, folder, tmp_path / 'gallery')
+    done = run_tool('index', folder, tmp_path / 'gallery', *model)
     assert done.status == 0, done.err
     paths = Gallery(tmp_path / 'gallery').paths()
     assert paths == [str(folder / name) for name in GOOD]
@@ -138,30 +136,28 @@ def test_the_good_ones_are_indexed_and_the_others_named(
     for path, reason in reasons.items():
         assert f'{printable(path)}: {reason}' in logged[-1]
     logged[-1].encode()  # can be printed
-    done = run_tool('index', config, checkpoint, *sorted(reasons), folder / GOOD[0], folder)
+    done = run_tool('index', *sorted(reasons), folder / GOOD[0], folder, *model)
     assert done.status == 2  # the last one is the gallery
-    done = run_tool(
-        'index', config, checkpoint, *sorted(reasons), folder / GOOD[0], tmp_path / 'second'
-    )
+    done = run_tool('index', *sorted(reasons), folder / GOOD[0], tmp_path / 'second', *model)
     assert done.status == 0, done.err
     assert 'its name is not UTF-8' in logged[-1]
 
 
 @pytest.mark.parametrize('name', ['pipe.mp4', 'gone.mp4', 'self.mp4', 'socket.mp4', 'zero.mp4'])
-def test_one_odd_file_alone(run_tool, sentence, config, checkpoint, odd, tmp_path, name):
+def test_one_odd_file_alone(run_tool, sentence, model, odd, tmp_path, name):
     folder, reasons = odd
     reason = reasons[str(folder / name)]
     gallery = tmp_path / 'gallery'
-    assert reason in sentence('index', config, checkpoint, folder / name, gallery)
+    assert reason in sentence('index', folder / name, gallery, *model)
     assert not gallery.exists()
-    assert run_tool('index', config, checkpoint, folder / GOOD[0], gallery).status == 0
-    said = sentence('search', config, checkpoint, gallery, '--video', folder / name)
+    assert run_tool('index', folder / GOOD[0], gallery, *model).status == 0
+    said = sentence('search', gallery, '--video', folder / name)
     assert f'{folder / name}: {reason}' in said
 
 
-def test_a_folder_whose_name_is_not_utf8(sentence, config, checkpoint, odd, tmp_path):
+def test_a_folder_whose_name_is_not_utf8(sentence, model, odd, tmp_path):
     folder = os.path.join(odd[0], os.fsdecode(b'b\xfcro'))
-    said = sentence('index', config, checkpoint, folder, tmp_path / 'gallery')
+    said = sentence('index', folder, tmp_path / 'gallery', *model)
     assert 'its name is not UTF-8' in said
     arguments = 'data/prepare', 'json', '--annotations', tmp_path, '--videos', folder
     (tmp_path / 'test.json').write_text('[{"video_id": "a", "video": "a", "captions": ["a"]}]')

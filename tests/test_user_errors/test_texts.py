@@ -45,21 +45,21 @@ NASTY = [*TEXTS, 'a\x1b[31mred\x1b[0m', 'two\nlines\tand\rmore', 'left\u202etfel
 
 
 @pytest.fixture
-def indexed(run_tool, config, checkpoint, write_clip, tmp_path):
+def indexed(run_tool, model, write_clip, tmp_path):
     """A gallery of clips with such names."""
     names = ['[red]a[/red].mp4', '[/b].mp4', '<i>&lt;.mp4', '$x$ {0} %s.mp4', 'a|b*c.mp4']
     names += ['new\nline\x1b[1m.mp4', ':boom:.mp4']
     for number, name in enumerate(names):
         write_clip(tmp_path / 'videos' / name, 6 + number)
-    done = run_tool('index', config, checkpoint, tmp_path / 'videos', tmp_path / 'gallery')
+    done = run_tool('index', tmp_path / 'videos', tmp_path / 'gallery', *model)
     assert done.status == 0, done.err
     return tmp_path / 'gallery', names
 
 
-def test_searches(run_tool, config, checkpoint, indexed):
+def test_searches(run_tool, indexed):
     gallery, names = indexed
     for text in TEXTS:
-        done = run_tool('search', config, checkpoint, gallery, text)
+        done = run_tool('search', gallery, text)
         assert done.status == 0, done.err
         lines = done.out.splitlines()
         table_of_hits = lines[lines.index(printable(text)) :]
@@ -67,15 +67,15 @@ def test_searches(run_tool, config, checkpoint, indexed):
         for name in names:
             shown = os.path.relpath(gallery.parent / 'videos' / name)
             assert any(line.endswith(printable(shown)) for line in lines)
-        done = run_tool('search', config, checkpoint, gallery, text, '--json')
+        done = run_tool('search', gallery, text, '--json')
         assert json.loads(done.out)['query'] == text
     for name in names:
         video = gallery.parent / 'videos' / name
-        assert run_tool('search', config, checkpoint, gallery, '--video', video).status == 0
+        assert run_tool('search', gallery, '--video', video).status == 0
 
 
-def test_a_sentence_that_is_no_text(sentence, config, checkpoint, indexed):
-    said = sentence('search', config, checkpoint, indexed[0], 'half \udc80')
+def test_a_sentence_that_is_no_text(sentence, indexed):
+    said = sentence('search', indexed[0], 'half \udc80')
     assert said == '"half \\udc80" is no text: some of its bytes are not UTF-8.'
 
 

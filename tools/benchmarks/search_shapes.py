@@ -21,10 +21,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 import numpy as np
 
 from diffusionret_mm.apis import TextVideoInferencer
-from diffusionret_mm.apis.command_line import (
-    add_inferencer_options,
-    build_inferencer,
-)
+from diffusionret_mm.apis.command_line import add_config_options, read_config
 from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.shapes.build import DEFAULT_NUM_SCENES, draw_clips, render_shapes
 from diffusionret_mm.evaluation.tables import format_figures
@@ -38,7 +35,9 @@ TRAINING_SEED, CAPTIONS = 0, 4
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description='Measure indexing and search on rendered clips')
-    add_inferencer_options(parser)
+    add_config_options(parser)
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--device', help='device of the model (default: a GPU if there is one)')
     parser.add_argument('--clips', type=int, default=1000)
     parser.add_argument('--sentences', type=int, default=100)
     parser.add_argument('--seed', type=int, default=1, help='seed of clips and sentences; not 0')
@@ -62,7 +61,8 @@ def render(args: argparse.Namespace, folder: Path) -> list[tuple[str, list[str]]
 
 def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Index, search, and count."""
-    inferencer = build_inferencer(args, num_workers=args.workers)
+    named = dict(device=args.device, num_workers=args.workers)
+    inferencer = TextVideoInferencer(read_config(args), args.checkpoint, **named)
     clips = render(args, (folder / 'shapes').resolve())
     start = time.perf_counter()
     gallery = inferencer.index([path for path, _ in clips], folder / 'gallery')

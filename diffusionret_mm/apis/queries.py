@@ -1,0 +1,159 @@
+"""The queries of a command line: what is searched for, where, and how results are printed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from diffusionret_mm.apis.inferencer import TextVideoInferencer
+from diffusionret_mm.datasets.annotation_files import read_text
+from diffusionret_mm.datasets.video_files import looks_like_a_file
+from diffusionret_mm.evaluation.tables import Column, format_table, label
+from diffusionret_mm.search import Gallery, SearchResult
+from diffusionret_mm.search.conditions import all_of, changed_from, changed_to, within
+from diffusionret_mm.storage.names import is_visible
+
+QUERIES = dict(sentence='a sentence', video='--video', image='--image', queries='--queries')
+
+
+def add_query_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what to search for."""
+    parser.add_argument('sentence', nargs='?', help='find videos that fit it')
+    parser.add_argument('--video', metavar='FILE', help='find videos like this one')
+    parser.add_argument('--image', metavar='FILE', help='find videos like this image')
+    parser.add_argument(
+        '--queries', metavar='FILE', help='find videos for each sentence of a file, one per line'
+    )
+    parser.add_argument(
+        '--not',
+        dest='minus',
+        metavar='SENTENCE',
+        help='subtract the scores of this sentence from those of the other',
+    )
+
+
+def add_filter_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which results are wanted."""
+    parser.add_argument('--top-k', type=int, default=10, help='number of results')
+    parser.add_argument('--min-score', type=float, metavar='X', help='leave out lower scores')
+    parser.add_argument('--within', metavar='FOLDER', help='search only the files below a folder')
+    parser.add_argument(
+        '--from', dest='since', metavar='DATE', help='search only files changed on DATE or later'
+    )
+    parser.add_argument(
+        '--to', dest='until', metavar='DATE', help='search only files changed on DATE or before'
+    )
+    parser.add_argument(
+        '--where',
+        metavar='CONDITION',
+        help='search only what meets it, in SQL on library, path, start, end, kind, bytes, mtime '
+        "and metadata, such as \"path LIKE 'holidays/%%' AND mtime > date '2024-01-01'\"",
+    )
+
+
+def check_query(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Refuse a command line without a query, with two, or with something to subtract from none."""
+    given = [name for name in QUERIES if getattr(args, name) is not None]
+    if len(given) != 1:
+        found = ' and '.join(QUERIES[name] for name in given) or 'none of them'
+        parser.error(f'give one of {", ".join(QUERIES.values())}; got {found}')
+    if args.minus is not None and given[0] in ('video', 'image'):
+        parser.error(f'--not subtracts from a sentence, not from {QUERIES[given[0]]}')
+
+
+def read_queries(path: str | os.PathLike[str]) -> list[str]:
+    """Read a file of sentences, one per line; blank lines are passed over.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not UTF-8, holds no sentence, or lines that are none; it names them.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f'There is no file of queries {file}.')
+    lines = enumerate((line.strip() for line in read_text(file).split('\n')), start=1)
+    found = {number: line for number, line in lines if line}
+    bad = [f'line {number} ({why})' for number, line in found.items() if (why := _why_not(line))]
+    if bad:
+        raise ValueError(f'{file} holds lines that are no sentences: {", ".join(bad)}.')
+    if not found:
+        raise ValueError(f'{file} holds no sentence.')
+    return list(found.values())
+
+
+def condition_of(args: argparse.Namespace, gallery: Gallery) -> str | None:
+    """Return the condition in SQL of the options of `add_filter_options`.
+
+    Raises:
+        ValueError: if a folder has no part in the gallery, or a date is none.
+    """
+    return all_of(
+        [
+            args.where,
+            None if args.within is None else within(args.within, gallery.libraries),
+            None if args.since is None else changed_from(args.since),
+            None if args.until is None else changed_to(args.until),
+        ]
+    )
+
+
+def run_queries(
+    inferencer: TextVideoInferencer, gallery: Gallery, args: argparse.Namespace
+) -> Iterator[SearchResult]:
+    """Search for what a command line asks, one query after the other.
+
+    Args:
+        inferencer: the model.
+        gallery: where to search.
+        args: a command line with the options of `add_query_options` and `add_filter_options`.
+
+    Raises:
+        ValueError, FileNotFoundError, GalleryError, VideoReadError: as `TextVideoInferencer.search`
+            and `read_queries`.
+    """
+    where = condition_of(args, gallery)
+    common = dict(gallery=gallery, top_k=args.top_k, where=where)
+    if args.video is not None:
+        results = iter([inferencer.search(Path(args.video), **common)])
+    elif args.image is not None:
+        results = iter([inferencer.search_image(args.image, **common)])
+    else:
+        sentences = [args.sentence] if args.queries is None else read_queries(args.queries)
+        results = (inferencer.search(each, **common, minus=args.minus) for each in sentences)
+    for result in results:
+        yield _with_scores_from(result, args.min_score)
+
+
+def as_json(results: list[SearchResult], is_list: bool) -> str:
+    """Return results as JSON: a list of objects, or the only one."""
+    objects = [asdict(result) for result in results]
+    return json.dumps(objects if is_list else objects[0], indent=1)
+
+
+def as_table(result: SearchResult) -> str:
+    """Return a result as a table, with the time of each step below."""
+    columns = [Column('rank')]
+    columns += [Column(name, number='.4f') for name in ('similarity', 'generator', 'score')]
+    rows = [
+        (hit.rank, hit.similarity, hit.generator, hit.score, os.path.relpath(hit.item))
+        for hit in result.hits
+    ]
+    milliseconds = [f'{name} {1000 * value:.0f} ms' for name, value in result.seconds.items()]
+    table = format_table([*columns, label('video')], rows, result.query)
+    return f'{table}\n' + ', '.join(milliseconds)
+
+
+def _with_scores_from(result: SearchResult, lowest: float | None) -> SearchResult:
+    if lowest is None:
+        return result
+    return replace(result, hits=[hit for hit in result.hits if hit.score >= lowest])
+
+
+def _why_not(line: str) -> str:
+    if not is_visible(line):
+        return 'it shows nothing'
+    return 'it looks like the name of a video' if looks_like_a_file(line) else ''
