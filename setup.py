@@ -69,8 +69,8 @@ INSTALL_REQUIRES = [
 ]
 # Tested with onnx 1.23.2, onnxscript 0.7.2 (which torch's exporter needs), onnxruntime 1.31.1.
 EXPORT_REQUIRES = ['onnx>=1.17', 'onnxscript>=0.5', 'onnxruntime>=1.20']
-# Tested with faiss-cpu 1.15.1 and qdrant-client 1.20.0 (its embedded mode).
-SEARCH_REQUIRES = ['faiss-cpu>=1.11', 'qdrant-client>=1.10']
+# Tested with pylance 14.0.2 and pyarrow 26.0.1.
+SEARCH_REQUIRES = ['pylance>=14', 'pyarrow>=19']
 # Tested with gradio 6.31.0; playwright drives the Chromium of the system, if there is one.
 DEMO_REQUIRES = [*SEARCH_REQUIRES, 'gradio>=6']
 TEST_REQUIRES = [

@@ -9,6 +9,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
 # isort: split
 from diffusionret_mm.apis.command_line import (
+    add_gallery_options,
     add_inferencer_options,
     build_inferencer,
 )
@@ -27,7 +28,7 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_inferencer_options(parser)
-    parser.add_argument('gallery', help='folder of the gallery')
+    add_gallery_options(parser)
     parser.add_argument(
         '--sentences', type=Path, metavar='FILE', help='captions to choose from, one per line'
     )
@@ -45,7 +46,7 @@ def main() -> None:
     uvicorn = import_extra('uvicorn', 'demo')
     sentences = read_lines(args.sentences) if args.sentences else []
     inferencer = build_inferencer(args, show_progress=False)
-    app = build_app(DemoService(inferencer, Gallery(args.gallery), sentences))
+    app = build_app(DemoService(inferencer, Gallery(args.gallery, args.root), sentences))
     uvicorn.run(app, host=args.host, port=args.port, log_level='warning')
 
 

@@ -1,18 +1,27 @@
-"""Index videos: python tools/index.py CONFIG CHECKPOINT VIDEOS GALLERY."""
+"""Index videos: python tools/index.py CONFIG CHECKPOINT VIDEOS GALLERY.
+
+Several processes: torchrun --nproc_per_node GPUS tools/index.py ..., tools/dist_index.sh or
+tools/slurm_index.sh. Each does a share of the videos.
+"""
 
 from __future__ import annotations
 
 import argparse
+from datetime import timedelta
 
 import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
 # isort: split
-from diffusionret_mm.apis import remove_vanished
+import torch
+
+from diffusionret_mm.apis import IndexOptions, Share, remove_vanished
 from diffusionret_mm.apis.command_line import (
+    add_gallery_options,
     add_inferencer_options,
     build_inferencer,
 )
 from diffusionret_mm.apis.user_errors import GO_ON, stop_with_message
+from diffusionret_mm.search.maintenance import KEPT
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,9 +31,11 @@ def parse_args() -> argparse.Namespace:
     )
     add_inferencer_options(parser)
     parser.add_argument('videos', nargs='+', help='folders of videos, video files, or both')
-    parser.add_argument('gallery', help='folder of the gallery; made if there is none')
+    add_gallery_options(parser)
     parser.add_argument('--batch-size', type=int, default=32, help='videos encoded at a time')
-    parser.add_argument('--workers', type=int, help='decoding processes (default: one per core)')
+    parser.add_argument(
+        '--workers', type=int, help='decoding processes (default: the cores, in equal parts)'
+    )
     parser.add_argument(
         '--time-limit',
         type=float,
@@ -37,10 +48,12 @@ def parse_args() -> argparse.Namespace:
         help='take videos out of the gallery whose files are gone',
     )
     parser.add_argument(
-        '--qdrant',
-        metavar='URL',
-        help='keep the pooled vectors of a new gallery in this Qdrant server (its key, if any, in '
-        'the environment variable QDRANT_API_KEY)',
+        '--keep-minutes',
+        type=float,
+        default=KEPT.total_seconds() / 60,
+        metavar='MINUTES',
+        help='age of the versions of the gallery that stay for searches that have begun (default: '
+        '%(default)g); 0 gives room back at once, if nobody searches',
     )
     return parser.parse_args()
 
@@ -49,12 +62,17 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run."""
     args = parse_args()
+    share, keep = Share.of_this_process(), timedelta(minutes=args.keep_minutes)
+    devices = share.devices() if args.device is None else [torch.device(args.device)]
+    args.device = devices[0]
     inferencer = build_inferencer(
         args, batch_size=args.batch_size, num_workers=args.workers, time_limit=args.time_limit
     )
-    inferencer.index(args.videos, args.gallery, qdrant=args.qdrant)
-    if args.remove_vanished:
-        print(f'{remove_vanished(args.gallery):,} videos are gone and were taken out.')
+    options = IndexOptions(args.root, share, devices[:1] if args.onnx else devices, keep)
+    inferencer.index(args.videos, args.gallery, options)
+    if args.remove_vanished and share.rank == 0:
+        removed = remove_vanished(args.gallery, args.root, keep)
+        print(f'{removed:,} videos are gone and were taken out.')
 
 
 if __name__ == '__main__':

@@ -51,6 +51,36 @@ def add_inferencer_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_gallery_options(parser: argparse.ArgumentParser) -> None:
+    """Add a gallery, and where its videos are."""
+    parser.add_argument('gallery', help='folder of the gallery, or its address (s3://BUCKET/PATH)')
+    parser.add_argument(
+        '--root',
+        nargs=1,
+        action=_AddRoot,
+        default={},
+        metavar='NAME=FOLDER',
+        help='where the library NAME of the gallery is now; may be given several times',
+    )
+
+
+class _AddRoot(argparse.Action):
+    """Collects NAME=FOLDER into a dict."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        name, sign, folder = values[0].partition('=')
+        if not (name and sign and folder):
+            parser.error(f'{option_string} wants NAME=FOLDER; got {values[0]!r}')
+        roots = getattr(namespace, self.dest) | {name: folder}
+        setattr(namespace, self.dest, roots)
+
+
 def build_inferencer(args: argparse.Namespace, **kwargs: Any) -> TextVideoInferencer:
     """Build the inferencer of a command line with the options of `add_inferencer_options`.
 

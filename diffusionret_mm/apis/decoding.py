@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmaction.registry import TRANSFORMS
 from mmengine.config import Config
@@ -20,9 +21,7 @@ from mmengine.registry import init_default_scope
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.text_video import is_read_error
 from diffusionret_mm.datasets.video_files import VideoFiles
-from diffusionret_mm.datasets.video_reading import time_limit
-from diffusionret_mm.search import VideoFile
-from diffusionret_mm.storage.fingerprint import version_of_file
+from diffusionret_mm.datasets.video_reading import open_video, time_limit
 from diffusionret_mm.storage.names import printable, why_not_a_file
 from diffusionret_mm.storage.pool import run_in_parallel
 
@@ -117,11 +116,6 @@ def list_reasons(reasons: Mapping[str, str]) -> str:
     return ''.join(lines) + (f'\n  and {more:,} more' if more > 0 else '')
 
 
-def file_of(path: str) -> VideoFile:
-    """Return path, size and time of a file, which tell it from its earlier and later states."""
-    return VideoFile(path, *version_of_file(path))
-
-
 def decode_in_parallel(
     transforms: Transforms,
     paths: Sequence[str],
@@ -158,8 +152,8 @@ def decode(transforms: bytes, path: str) -> dict[str, Any]:
         path: the file.
 
     Returns:
-        frames [F, 3, H, W] uint8 and frame_mask [F] bool, arrays of numpy: tensors would go from
-        process to process through open files.
+        frames [F, 3, H, W] uint8, frame_mask [F] bool and duration [] float64 in seconds, 0 if it
+        is unknown; arrays of numpy: tensors would go from process to process through open files.
 
     Raises:
         VideoReadError: if it cannot be read.
@@ -168,12 +162,22 @@ def decode(transforms: bytes, path: str) -> dict[str, Any]:
     # No transform reads the caption; the pipeline of a data set tokenises one.
     entry = dict(filename=path, video_id=name, video_index=0, captions=['video'])
     try:
-        inputs = _pipeline(transforms)(entry)['inputs']
+        item = _pipeline(transforms)(entry)
+        duration = np.array(_duration(item['data_samples'].metainfo, path))
     except Exception as error:
         if not is_read_error(error):
             raise
         raise VideoReadError(f'{type(error).__name__}: {str(error).strip()[:300]}') from error
-    return {key: inputs[key].numpy() for key in ('frames', 'frame_mask')}
+    frames = {key: item['inputs'][key].numpy() for key in ('frames', 'frame_mask')}
+    return dict(frames, duration=duration)
+
+
+def _duration(facts: Mapping[str, Any], path: str) -> float:
+    """Seconds of a video; transforms of mmaction do not tell."""
+    if 'duration' in facts:
+        return facts['duration']
+    with open_video(path) as video:
+        return video.duration
 
 
 @lru_cache(maxsize=4)

@@ -5,59 +5,85 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from mmengine.logging import print_log
-from torch import Tensor
 
 from diffusionret_mm.apis.decoding import (
     Listing,
     decode_in_parallel,
     describe,
-    file_of,
     list_reasons,
     list_videos,
 )
+from diffusionret_mm.apis.replicas import Replicas
+from diffusionret_mm.apis.shares import Share
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.video_reading import time_limit
 from diffusionret_mm.search import (
     Gallery,
     GalleryError,
     GalleryWriter,
+    Libraries,
+    Span,
     VideoFile,
-    writing_gallery,
+    layout_of,
+    maintain,
 )
+from diffusionret_mm.search.maintenance import KEPT
 from diffusionret_mm.search.pooling import frame_weights, pool_videos
-from diffusionret_mm.search.segments import layout_of
+from diffusionret_mm.search.schema import FRAME_WEIGHTS, FRAMES, MASK, POOLED
+from diffusionret_mm.storage.fingerprint import version_of_file
 
 if TYPE_CHECKING:
     from diffusionret_mm.apis.inferencer import TextVideoInferencer
 
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """How to index.
+
+    Args:
+        roots: folders of libraries by name: of known ones that have moved, or of new ones.
+        share: the part of the files that this process indexes.
+        devices: where to encode; none: the inferencer's device.
+        keep: age of the gallery's versions that stay.
+    """
+
+    roots: Mapping[str, PathLike] = field(default_factory=dict)
+    share: Share = Share()
+    devices: Sequence[torch.device] = ()
+    keep: timedelta = KEPT
+
 
 def index_videos(
     inferencer: TextVideoInferencer,
-    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    folder: Path,
-    qdrant: str | None,
-) -> Gallery:
+    source: PathLike | Sequence[PathLike],
+    folder: str,
+    options: IndexOptions,
+) -> Gallery | None:
     """Index videos; see `TextVideoInferencer.index`."""
-    listing = list_videos(source)
-    files = {path: file for path in listing.paths if (file := _file_of(path, listing)) is not None}
     start = time.perf_counter()
-    with writing_gallery(folder) as writer:
-        known: Mapping[str, VideoFile] = {}
-        if writer.gallery is not None:
-            _check(inferencer, writer.gallery, qdrant)
-            known = writer.gallery.catalogue.known()
-        wanted = [path for path, file in files.items() if known.get(path) != file]
-        run = _IndexRun(inferencer, writer, files, qdrant)
+    listing = list_videos(source)
+    gallery = _open(inferencer, folder, options.roots) if Gallery.exists(folder) else None
+    libraries = _libraries(gallery, source, options.roots)
+    files = _files(listing, libraries)
+    known = {} if gallery is None else gallery.known()
+    mine = {path: file for path, file in files.items() if options.share.has(file.path)}
+    wanted = {path: file for path, file in mine.items() if known.get(file.key) != file}
+    run = _IndexRun(inferencer, folder, gallery, libraries, wanted, options)
+    with run:
         results = decode_in_parallel(
             inferencer.transforms,
-            wanted,
-            inferencer.num_workers,
+            list(wanted),
+            inferencer.num_workers or options.share.workers(),
             inferencer.show_progress,
             partial(time_limit, seconds=inferencer.time_limit),
             when_idle=run.add_waiting,
@@ -65,131 +91,206 @@ def index_videos(
         for path, item, error in results:
             run.take(path, item, error)
         run.finish()
-    _log(run, len(files) - len(wanted), time.perf_counter() - start, describe(listing))
-    return writer.gallery
+    _log(run, len(mine) - len(wanted), time.perf_counter() - start, describe(listing))
+    if run.gallery is not None and _nothing_is_left(run.gallery, files, options.share):
+        maintain(run.gallery, options.keep)
+    return run.gallery
 
 
-def remove_vanished(folder: str | os.PathLike[str]) -> int:
+def remove_vanished(
+    folder: PathLike, roots: Mapping[str, PathLike] | None = None, keep: timedelta = KEPT
+) -> int:
     """Take the videos out of a gallery whose files do not exist any more.
 
     Args:
         folder: folder of the gallery.
+        roots: folders of libraries that have moved, by name.
+        keep: age of the gallery's versions that stay; their room is given back later.
 
     Returns:
         Their number.
 
     Raises:
-        GalleryError: if there is no gallery.
-        RuntimeError: if another process writes to it.
+        GalleryError: if there is no gallery, or the root of a library does not exist.
     """
-    Gallery(folder)
-    with writing_gallery(folder) as writer:
-        paths = writer.gallery.catalogue.all_paths()
-        return writer.remove([path for path in paths if not os.path.isfile(path)])
+    gallery = Gallery(folder, roots)
+    libraries = gallery.libraries
+    keys = list(gallery.known())
+    for name in sorted({library for library, _ in keys}):
+        root = libraries.path_of(name, '')
+        if not os.path.isdir(root):
+            raise GalleryError(
+                f'The folder {root} of the library {name!r} does not exist, so nothing was taken '
+                f'out. If it has moved, give --root {name}=FOLDER.'
+            )
+    gone = [key for key in keys if not os.path.isfile(libraries.path_of(*key))]
+    removed = GalleryWriter(gallery).remove(gone)
+    if removed:
+        maintain(gallery, keep)
+    return removed
 
 
 class _IndexRun:
-    """Collects decoded videos into batches, encodes them and adds them to the gallery."""
+    """Collects decoded videos into batches, encodes them and adds them to the gallery.
+
+    A block under `with` ends with a commit of what was encoded, also on an interrupt.
+    """
 
     def __init__(
         self,
         inferencer: TextVideoInferencer,
-        writer: GalleryWriter,
+        folder: str,
+        gallery: Gallery | None,
+        libraries: Libraries,
         files: Mapping[str, VideoFile],
-        qdrant: str | None,
+        options: IndexOptions,
     ) -> None:
         self.inferencer = inferencer
-        self.writer = writer
+        self.folder = folder
+        self.libraries = libraries
         self.files = files
-        self.qdrant = qdrant
+        self.options = options
+        self.gallery: Gallery | None = None
         self.unreadable: dict[str, str] = {}
         self.num_added = 0
-        self._items: dict[str, dict[str, Tensor]] = {}
+        self._writer: GalleryWriter | None = None
+        self._items: dict[str, dict[str, Any]] = {}
         self._num_noted = 0
+        self._replicas = Replicas(inferencer, options.devices or [inferencer.device], _encode)
+        if gallery is not None:
+            gallery.add_libraries(libraries)
+            self._write_to(gallery)
 
-    def take(self, path: str, item: dict[str, Tensor] | None, error: str) -> None:
+    def __enter__(self) -> _IndexRun:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._replicas.close()
+        if self._writer is not None:
+            self._writer.commit()
+
+    def take(self, path: str, item: dict[str, Any] | None, error: str) -> None:
         """Take a decoded video, or the reason why there is none."""
         if item is None:
             self.unreadable[path] = error
+            self._note_unreadable()
         else:
             self._items[path] = item
         if len(self._items) == self.inferencer.batch_size:
-            self._add()
+            self._encode_items()
 
     def add_waiting(self) -> None:
         """Add what is decoded, be it less than a batch: the next video may take long."""
         if self._items:
-            self._add()
+            self._encode_items()
+        self._add(self._replicas.finish())
+        if self._writer is not None:
+            self._writer.commit_if_due()
 
     def finish(self) -> None:
         """Add what is left."""
         self.add_waiting()
-        if self.writer.gallery is None:
+        if self.gallery is None and self.files and self.options.share.world_size == 1:
             raise VideoReadError(
                 f'None of the {len(self.files)} videos can be read, so there is no gallery. '
                 + list_reasons(self.unreadable)
             )
-        self._note_unreadable()
 
-    def _add(self) -> None:
-        arrays = _features(self.inferencer, list(self._items.values()))
-        if self.writer.gallery is None:
-            self.writer.create(self.inferencer.fingerprint, layout_of(arrays), self.qdrant)
-        self.writer.add([self.files[path] for path in self._items], arrays)
-        self.num_added += len(self._items)
-        self._items = {}
+    def _encode_items(self) -> None:
+        items, self._items = self._items, {}
+        self._add(self._replicas.submit(items))
+
+    def _add(self, results: Sequence[tuple[list[str], Any]]) -> None:
+        for paths, (ends, arrays) in results:
+            if self._writer is None:
+                facts = self.inferencer.facts(layout_of(arrays))
+                self._write_to(Gallery.create(self.folder, facts, self.libraries))
+            spans = [
+                Span(self.files[path], 0.0, end) for path, end in zip(paths, ends, strict=True)
+            ]
+            self._writer.add(spans, arrays)
+            self.num_added += len(paths)
+
+    def _write_to(self, gallery: Gallery) -> None:
+        self.gallery, self._writer = gallery, GalleryWriter(gallery)
         self._note_unreadable()
 
     def _note_unreadable(self) -> None:
+        if self._writer is None:  # they wait for the first video that can be read
+            return
         for path, reason in list(self.unreadable.items())[self._num_noted :]:
-            self.writer.note_unreadable(self.files[path], reason)
+            self._writer.note_unreadable(self.files[path], reason)
         self._num_noted = len(self.unreadable)
 
 
-def _features(
-    inferencer: TextVideoInferencer, items: list[dict[str, Tensor]]
-) -> dict[str, np.ndarray]:
-    """Encode decoded videos into the arrays of a gallery.
+def _encode(
+    inferencer: TextVideoInferencer, items: Sequence[dict[str, Any]]
+) -> tuple[list[float], dict[str, np.ndarray]]:
+    """Encode decoded videos: their durations in seconds, and the arrays of a gallery.
 
     Weights and pooled vectors are made of the frames as they are kept, in half precision.
     """
     videos = inferencer.encode_items(items)
     kept = videos.to(videos.frames.half()).to(videos.frames)
     weights = frame_weights(inferencer.model, kept)
-    tensors = dict(
-        frames=kept.frames.half(),
-        frame_mask=kept.mask,
-        frame_weights=weights,
-        pooled=pool_videos(kept, weights),
-    )
-    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+    tensors = {
+        POOLED: pool_videos(kept, weights),
+        FRAMES: kept.frames.half(),
+        FRAME_WEIGHTS: weights,
+        MASK: kept.mask,
+    }
+    arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+    return [float(item['duration']) for item in items], arrays
 
 
-def _check(inferencer: TextVideoInferencer, gallery: Gallery, qdrant: str | None) -> None:
-    inferencer.open_gallery(gallery)
-    found = gallery.qdrant and gallery.qdrant['location']
-    if qdrant is not None and found != qdrant:
-        raise GalleryError(
-            f'The gallery {gallery.folder} keeps its pooled vectors {found or "in its folder"}, '
-            f'not at {qdrant}; that is decided when a gallery is made. Choose another folder.'
-        )
+def _open(inferencer: TextVideoInferencer, folder: str, roots: Mapping[str, PathLike]) -> Gallery:
+    """Open a gallery; roots of libraries that it does not know are those of new ones."""
+    known = Gallery(folder).libraries.roots
+    moved = {name: root for name, root in roots.items() if name in known}
+    return inferencer.open_gallery(Gallery(folder, moved))
 
 
-def _file_of(path: str, listing: Listing) -> VideoFile | None:
-    """The state of a file; None, with a reason in the listing, if it has vanished since."""
-    try:
-        return file_of(path)
-    except OSError as error:
-        listing.passed_over[path] = (error.strerror or str(error)).lower()
-        return None
+def _libraries(
+    gallery: Gallery | None,
+    source: PathLike | Sequence[PathLike],
+    roots: Mapping[str, PathLike],
+) -> Libraries:
+    """Return the gallery's libraries and new ones, so that each file is in one of them."""
+    known = {} if gallery is None else gallery.libraries.roots
+    named = {name: os.path.abspath(root) for name, root in roots.items()}
+    given = [source] if isinstance(source, str | os.PathLike) else source
+    paths = [os.path.abspath(path) for path in given]
+    folders = [path for path in paths if os.path.isdir(path)]
+    return Libraries(known | named).joined_by(folders, [p for p in paths if p not in folders])
+
+
+def _files(listing: Listing, libraries: Libraries) -> dict[str, VideoFile]:
+    """Return the states of files by path; what has vanished since is noted in the listing."""
+    files = {}
+    for path in listing.paths:
+        try:
+            files[path] = VideoFile(*libraries.locate(path), *version_of_file(path))
+        except OSError as error:
+            listing.passed_over[path] = (error.strerror or str(error)).lower()
+    return files
+
+
+def _nothing_is_left(gallery: Gallery, files: Mapping[str, VideoFile], share: Share) -> bool:
+    """Whether this process is the last one, which maintains the gallery."""
+    if share.world_size == 1:
+        return True
+    known = gallery.known()
+    return all(file.key in known for file in files.values())
 
 
 def _log(run: _IndexRun, num_known: int, seconds: float, passed_over: str) -> None:
+    held = 'There is no gallery yet.'
+    if run.gallery is not None:
+        held = f'The gallery {run.folder} holds {len(run.gallery):,}.'
     print_log(
         f'Indexed {run.num_added:,} videos in {seconds:.1f} s '
         f'({run.num_added / seconds:.1f} per second); {num_known:,} were known, '
-        f'{len(run.unreadable):,} cannot be read. The gallery {run.writer.folder} holds '
-        f'{len(run.writer.gallery):,}. {list_reasons(run.unreadable)}'
+        f'{len(run.unreadable):,} cannot be read. {held} {list_reasons(run.unreadable)}'
         f'{passed_over}',
         logger='current',
     )

@@ -23,7 +23,7 @@ from diffusionret_mm.apis.decoding import (
     max_words_of,
     video_transforms,
 )
-from diffusionret_mm.apis.indexing import index_videos
+from diffusionret_mm.apis.indexing import IndexOptions, index_videos
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.transforms.captions import refuse_empty
 from diffusionret_mm.datasets.transforms.stored_frames import settings_of
@@ -34,12 +34,14 @@ from diffusionret_mm.export import ExportError, OnnxEncoders
 from diffusionret_mm.features.fingerprint import EXTRACTOR, hash_of_weights, passport_facts
 from diffusionret_mm.models.checkpoint_check import check_passport
 from diffusionret_mm.search import (
+    Facts,
     Gallery,
     SearchResult,
     match_sentences,
     search_like,
     search_texts,
 )
+from diffusionret_mm.search.schema import Layout
 from diffusionret_mm.storage.fingerprint import fingerprint_of
 from diffusionret_mm.storage.names import is_utf8, printable, why_not_a_file
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
@@ -107,6 +109,7 @@ class TextVideoInferencer:
         path = os.fspath(checkpoint)
         loaded = load_checkpoint(model, path, map_location='cpu', logger='silent')
         check_passport(model.backbone.passport, loaded.get('meta'), path)
+        self.checkpoint = os.path.abspath(path)
         self.fingerprint = self._fingerprint(model)
         self.model = model.to(self.device).eval()
         self.encoders = self.model if onnx is None else self._open_onnx(onnx)
@@ -192,31 +195,52 @@ class TextVideoInferencer:
         normalised = self.model.data_preprocessor.normalise(frames, mask)
         return self.encoders.encode_video(normalised, mask)
 
+    def on(self, device: torch.device) -> TextVideoInferencer:
+        """Return this inferencer for another device, with a copy of the model there."""
+        if device == self.device:
+            return self
+        other = copy.copy(self)
+        other.device, other.model = device, copy.deepcopy(self.model).to(device)
+        if self.encoders is self.model:
+            other.encoders = other.model
+        return other
+
+    def facts(self, layout: Layout) -> Facts:
+        """Return what a gallery of this model holds about it.
+
+        Args:
+            layout: layout of the arrays of a span.
+        """
+        passport = passport_facts(self.model)
+        return Facts(self.fingerprint, layout, self.cfg.pretty_text, self.checkpoint, passport)
+
     def index(
         self,
         source: PathLike | Sequence[PathLike],
         folder: PathLike,
-        qdrant: str | None = None,
-    ) -> Gallery:
+        options: IndexOptions | None = None,
+    ) -> Gallery | None:
         """Index videos into a gallery: new ones, and those that changed since they were indexed.
 
         A run that was killed continues. Files that cannot be read are listed in the log, and by
-        `Gallery.catalogue.unreadable`; they are tried again when they change.
+        `Gallery.unreadable`; they are tried again when they change.
 
         Args:
             source: a folder of videos, searched with its sub-folders, or a file; or a list of them.
-            folder: folder of the gallery; it is made if there is none.
-            qdrant: where a new gallery keeps its pooled vectors (`QdrantFirstStep`); None: here.
+            folder: folder or address (`s3://BUCKET/PATH`) of the gallery; it is made if there is
+                none.
+            options: libraries that have moved, devices, and the share of this process if several
+                index the same videos; None: all videos, on the inferencer's device.
 
         Returns:
-            The gallery.
+            The gallery; None if this process has a share, nothing in it can be read, and no other
+            process has made the gallery yet.
 
         Raises:
             FileNotFoundError: if a folder or a file does not exist.
             GalleryError: if the folder holds something else, or a gallery of another model.
-            RuntimeError: if another process writes to the gallery.
         """
-        return index_videos(self, source, Path(folder), qdrant)
+        return index_videos(self, source, os.fspath(folder), options or IndexOptions())
 
     def open_gallery(self, gallery: Gallery | PathLike) -> Gallery:
         """Open a gallery that this model made.
@@ -229,7 +253,11 @@ class TextVideoInferencer:
         return opened
 
     def search(
-        self, query: str | Path, gallery: Gallery | PathLike, top_k: int = 10
+        self,
+        query: str | Path,
+        gallery: Gallery | PathLike,
+        top_k: int = 10,
+        where: str | None = None,
     ) -> SearchResult:
         """Find the videos of a gallery that fit a sentence, or are like a video.
 
@@ -237,24 +265,31 @@ class TextVideoInferencer:
             query: a sentence (`str`), or the path of a video (`pathlib.Path`).
             gallery: the gallery, or its folder.
             top_k: number of results.
+            where: a condition in SQL on library, path, start, end, kind, bytes, mtime or metadata,
+                such as `path LIKE 'holidays/%'`; what does not meet it is not searched.
 
         Returns:
             The best videos: path, similarity, generator score and final rank. The generators read
             texts, so videos like a video have no generator score.
 
         Raises:
-            ValueError: if the sentence is empty or the name of a video, or `top_k` is below 1.
+            ValueError: if the sentence is empty or the name of a video, `top_k` is below 1, or the
+                condition is none.
             GalleryError: if another model made the gallery.
             FileNotFoundError, VideoReadError: if the video does not exist or cannot be read.
         """
         if isinstance(query, str):
-            return self.search_batch([query], gallery, top_k)[0]
+            return self.search_batch([query], gallery, top_k, where)[0]
         _check_top_k(top_k)
-        video = self.encode_video(query)
-        return search_like(self.model, str(query), video, self.open_gallery(gallery), top_k)
+        video, opened = self.encode_video(query), self.open_gallery(gallery)
+        return search_like(self.model, str(query), video, opened, top_k, where)
 
     def search_batch(
-        self, texts: Sequence[str], gallery: Gallery | PathLike, top_k: int = 10
+        self,
+        texts: Sequence[str],
+        gallery: Gallery | PathLike,
+        top_k: int = 10,
+        where: str | None = None,
     ) -> list[SearchResult]:
         """Find the videos that fit each of several sentences; see `search`."""
         _check_top_k(top_k)
@@ -264,8 +299,8 @@ class TextVideoInferencer:
                     f'{text!r} looks like a file; a sentence is wanted. Give pathlib.Path({text!r})'
                     ' to search by the video.'
                 )
-        features = self.encode_text(texts)
-        return search_texts(self.model, texts, features, self.open_gallery(gallery), top_k)
+        features, opened = self.encode_text(texts), self.open_gallery(gallery)
+        return search_texts(self.model, texts, features, opened, top_k, where)
 
     def match(self, video: PathLike, sentences: Sequence[str], top_k: int = 10) -> SearchResult:
         """Find the sentences that describe a video.

@@ -44,7 +44,7 @@ CSS = """
 def build_app(service: DemoService) -> fastapi.FastAPI:
     """Make the web application.
 
-    It serves videos of the gallery by their rows, under `/video/ROW`, and no other file. It reads
+    It serves videos of the gallery by their ids, under `/video/ID`, and no other file. It reads
     what its visitors upload, and no other file: uploads lie in a folder of this page alone.
 
     Args:
@@ -61,13 +61,13 @@ def build_app(service: DemoService) -> fastapi.FastAPI:
     playback = Playback(folder)
     no_video = RequestError, VideoReadError, ValueError, OSError
 
-    def video(row: int) -> Any:
+    def video(span: str) -> Any:
         try:
-            return responses.FileResponse(playback.file_for(service.file_of(row)))
+            return responses.FileResponse(playback.file_for(service.file_of(span)))
         except no_video as error:
             raise fastapi.HTTPException(404, 'There is no such video.') from error
 
-    app.add_api_route('/video/{row}', video)
+    app.add_api_route('/video/{span}', video)
     with own_upload_folder(folder) as uploads:
         blocks = Page(gr, service, uploads).blocks
         blocks.queue(max_size=QUEUE, default_concurrency_limit=1)
@@ -157,8 +157,8 @@ class Page:
     def _search(self, sentence: str) -> tuple[str, gradio.Dropdown]:
         return self._show(self.service.find(sentence or ''))
 
-    def _like(self, row: Any) -> tuple[str, gradio.Dropdown]:
-        return self._show(self.service.like(_row(row)))
+    def _like(self, span: Any) -> tuple[str, gradio.Dropdown]:
+        return self._show(self.service.like(_id(span)))
 
     def _like_upload(self, file: str | None) -> tuple[str, gradio.Dropdown]:
         if not file:
@@ -166,18 +166,18 @@ class Page:
         check_upload(file, self.uploads)
         return self._show(self.service.like_upload(file))
 
-    def _describe(self, row: Any, sentences: str) -> str:
-        return table(self.service.describe(_row(row), sentences or '').hits)
+    def _describe(self, span: Any, sentences: str) -> str:
+        return table(self.service.describe(_id(span), sentences or '').hits)
 
-    def _why(self, sentence: str, row: Any) -> tuple[Any, Any, str]:
-        attention = self.service.attention(sentence or '', _row(row))
+    def _why(self, sentence: str, span: Any) -> tuple[Any, Any, str]:
+        attention = self.service.attention(sentence or '', _id(span))
         try:
-            return attention, self.service.diffusion(sentence, _row(row)), CHOSEN_IS_TRUTH
+            return attention, self.service.diffusion(sentence, _id(span)), CHOSEN_IS_TRUTH
         except RequestError as error:  # the other picture stands for itself
             return attention, None, html.escape(str(error))
 
     def _show(self, found: Sequence[Found]) -> tuple[str, gradio.Dropdown]:
-        choices = [(f'{rank}. {video.name}', video.row) for rank, video in enumerate(found, 1)]
+        choices = [(f'{rank}. {video.name}', video.id) for rank, video in enumerate(found, 1)]
         value = choices[0][1] if choices else None
         return cards(found), self.gr.Dropdown(choices=choices, value=value)
 
@@ -185,7 +185,7 @@ class Page:
 def cards(found: Sequence[Found]) -> str:
     """Return the HTML of ranked videos that play."""
     figures = [
-        f'<figure><video src="/video/{video.row}" autoplay muted loop playsinline controls></video>'
+        f'<figure><video src="/video/{video.id}" autoplay muted loop playsinline controls></video>'
         f'<figcaption><b>{rank}.</b> {html.escape(video.name)}<br><span class="note">similarity '
         f'{video.similarity:.3f}{_generator(video)}</span></figcaption></figure>'
         for rank, video in enumerate(found, start=1)
@@ -207,7 +207,7 @@ def _generator(result: Found | Hit) -> str:
     return '' if result.generator is None else f', generator {result.generator:.3f}'
 
 
-def _row(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
+def _id(value: Any) -> str:
+    if not isinstance(value, str):
         raise RequestError('Choose a video first.')
     return value

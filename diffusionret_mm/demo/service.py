@@ -19,14 +19,17 @@ from diffusionret_mm.apis.decoding import decode
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.demo.errors import RequestError
 from diffusionret_mm.demo.uploads import check_container
-from diffusionret_mm.search import Gallery, SearchResult, match_sentences, search_like
-from diffusionret_mm.search.pooling import pool_texts
-from diffusionret_mm.search.steps import (
-    NUM_CANDIDATES,
-    read_videos,
-    score_candidates,
-    shortlist,
+from diffusionret_mm.search import (
+    FoundSpan,
+    Gallery,
+    SearchResult,
+    Snapshot,
+    match_sentences,
+    search_like,
 )
+from diffusionret_mm.search.candidates import NUM_CANDIDATES
+from diffusionret_mm.search.pooling import pool_texts
+from diffusionret_mm.search.steps import read_videos, score_candidates, shortlist
 from diffusionret_mm.storage.names import is_utf8
 from diffusionret_mm.storage.pool import run_in_parallel
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
@@ -51,13 +54,13 @@ class Found:
     """A video on the page.
 
     Args:
-        row: its row in the gallery.
+        id: id of its span in the gallery.
         name: its file name.
         similarity: the model's similarity.
         generator: what the generator adds to it, if it is asked.
     """
 
-    row: int
+    id: str
     name: str
     similarity: float
     generator: float | None
@@ -98,12 +101,12 @@ class DemoService:
         with self._lock:
             return self._found(self.inferencer.search(sentence, self.gallery, TOP_K))
 
-    def like(self, row: int) -> list[Found]:
+    def like(self, span: str) -> list[Found]:
         """Find videos like one of the gallery, itself left out."""
-        path, video = self._video(row)
+        path, video = self._video(span)
         with self._lock:
             result = search_like(self.model, path, video, self.gallery, TOP_K + 1)
-        return [found for found in self._found(result) if found.row != row][:TOP_K]
+        return [found for found in self._found(result) if found.id != span][:TOP_K]
 
     def like_upload(self, file: str) -> list[Found]:
         """Find videos like an uploaded one."""
@@ -113,14 +116,14 @@ class DemoService:
             video = self.inferencer.encode_items([item])
             return self._found(search_like(self.model, '', video, self.gallery, TOP_K))
 
-    def describe(self, row: int, sentences: str) -> SearchResult:
+    def describe(self, span: str, sentences: str) -> SearchResult:
         """Find the sentences that describe a video of the gallery.
 
         Args:
-            row: its row.
+            span: id of its span.
             sentences: one per line; if there is none, the page's own.
         """
-        path, video = self._video(row)
+        path, video = self._video(span)
         lines = [line.strip() for line in sentences.splitlines() if line.strip()]
         lines = lines or self.sentences
         if not lines:
@@ -133,10 +136,10 @@ class DemoService:
             texts = self.inferencer.encode_text(lines)
             return match_sentences(self.model, path, video, lines, texts, TOP_K)
 
-    def attention(self, sentence: str, row: int) -> Figure:
+    def attention(self, sentence: str, span: str) -> Figure:
         """Draw a video as a sentence sees it."""
         check_sentence(sentence)
-        path, video = self._video(row)
+        path, video = self._video(span)
         real = video.mask[0].cpu().numpy()
         frames = self._decode(path)['frames'].permute(0, 2, 3, 1).numpy()[real]
         with self._lock:
@@ -148,34 +151,28 @@ class DemoService:
         weights = None if attention is None else attention[0].cpu().numpy()[real]
         return draw_attention(sentence, frames, weights, match)
 
-    def diffusion(self, sentence: str, row: int) -> Figure:
+    def diffusion(self, sentence: str, span: str) -> Figure:
         """Draw the diffusion over the best candidates of a sentence; the chosen one is marked."""
         check_sentence(sentence)
-        path, _ = self._video(row)
+        self._video(span)
         with self._lock:
             text = self.inferencer.encode_text(sentence)
-            process = self._trace(sentence, text, path)
+            process = self._trace(sentence, text, span)
         return draw_diffusion([process])
 
-    def file_of(self, row: int) -> str:
-        """Return the file of a video of the gallery.
+    def file_of(self, span: str) -> str:
+        """Return the file of a span of the gallery.
 
         Raises:
-            RequestError: if there is no such row, or its file is gone.
+            RequestError: if there is no such span, or its file is gone.
         """
-        # SQLite has no larger integers.
-        known = self.gallery.catalogue.paths([row]) if 0 <= row < 2**63 else {}
-        path = known.get(row)
-        if path is None:
-            raise RequestError('Choose a video of the gallery.')
-        if not os.path.isfile(path):
-            raise RequestError(f'The file of {os.path.basename(path)} is gone.')
-        return path
+        return self._find(span)[1].path
 
-    def _trace(self, sentence: str, text: TextFeatures, path: str) -> DiffusionProcess:
+    def _trace(self, sentence: str, text: TextFeatures, span: str) -> DiffusionProcess:
         pooled = pool_texts(self.model, text).cpu().numpy()
-        ((rows, paths),) = self.gallery.candidates(pooled, NUM_CANDIDATES)
-        videos, scores = score_candidates(self.model, text, self.gallery, rows)
+        snapshot = self.gallery.latest()
+        (found,) = snapshot.candidates(pooled, NUM_CANDIDATES)
+        videos, scores = score_candidates(self.model, text, snapshot, found.rows)
         listed = shortlist(self.model, 't2v', scores, videos)
         query = listed.scores, text, listed.candidates, torch.zeros(1, dtype=torch.int64)
         try:
@@ -183,7 +180,7 @@ class DemoService:
         except PictureError as error:
             raise RequestError('This model has no diffusion over candidates.') from error
         best = trace.best[0].tolist()
-        is_chosen = np.array([paths[int(listed.places[place])] == path for place in best])
+        is_chosen = np.array([found.spans[int(listed.places[place])].id == span for place in best])
         if not is_chosen.any():
             raise RequestError('This video is not among the candidates that are re-ranked.')
         place = int(np.flatnonzero(is_chosen)[0])
@@ -199,17 +196,26 @@ class DemoService:
         )
 
     def _found(self, result: SearchResult) -> list[Found]:
-        rows = [self.gallery.catalogue.row_of(hit.item) for hit in result.hits]
         return [
-            Found(row, os.path.basename(hit.item), hit.similarity, hit.generator)
-            for row, hit in zip(rows, result.hits, strict=True)
-            if row is not None  # removed meanwhile
+            Found(hit.span.id, os.path.basename(hit.item), hit.similarity, hit.generator)
+            for hit in result.hits
         ]
 
-    def _video(self, row: int) -> tuple[str, VideoFeatures]:
-        path = self.file_of(row)
-        video = read_videos(self.gallery, np.array([row]))
-        return path, video.to(self.model.similarity.placement)
+    def _find(self, span: str) -> tuple[Snapshot, FoundSpan, np.ndarray]:
+        """Find a span: where it was found, what it is, and its row there, [1]."""
+        snapshot = self.gallery.latest()
+        found = snapshot.find(span)
+        if not found.spans:
+            raise RequestError('Choose a video of the gallery.')
+        path = found.spans[0].path
+        if not os.path.isfile(path):
+            raise RequestError(f'The file of {os.path.basename(path)} is gone.')
+        return snapshot, found.spans[0], found.rows
+
+    def _video(self, span: str) -> tuple[str, VideoFeatures]:
+        snapshot, found, row = self._find(span)
+        video, _ = read_videos(snapshot, row)
+        return found.path, video.to(self.model.similarity.placement)
 
     def _decode(self, file: str) -> dict[str, torch.Tensor]:
         """Decode in a process of its own, without the lock.

@@ -1,7 +1,11 @@
-"""Galleries of videos on disk, and search in them."""
+"""Galleries of videos, and search in them."""
 
-from diffusionret_mm.search.catalogue import VideoFile
-from diffusionret_mm.search.gallery import Gallery, GalleryError
+from diffusionret_mm.search.errors import GalleryError
+from diffusionret_mm.search.gallery import Gallery
+from diffusionret_mm.search.libraries import Libraries
+from diffusionret_mm.search.maintenance import maintain
+from diffusionret_mm.search.schema import Facts, Span, VideoFile, layout_of
+from diffusionret_mm.search.snapshot import Candidates, FoundSpan, Snapshot
 from diffusionret_mm.search.steps import (
     Hit,
     SearchResult,
@@ -9,17 +13,24 @@ from diffusionret_mm.search.steps import (
     search_like,
     search_texts,
 )
-from diffusionret_mm.search.writing import GalleryWriter, writing_gallery
+from diffusionret_mm.search.writing import GalleryWriter
 
 __all__ = [
+    'Candidates',
+    'Facts',
+    'FoundSpan',
     'Gallery',
     'GalleryError',
     'GalleryWriter',
     'Hit',
+    'Libraries',
     'SearchResult',
+    'Snapshot',
+    'Span',
     'VideoFile',
+    'layout_of',
+    'maintain',
     'match_sentences',
     'search_like',
     'search_texts',
-    'writing_gallery',
 ]

@@ -1,121 +1,141 @@
-"""Videos that can be searched: one folder, features of a model, and a table."""
+"""Videos that can be searched: two Lance tables in one place."""
 
 from __future__ import annotations
 
 import os
-import uuid
-from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from diffusionret_mm.search.catalogue import Catalogue
 from diffusionret_mm.search.errors import GalleryError
-from diffusionret_mm.search.first_step import NO_ROW, POOLED, FaissFirstStep, FirstStep
-from diffusionret_mm.search.qdrant import QdrantFirstStep
-from diffusionret_mm.search.segments import ArrayLayout, SegmentedArrays
-from diffusionret_mm.storage.locks import lock_file_of
+from diffusionret_mm.search.libraries import Libraries
+from diffusionret_mm.search.schema import (
+    FACTS,
+    FILES,
+    INDEXED,
+    SPANS,
+    UNREADABLE,
+    Facts,
+    VideoFile,
+    files_schema,
+    spans_schema,
+)
+from diffusionret_mm.search.snapshot import Snapshot
+from diffusionret_mm.search.tables import Table, readable
 
-TABLE = 'gallery.sqlite'
+if TYPE_CHECKING:
+    import lance
+
+OLD_TABLE = 'gallery.sqlite'
+LIBRARY = 'library:'
 
 
 class Gallery:
-    """Features of videos on disk.
+    """Features of spans of videos, in a local folder or an object store.
 
-    The folder holds the arrays in files that only grow (`SegmentedArrays`), a table
-    (`gallery.sqlite`) and, of a large gallery, an index of the pooled vectors. Opening reads a few
-    numbers, however many videos there are.
-
-    One process writes (`writing_gallery`), any number read meanwhile: what a writer adds is seen by
-    the next search, batch by batch, each whole or not at all. A killed writer loses the batch that
-    it was at.
+    The table `spans.lance` has a row per span, `files.lance` one per file that was indexed or
+    cannot be read. Any number of processes write (`GalleryWriter`) and read at the same time. What
+    is read comes from a `Snapshot`, which no writer changes.
 
     Args:
-        folder: the folder of a gallery; `create` makes one.
+        folder: a folder, or an address (`s3://BUCKET/PATH`).
+        roots: folders of libraries that have moved, by name; for this process alone.
 
     Raises:
-        GalleryError: if it holds no gallery.
-        ValueError: if the gallery is of another format version.
+        GalleryError: if it holds no gallery, or one of another format version.
+        ValueError: if there is no library of such a name.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
-        self.catalogue = Catalogue(self.folder / TABLE)
-        if not self.catalogue.exists():
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        roots: Mapping[str, str | os.PathLike[str]] | None = None,
+    ) -> None:
+        self.folder = os.fspath(folder)
+        self.spans, self.files = _tables(self.folder)
+        if not self.exists(folder):
             raise GalleryError(
                 f'{self.folder} holds no gallery; make one with tools/index.py or '
                 'TextVideoInferencer.index.'
             )
-        settings = self.catalogue.settings()
-        self.fingerprint: dict[str, str] = settings['fingerprint']
-        self.layout = {
-            name: ArrayLayout(layout['dtype'], tuple(layout['shape']))
-            for name, layout in settings['layout'].items()
-        }
-        self.arrays = SegmentedArrays(self.folder, self.layout)
-        self.qdrant: dict[str, str] | None = settings['qdrant']
-        self._first_step: FirstStep | None = None
+        dataset = self.spans.open()
+        self.facts = _facts(dataset, self.folder)
+        self._moved = dict(roots or {})
+        self._snapshot = self._snapshot_of(dataset)
 
     @classmethod
     def create(
-        cls,
-        folder: str | os.PathLike[str],
-        fingerprint: Mapping[str, str],
-        layout: Mapping[str, ArrayLayout],
-        qdrant: str | None = None,
+        cls, folder: str | os.PathLike[str], facts: Facts, libraries: Libraries | None = None
     ) -> Gallery:
-        """Make an empty gallery.
+        """Make an empty gallery, or open that which another process has just made.
 
         Args:
-            folder: a folder that is empty or does not exist.
-            fingerprint: what the features depend on, by parts.
-            layout: layout of each array; `pooled` [D] float32 must be one.
-            qdrant: where the pooled vectors are searched instead of here; see `QdrantFirstStep`.
+            folder: a folder that is empty or does not exist, or an address.
+            facts: what is known of the model; the layout must have `pooled` [D] float32.
+            libraries: libraries of the videos.
 
         Raises:
-            GalleryError: if the folder holds anything, a gallery included.
+            GalleryError: if the folder holds anything else, or a gallery of another model.
         """
-        folder = Path(folder)
-        catalogue = Catalogue(folder / TABLE)
-        if catalogue.exists():
-            raise GalleryError(f'{folder} holds a gallery already.')
-        # A writer's lock, and what a killed `create` left.
-        leftovers = (lock_file_of(folder / TABLE).name, TABLE, f'{TABLE}-journal')
-        if folder.exists() and any(file.name not in leftovers for file in folder.iterdir()):
-            raise GalleryError(
-                f'{folder} exists and holds no gallery. Nothing was changed; choose another folder.'
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        collection = f'diffusionret_mm-{uuid.uuid4().hex[:12]}'
-        catalogue.create(
-            dict(
-                fingerprint=dict(fingerprint),
-                layout={name: asdict(value) for name, value in layout.items()},
-                qdrant=dict(location=qdrant, collection=collection) if qdrant else None,
-            )
-        )
-        return cls(folder)
+        folder = os.fspath(folder)
+        spans, files = _tables(folder)
+        if not cls.exists(folder):
+            _refuse_full_folder(folder)
+            files.create(files_schema())
+            spans.create(spans_schema(facts))
+        gallery = cls(folder)
+        gallery.check_model(facts.fingerprint)
+        gallery.add_libraries(libraries or Libraries({}))
+        return gallery
 
     @staticmethod
     def exists(folder: str | os.PathLike[str]) -> bool:
-        """Tell whether a folder holds a gallery."""
-        return Catalogue(Path(folder) / TABLE).exists()
+        """Tell whether there is a gallery.
+
+        Raises:
+            GalleryError: if there is one of before Lance.
+        """
+        folder = os.fspath(folder)
+        if os.path.isfile(os.path.join(folder, OLD_TABLE)):
+            raise GalleryError(
+                f'{folder} holds a gallery of an earlier version; convert it by '
+                f'`python tools/convert_gallery.py {folder} NEW`, or index the videos into another '
+                'folder.'
+            )
+        return _tables(folder)[0].exists()
 
     def __len__(self) -> int:
         """Return the number of videos."""
-        return self.catalogue.state().num_videos
+        return self._count_files(f"state = '{INDEXED}'")
 
     @property
-    def first_step(self) -> FirstStep:
-        """What finds candidates; opened when it is first wanted."""
-        if self._first_step is None:
-            if self.qdrant is None:
-                self._first_step = FaissFirstStep(self.folder, self.arrays, self.catalogue)
-            else:
-                (width,) = self.layout[POOLED].shape
-                self._first_step = QdrantFirstStep(**self.qdrant, width=width)
-        return self._first_step
+    def libraries(self) -> Libraries:
+        """The libraries, those that have moved in their places."""
+        return self._snapshot.libraries
+
+    def latest(self) -> Snapshot:
+        """Return the latest version; each search reads from one."""
+        with readable(self.spans.place):
+            dataset = self._snapshot.dataset
+            latest = dataset.latest_version
+            if latest != dataset.version:  # the new one shares what is cached of the table
+                self._snapshot = self._snapshot_of(dataset.checkout_version(latest))
+        return self._snapshot
+
+    def known(self) -> dict[tuple[str, str], VideoFile]:
+        """All files that were indexed or found unreadable, by library and path."""
+        columns = ['library', 'path', 'bytes', 'mtime_ns']
+        files = (VideoFile(*row) for row in self._file_rows(columns))
+        return {file.key: file for file in files}
+
+    def paths(self) -> list[str]:
+        """Absolute paths of the videos, sorted."""
+        rows = self._file_rows(['library', 'path'], f"state = '{INDEXED}'")
+        return sorted(self.libraries.path_of(*row) for row in rows)
+
+    def unreadable(self) -> dict[str, str]:
+        """Why files cannot be read, by absolute path."""
+        rows = self._file_rows(['library', 'path', 'reason'], f"state = '{UNREADABLE}'")
+        return {self.libraries.path_of(*row[:2]): row[2] for row in sorted(rows)}
 
     def check_model(self, fingerprint: Mapping[str, str]) -> None:
         """Refuse a model that would have made other features.
@@ -126,12 +146,9 @@ class Gallery:
         Raises:
             GalleryError: if it differs; it says in which parts.
         """
+        known = self.facts.fingerprint
         # Galleries of earlier versions lack the facts of the backbone's passport.
-        changed = [
-            name
-            for name, value in fingerprint.items()
-            if self.fingerprint.get(name, value) != value
-        ]
+        changed = [name for name, value in fingerprint.items() if known.get(name, value) != value]
         if changed:
             raise GalleryError(
                 f'The gallery {self.folder} was made by a model with other {", ".join(changed)}; '
@@ -139,23 +156,72 @@ class Gallery:
                 'made with, or index the videos with this model into another folder.'
             )
 
-    def candidates(self, queries: np.ndarray, count: int) -> list[tuple[np.ndarray, list[str]]]:
-        """Find the videos whose pooled vectors have the largest inner products with the queries'.
+    def add_libraries(self, libraries: Libraries) -> None:
+        """Keep the roots of libraries that the gallery does not know yet, or that have moved.
 
-        Args:
-            queries: shape [q, D], float32.
-            count: videos wanted per query, at most.
-
-        Returns:
-            Of each query the rows [n] int64 and paths of the videos, in the order of their paths,
-            which does not depend on how they were indexed.
+        Raises:
+            GalleryError: if another process has just given a name to another folder.
         """
-        found, _ = self.first_step.search(np.ascontiguousarray(queries, np.float32), count)
-        known = self.catalogue.paths(np.unique(found[found != NO_ROW]).tolist())
-        results = []
-        for rows in found.tolist():
-            videos = sorted((known[row], row) for row in rows if row in known)
-            results.append(
-                (np.array([row for _, row in videos], np.int64), [path for path, _ in videos])
+        stored = _roots(self.files.open())
+        taken = [
+            name
+            for name, root in libraries.roots.items()
+            if name not in self.libraries.roots and stored.get(name, root) != root
+        ]
+        if taken:
+            raise GalleryError(
+                f'Another process has just added a library {taken[0]!r} to {self.folder}, of '
+                'another folder. Run the same command again.'
             )
-        return results
+        new = {name: root for name, root in libraries.roots.items() if stored.get(name) != root}
+        if new:
+            self.files.update_metadata({f'{LIBRARY}{name}': root for name, root in new.items()})
+        self._snapshot = self._snapshot_of(self._snapshot.dataset)
+
+    def _snapshot_of(self, dataset: lance.LanceDataset) -> Snapshot:
+        libraries = Libraries(_roots(self.files.open())).moved(self._moved)
+        return Snapshot(dataset, libraries, self.facts.layout)
+
+    def _count_files(self, where: str) -> int:
+        with readable(self.files.place):
+            return self.files.open().count_rows(where)
+
+    def _file_rows(self, columns: Sequence[str], where: str | None = None) -> list[tuple]:
+        with readable(self.files.place):
+            rows = self.files.open().to_table(columns=list(columns), filter=where)
+        return list(zip(*(rows[name].to_pylist() for name in columns), strict=True))
+
+
+def _tables(folder: str) -> tuple[Table, Table]:
+    """Return the tables of spans and of files."""
+    return tuple(Table(f'{folder.rstrip("/")}/{name}') for name in (SPANS, FILES))
+
+
+def _facts(dataset: lance.LanceDataset, folder: str) -> Facts:
+    text = (dataset.schema.metadata or {}).get(FACTS.encode())
+    if text is None:
+        raise GalleryError(
+            f'{folder} holds a Lance table of another program; choose another folder.'
+        )
+    try:
+        return Facts.from_json(text.decode())
+    except ValueError as error:
+        raise GalleryError(
+            f'The gallery {folder} has {error}; index the videos again into a new folder.'
+        ) from error
+
+
+def _roots(dataset: lance.LanceDataset) -> dict[str, str]:
+    found = dataset.metadata.items()
+    return {name[len(LIBRARY) :]: root for name, root in found if name.startswith(LIBRARY)}
+
+
+def _refuse_full_folder(folder: str) -> None:
+    """Refuse a local folder that holds anything but what a killed `create` left."""
+    if '://' in folder or not os.path.exists(folder):
+        return
+    found = [name for name in os.listdir(folder) if name not in (SPANS, FILES)]
+    if any(not name.startswith('.') or not name.endswith('.lock') for name in found):
+        raise GalleryError(
+            f'{folder} exists and holds no gallery. Nothing was changed; choose another folder.'
+        )

@@ -13,14 +13,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diffusionret_mm.features.scoring import similarity_matrix
+from diffusionret_mm.search.candidates import NUM_CANDIDATES
 from diffusionret_mm.search.gallery import Gallery
 from diffusionret_mm.search.pooling import frame_weights, pool_texts, pool_videos
+from diffusionret_mm.search.schema import FRAME_WEIGHTS, FRAMES, MASK
+from diffusionret_mm.search.snapshot import FoundSpan, Snapshot
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 if TYPE_CHECKING:
     from diffusionret_mm.models.retrievers import TextVideoRetriever
 
-NUM_CANDIDATES = 1000
 CHUNK = 256
 
 
@@ -30,10 +32,11 @@ class Hit:
 
     Args:
         rank: place in the final order, from 1.
-        item: path of a video, or a sentence.
+        item: absolute path of a video, or a sentence.
         similarity: the model's similarity.
         generator: what the model's re-ranking adds to it; None where it adds nothing.
         score: what is ranked by: the sum of both.
+        span: of a video, the span of it that was found.
     """
 
     rank: int
@@ -41,6 +44,7 @@ class Hit:
     similarity: float
     generator: float | None
     score: float
+    span: FoundSpan | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ def search_texts(
     texts: TextFeatures,
     gallery: Gallery,
     top_k: int,
+    where: str | None = None,
 ) -> list[SearchResult]:
     """Find videos for texts.
 
@@ -78,21 +83,26 @@ def search_texts(
         texts: their features, on the device of the model.
         gallery: where to search.
         top_k: number of results.
+        where: a condition on columns of the gallery's table, in SQL; None: all spans.
 
     Returns:
-        The results of each text.
+        The results of each text, all from one version of the gallery.
+
+    Raises:
+        ValueError: if the condition is none.
     """
     start = time.perf_counter()
     pooled = pool_texts(model, texts).cpu().numpy()
-    candidates = gallery.candidates(pooled, max(NUM_CANDIDATES, top_k))
+    snapshot = gallery.latest()
+    found = snapshot.candidates(pooled, max(NUM_CANDIDATES, top_k), where)
     pooled_seconds = (time.perf_counter() - start) / max(len(queries), 1)
     results = []
-    for number, (rows, paths) in enumerate(candidates):
+    for number, candidates in enumerate(found):
         text = texts[number : number + 1]
         times = [time.perf_counter()]
-        videos, scores = score_candidates(model, text, gallery, rows)
+        videos, scores = score_candidates(model, text, snapshot, candidates.rows)
         times.append(time.perf_counter())
-        hits = _rerank(model, 't2v', scores, text, videos, paths, top_k)
+        hits = _rerank(model, 't2v', scores, text, videos, candidates.spans, top_k)
         times.append(time.perf_counter())
         seconds = dict(zip(('similarity', 'generator'), np.diff(times).tolist(), strict=True))
         results.append(SearchResult(queries[number], hits, dict(pooled=pooled_seconds, **seconds)))
@@ -101,7 +111,12 @@ def search_texts(
 
 @torch.no_grad()
 def search_like(
-    model: TextVideoRetriever, query: str, video: VideoFeatures, gallery: Gallery, top_k: int
+    model: TextVideoRetriever,
+    query: str,
+    video: VideoFeatures,
+    gallery: Gallery,
+    top_k: int,
+    where: str | None = None,
 ) -> SearchResult:
     """Find videos like a video, by frames alone: no text, so no generator.
 
@@ -114,16 +129,21 @@ def search_like(
         video: its features, one row on the device of the model.
         gallery: where to search.
         top_k: number of results.
+        where: a condition on columns of the gallery's table, in SQL; None: all spans.
+
+    Raises:
+        ValueError: if the condition is none.
     """
     times = [time.perf_counter()]
     weights = frame_weights(model, video)
     pooled = pool_videos(video, weights).cpu().numpy()
-    ((rows, paths),) = gallery.candidates(pooled, max(NUM_CANDIDATES, top_k))
+    snapshot = gallery.latest()
+    (found,) = snapshot.candidates(pooled, max(NUM_CANDIDATES, top_k), where)
     times.append(time.perf_counter())
-    others = read_videos(gallery, rows).to(video.frames)
-    other_weights = torch.from_numpy(gallery.arrays.read('frame_weights', rows))
-    scores = best_frame_similarity(video, weights, others, other_weights.to(weights))
-    hits = _hits(paths, scores, {}, scores, top_k)
+    others, other_weights = read_videos(snapshot, found.rows)
+    others, other_weights = others.to(video.frames), other_weights.to(weights)
+    scores = best_frame_similarity(video, weights, others, other_weights)
+    hits = _hits(found.spans, scores, {}, scores, top_k)
     times.append(time.perf_counter())
     seconds = dict(zip(('pooled', 'similarity'), np.diff(times).tolist(), strict=True))
     return SearchResult(query, hits, seconds)
@@ -155,39 +175,37 @@ def match_sentences(
     return SearchResult(query, hits)
 
 
-def read_videos(gallery: Gallery, rows: np.ndarray) -> VideoFeatures:
-    """Read the features of videos.
+def read_videos(snapshot: Snapshot, rows: np.ndarray) -> tuple[VideoFeatures, Tensor]:
+    """Read the features of spans.
 
     Args:
-        gallery: the gallery.
-        rows: their rows, shape [n], int64.
+        snapshot: a version of a gallery.
+        rows: rows of the spans in it, shape [n], int64.
 
     Returns:
-        n videos in half precision, in memory.
+        n videos in half precision, in memory, and the weights of their frames, [n, F] float32.
     """
-    return VideoFeatures(
-        frames=torch.from_numpy(gallery.arrays.read('frames', rows)),
-        mask=torch.from_numpy(gallery.arrays.read('frame_mask', rows)),
-    )
+    arrays = snapshot.read(rows, FRAMES, MASK, FRAME_WEIGHTS)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return VideoFeatures(tensors[FRAMES], tensors[MASK]), tensors[FRAME_WEIGHTS]
 
 
 @torch.no_grad()
 def score_candidates(
-    model: TextVideoRetriever, text: TextFeatures, gallery: Gallery, rows: np.ndarray
+    model: TextVideoRetriever, text: TextFeatures, snapshot: Snapshot, rows: np.ndarray
 ) -> tuple[VideoFeatures, Tensor]:
     """Score videos by the model's similarity.
 
     Args:
         model: the retriever, in evaluation mode.
         text: one text on the device of the model.
-        gallery: the gallery.
-        rows: rows of the videos, shape [n], int64.
+        snapshot: a version of a gallery.
+        rows: rows of the spans in it, shape [n], int64.
 
     Returns:
         Their features, in half precision and in memory, and similarities [n].
     """
-    videos = read_videos(gallery, rows)
-    weights = torch.from_numpy(gallery.arrays.read('frame_weights', rows))
+    videos, weights = read_videos(snapshot, rows)
     return videos, model.similarity.score_gallery(text, videos, weights, CHUNK)[0]
 
 
@@ -255,7 +273,7 @@ def _rerank(
     scores: Tensor,
     query: TextFeatures | VideoFeatures,
     candidates: VideoFeatures | TextFeatures,
-    items: Sequence[str],
+    items: Sequence[str | FoundSpan],
     top_k: int,
 ) -> list[Hit]:
     """Let the model re-rank the best candidates; the others keep their similarity."""
@@ -270,12 +288,22 @@ def _rerank(
 
 
 def _hits(
-    items: Sequence[str], scores: Tensor, added: Mapping[int, float], final: Tensor, top_k: int
+    items: Sequence[str | FoundSpan],
+    scores: Tensor,
+    added: Mapping[int, float],
+    final: Tensor,
+    top_k: int,
 ) -> list[Hit]:
     """Put the best into order; `added` has what the generator adds, by place."""
     order = final.sort(descending=True, stable=True).indices[:top_k].tolist()
     values, totals = scores.tolist(), final.tolist()
     return [
-        Hit(rank, items[place], values[place], added.get(place), totals[place])
+        _hit(items[place], rank, values[place], added.get(place), totals[place])
         for rank, place in enumerate(order, start=1)
     ]
+
+
+def _hit(item: str | FoundSpan, rank: int, *scores: float | None) -> Hit:
+    if isinstance(item, str):
+        return Hit(rank, item, *scores)
+    return Hit(rank, item.path, *scores, span=item)

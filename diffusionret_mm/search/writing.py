@@ -1,94 +1,142 @@
-"""The one process that changes a gallery."""
+"""What adds to a gallery and takes from it; any number of processes may, at the same time."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
 
 import numpy as np
 
-from diffusionret_mm.search.catalogue import VideoFile
-from diffusionret_mm.search.first_step import POOLED
-from diffusionret_mm.search.gallery import TABLE, Gallery
-from diffusionret_mm.search.segments import ArrayLayout
-from diffusionret_mm.storage.files import remove_leftovers
-from diffusionret_mm.storage.locks import locked
+from diffusionret_mm.search.candidates import once_per_id
+from diffusionret_mm.search.gallery import Gallery
+from diffusionret_mm.search.schema import (
+    Span,
+    VideoFile,
+    file_id,
+    files_table,
+    layout_of,
+    spans_schema,
+    spans_table,
+)
+from diffusionret_mm.search.tables import quoted, readable
 
-
-@contextmanager
-def writing_gallery(folder: str | os.PathLike[str]) -> Iterator[GalleryWriter]:
-    """Hold the lock of a gallery; its index is brought up to date at the end.
-
-    Args:
-        folder: folder of a gallery, or of one to be made.
-
-    Raises:
-        RuntimeError: if another process writes.
-    """
-    folder = Path(folder)
-    with locked(folder / TABLE):
-        remove_leftovers(folder)
-        writer = GalleryWriter(folder)
-        yield writer
-        if writer.gallery is not None:
-            writer.gallery.first_step.finish()
+# Small commits slow searches down: rows wait until there are so many, or for so long.
+COMMIT_ROWS = 1024
+COMMIT_SECONDS = 60.0
+FILES_A_LOOK = 10_000
 
 
 class GalleryWriter:
-    """Adds and removes videos; `writing_gallery` makes it.
+    """Collects rows and commits them, all spans of a video together.
+
+    A block under `with` ends with a commit of what is left, also on an interrupt. A killed process
+    loses what it has collected since its last commit.
 
     Args:
-        folder: folder of the gallery. Where there is none yet, `gallery` is None until `create`.
+        gallery: the gallery.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.gallery = Gallery(folder) if Gallery.exists(folder) else None
+    def __init__(self, gallery: Gallery) -> None:
+        self.gallery = gallery
+        self._schema = spans_schema(gallery.facts)
+        self._spans: list[Span] = []
+        self._arrays: list[Mapping[str, np.ndarray]] = []
+        self._files: dict[VideoFile, str] = {}
+        self._since = time.monotonic()
 
-    def create(
+    def __enter__(self) -> GalleryWriter:
+        """Return itself."""
+        return self
+
+    def __exit__(
         self,
-        fingerprint: Mapping[str, str],
-        layout: Mapping[str, ArrayLayout],
-        qdrant: str | None = None,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
-        """Make the gallery; see `Gallery.create`."""
-        self.gallery = Gallery.create(self.folder, fingerprint, layout, qdrant)
+        """Commit what is left."""
+        self.commit()
 
-    def add(self, videos: Sequence[VideoFile], arrays: Mapping[str, np.ndarray]) -> None:
-        """Add videos, or replace those of the same paths: all of them or, if it is killed, none.
+    def add(self, spans: Sequence[Span], arrays: Mapping[str, np.ndarray]) -> None:
+        """Add spans; those that the gallery has of the same videos are replaced.
 
         Args:
-            videos: n files, all different.
+            spans: n spans, all different; of each video all that it is to have.
             arrays: their features as the gallery's layout has them, [n, ...].
 
         Raises:
             ValueError: if the arrays do not fit the layout, or each other.
             OSError: if the disk has no room.
         """
-        if any(len(array) != len(videos) for array in arrays.values()):
-            raise ValueError(f'There are {len(videos)} videos, but not as many rows of arrays.')
-        gallery = self.gallery
-        first = gallery.catalogue.state().next_row
-        gallery.arrays.write(first, arrays)
-        gallery.first_step.add(np.arange(first, first + len(videos)), arrays[POOLED])
-        self._freed(gallery.catalogue.add(videos))
+        if any(len(array) != len(spans) for array in arrays.values()):
+            raise ValueError(f'There are {len(spans)} spans, but not as many rows of arrays.')
+        layout = self.gallery.facts.layout
+        if (found := layout_of(arrays)) != layout:
+            raise ValueError(
+                f'The gallery {self.gallery.folder} has the arrays {layout}; got {found}.'
+            )
+        self._start()
+        self._spans += spans
+        self._arrays.append(arrays)
+        self._files |= dict.fromkeys([span.file for span in spans], '')
+        self.commit_if_due()
 
-    def remove(self, paths: Sequence[str]) -> int:
-        """Take videos out; the room that they took stays taken.
+    def note_unreadable(self, file: VideoFile, reason: str) -> None:
+        """Remember a file that cannot be read; what was indexed of it before is taken out."""
+        self._start()
+        self._files[file] = reason
+        self.commit_if_due()
+
+    def remove(self, keys: Sequence[tuple[str, str]]) -> int:
+        """Take files out, and all their spans.
+
+        Args:
+            keys: libraries and paths.
 
         Returns:
-            How many of them were there.
+            How many of the files were there.
         """
-        freed = self.gallery.catalogue.remove(paths)
-        self._freed(freed)
-        return len(freed)
+        for start in range(0, len(keys), FILES_A_LOOK):
+            self.gallery.spans.delete(self._ids_of(keys[start : start + FILES_A_LOOK]))
+        return self.gallery.files.delete([file_id(*key) for key in keys])
 
-    def note_unreadable(self, video: VideoFile, reason: str) -> None:
-        """Remember a file that cannot be read, so that it is not tried again until it changes."""
-        self._freed(self.gallery.catalogue.note_unreadable(video, reason))
+    def commit_if_due(self) -> None:
+        """Commit if there is enough, or if something has waited long enough."""
+        is_late = time.monotonic() - self._since >= COMMIT_SECONDS
+        if max(len(self._files), len(self._spans)) >= COMMIT_ROWS or is_late:
+            self.commit()
 
-    def _freed(self, rows: Sequence[int]) -> None:
-        if rows:
-            self.gallery.first_step.remove(np.array(rows))
+    def commit(self) -> None:
+        """Commit what was collected: first the spans, then their files."""
+        spans, parts, files = self._spans, self._arrays, self._files
+        self._spans, self._arrays, self._files = [], [], {}  # what fails is not tried again
+        if not files:
+            return
+        names = self.gallery.facts.layout
+        arrays = {name: np.concatenate([part[name] for part in parts]) for name in names if parts}
+        new = {span.id for span in spans}
+        gone = [each for each in self._ids_of([file.key for file in files]) if each not in new]
+        if spans:
+            self.gallery.spans.merge(spans_table(spans, arrays, self._schema), gone)
+        else:
+            self.gallery.spans.delete(gone)
+        self.gallery.files.merge(files_table(files))
+
+    def _start(self) -> None:
+        if not self._files:
+            self._since = time.monotonic()
+
+    def _ids_of(self, keys: Sequence[tuple[str, str]]) -> list[str]:
+        """Return the ids of all spans of files."""
+        paths: dict[str, list[str]] = {}
+        for library, path in keys:
+            paths.setdefault(library, []).append(quoted(path))
+        dataset = self.gallery.spans.open()
+        found = []
+        with readable(self.gallery.spans.place):
+            for library, names in paths.items():
+                where = f'library = {quoted(library)} AND path IN ({", ".join(names)})'
+                rows = dataset.to_table(columns=['id'], filter=where)
+                found += once_per_id(rows)['id'].to_pylist()
+        return found

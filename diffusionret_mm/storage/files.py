@@ -34,8 +34,7 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = temporary_name(path)
     try:
         yield temporary
-        with temporary.open('rb') as file:
-            os.fsync(file.fileno())
+        sync_file(temporary)
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
@@ -116,6 +115,16 @@ def remove_leftovers(folder: str | os.PathLike[str], recursive: bool = False) ->
     for leftover in find('.*.tmp'):
         if leftover.is_file():
             leftover.unlink(missing_ok=True)
+
+
+def sync_file(path: str | os.PathLike[str]) -> None:
+    """Bring what a file holds to the disk.
+
+    Raises:
+        OSError: If there is no room for it, or no such file.
+    """
+    with open(path, 'rb') as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

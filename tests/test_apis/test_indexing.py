@@ -16,7 +16,6 @@ from diffusionret_mm.apis import remove_vanished
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.video_reading import video
 from diffusionret_mm.search import Gallery, GalleryError, GalleryWriter
-from diffusionret_mm.search.catalogue import Catalogue
 
 pytest.importorskip('faiss')
 
@@ -24,18 +23,33 @@ FORK = multiprocessing.get_context('fork')
 TEXT = 'a red circle moves left'
 
 
-def test_only_what_is_new_or_changed_is_indexed(new_inferencer, clips, write_clip, tmp_path):
+@pytest.fixture
+def logged(monkeypatch):
+    """What is logged."""
+    lines = []
+    logger = MMLogger.get_instance('indexing')
+    monkeypatch.setattr(logger, 'handle', lambda record: lines.append(record.getMessage()))
+    return lines
+
+
+def added_in(line):
+    return int(line.split()[1])
+
+
+def test_only_what_is_new_or_changed_is_indexed(
+    new_inferencer, clips, write_clip, tmp_path, logged
+):
     inferencer, folder = new_inferencer(), clips(5)
     gallery = inferencer.index(folder, tmp_path / 'gallery')
-    assert gallery.catalogue.state().next_row == 5
+    assert added_in(logged[-1]) == 5
     inferencer.index(folder, tmp_path / 'gallery')
-    assert gallery.catalogue.state().next_row == 5
+    assert added_in(logged[-1]) == 0
     before = inferencer.search(TEXT, gallery).hits
     write_clip(folder / 'new.mp4', 30)
     changed = str(write_clip(folder / '0/clip00.mp4', 28))
     inferencer.index(folder, gallery.folder)
-    assert gallery.catalogue.state().next_row == 7
-    assert len(gallery) == 6
+    assert added_in(logged[-1]) == 2
+    assert len(gallery) == len(gallery.latest()) == 6
     after = {hit.item: hit.similarity for hit in inferencer.search(TEXT, gallery).hits}
     for hit in before:
         assert (after[hit.item] == pytest.approx(hit.similarity, abs=1e-6)) == (hit.item != changed)
@@ -46,25 +60,22 @@ def test_a_list_of_files_and_one_batch_more(new_inferencer, clips, tmp_path):
     paths = sorted(folder.rglob('*.mp4'))
     inferencer = new_inferencer(batch_size=2)
     gallery = inferencer.index(paths[:3], tmp_path / 'gallery')
-    assert sorted(gallery.catalogue.all_paths()) == [str(path) for path in paths[:3]]
+    assert gallery.paths() == [str(path) for path in paths[:3]]
     with pytest.raises(FileNotFoundError, match='none.mp4 does not exist'):
         inferencer.index([paths[3], 'none.mp4'], tmp_path / 'gallery')
 
 
 def test_broken_files_are_listed_and_tried_again_when_they_change(
-    new_inferencer, clips, write_clip, tmp_path, monkeypatch
+    new_inferencer, clips, write_clip, tmp_path, logged
 ):
     inferencer, folder = new_inferencer(batch_size=2), clips(4)
     broken = folder / 'broken.mp4'
     broken.write_bytes(b'this is no video')
     (folder / 'notes.txt').write_text('no video either')
     (folder / '.hidden.mp4').write_bytes(b'')
-    logged = []
-    logger = MMLogger.get_instance('indexing')
-    monkeypatch.setattr(logger, 'handle', lambda record: logged.append(record.getMessage()))
     gallery = inferencer.index(folder, tmp_path / 'gallery')
     assert len(gallery) == 4
-    assert list(gallery.catalogue.unreadable()) == [str(broken)]
+    assert list(gallery.unreadable()) == [str(broken)]
     assert f'1 cannot be read. The gallery {gallery.folder} holds 4.' in logged[-1]
     assert f'{broken}: ' in logged[-1]
     inferencer.index(folder, gallery.folder)
@@ -72,7 +83,7 @@ def test_broken_files_are_listed_and_tried_again_when_they_change(
     write_clip(broken)
     inferencer.index(folder, gallery.folder)
     assert len(gallery) == 5
-    assert gallery.catalogue.unreadable() == {}
+    assert gallery.unreadable() == {}
 
 
 @pytest.fixture
@@ -99,7 +110,7 @@ def test_a_video_that_never_ends_is_named_and_the_others_go_on(
     start = time.monotonic()
     gallery = inferencer.index(folder, tmp_path / 'gallery')
     assert len(gallery) == 4
-    ((path, reason),) = gallery.catalogue.unreadable().items()
+    ((path, reason),) = gallery.unreadable().items()
     assert path.endswith('clip01.mp4')
     assert reason.startswith('the process that read it took longer than 1')
     assert time.monotonic() - start < 10
@@ -114,7 +125,7 @@ def test_an_interrupt_keeps_the_videos_that_are_decoded(
 
     def add_and_interrupt(writer, *arguments):
         add(writer, *arguments)
-        if len(writer.gallery) == 4:  # all but the one that hangs
+        if len(writer._spans) == 4:  # all but the one that hangs
             threading.Timer(0.5, interrupt).start()
 
     def interrupt():
@@ -156,27 +167,10 @@ def test_vanished_files_are_taken_out(new_inferencer, clips, tmp_path):
     (folder / '0/clip00.mp4').unlink()
     assert remove_vanished(gallery.folder) == 1
     assert len(gallery) == 3
-    assert str(folder / '0/clip00.mp4') not in gallery.catalogue.all_paths()
+    assert str(folder / '0/clip00.mp4') not in gallery.paths()
     with pytest.raises(GalleryError, match='holds no gallery'):
         remove_vanished(tmp_path / 'none')
     assert not (tmp_path / 'none').exists()
-
-
-def test_the_database_of_a_gallery_is_kept(new_inferencer, clips, tmp_path):
-    pytest.importorskip('qdrant_client')
-    inferencer, folder = new_inferencer(), clips(4)
-    local = inferencer.index(folder, tmp_path / 'local')
-    remote = inferencer.index(folder, tmp_path / 'remote', qdrant=str(tmp_path / 'database'))
-    wanted = [hit.item for hit in inferencer.search(TEXT, local).hits]
-    assert [hit.item for hit in inferencer.search(TEXT, remote).hits] == wanted
-    with pytest.raises(GalleryError, match='decided when a gallery is made'):
-        inferencer.index(folder, tmp_path / 'local', qdrant='http://localhost:6333')
-
-
-def _use_one_thread():
-    """A forked process has none of OpenMP's threads and would wait for them for ever."""
-    torch.set_num_threads(1)
-    pytest.importorskip('faiss').omp_set_num_threads(1)
 
 
 def _index_until_killed(inferencer, folder, target, where):

@@ -30,7 +30,7 @@ def test_a_search_ranks_as_an_evaluation_does(new_inferencer, clips, tmp_path):
     inferencer, folder = new_inferencer(), clips(9)
     gallery = inferencer.index(folder, tmp_path / 'gallery')
     paths = paths_in(folder)
-    assert sorted(gallery.catalogue.all_paths()) == paths
+    assert gallery.paths() == paths
     texts, videos = inferencer.encode_text(TEXTS), inferencer.encode_video(paths)
     kept = videos.to(torch.float16).to(torch.float32)
     similarity = inferencer.model.similarity(texts, kept)

@@ -29,7 +29,9 @@ def test_index_then_search(run, clips, tmp_path):
     run('index', folder, gallery, '--workers', 2)
     result = json.loads(run('search', gallery, TEXT, '--top-k', 3, '--json').out)
     assert [hit['rank'] for hit in result['hits']] == [1, 2, 3]
-    assert {*result['hits'][0]} == {'rank', 'item', 'similarity', 'generator', 'score'}
+    hit = result['hits'][0]
+    assert {*hit} == {'rank', 'item', 'similarity', 'generator', 'score', 'span'}
+    assert {*hit['span']} == {'id', 'path', 'start', 'end', 'kind'}
     table = run('search', gallery, TEXT).out
     assert TEXT in table
     assert 'generator' in table

@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 
-from diffusionret_mm.search import Gallery, VideoFile, writing_gallery
-from diffusionret_mm.search.segments import layout_of
+from diffusionret_mm.search import (
+    Facts,
+    Gallery,
+    GalleryWriter,
+    Libraries,
+    Span,
+    VideoFile,
+    layout_of,
+)
 
 WIDTH, FRAMES = 16, 3
 
@@ -13,20 +20,24 @@ def _draw_arrays(count, seed=0):
     rng = np.random.default_rng(seed)
     pooled = rng.standard_normal((count, WIDTH)).astype(np.float32)
     return dict(
-        frames=rng.standard_normal((count, FRAMES, WIDTH)).astype(np.float16),
-        frame_mask=np.ones((count, FRAMES), dtype=bool),
-        frame_weights=np.full((count, FRAMES), 1 / FRAMES, dtype=np.float32),
         pooled=pooled / np.linalg.norm(pooled, axis=1, keepdims=True),
+        frames=rng.standard_normal((count, FRAMES, WIDTH)).astype(np.float16),
+        frame_weights=np.full((count, FRAMES), 1 / FRAMES, dtype=np.float32),
+        mask=np.arange(FRAMES) <= rng.integers(0, FRAMES, (count, 1)),
     )
 
 
 def _files(*names, bytes=1):
-    return [VideoFile(f'/videos/{name}.mp4', bytes, 7) for name in names]
+    return [VideoFile('videos', f'{name}.mp4', bytes, 7_000_000) for name in names]
+
+
+def _spans(*names, end=5.0, **kwargs):
+    return [Span(file, 0.0, end) for file in _files(*names, **kwargs)]
 
 
 @pytest.fixture
 def draw_arrays():
-    """A function that draws the arrays of a number of videos."""
+    """A function that draws the arrays of a number of spans."""
     return _draw_arrays
 
 
@@ -37,14 +48,22 @@ def files():
 
 
 @pytest.fixture
+def spans():
+    """A function that makes spans of whole videos of names."""
+    return _spans
+
+
+@pytest.fixture
 def new_gallery(tmp_path):
     """A function that makes a gallery of videos v0, v1 ...; returns it and its arrays."""
 
-    def make(count=6, folder='gallery', **kwargs):
+    def make(count=6, folder=None):
         arrays = _draw_arrays(count)
-        Gallery.create(tmp_path / folder, dict(weights='a'), layout_of(arrays), **kwargs)
-        with writing_gallery(tmp_path / folder) as writer:
-            writer.add(_files(*(f'v{i}' for i in range(count))), arrays)
-            return writer.gallery, arrays
+        libraries = Libraries(dict(videos='/videos'))
+        facts = Facts(dict(weights='a'), layout_of(arrays))
+        gallery = Gallery.create(folder or tmp_path / 'gallery', facts, libraries)
+        with GalleryWriter(gallery) as writer:
+            writer.add(_spans(*(f'v{i}' for i in range(count))), arrays)
+        return gallery, arrays
 
     return make

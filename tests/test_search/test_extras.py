@@ -8,7 +8,9 @@ import pytest
 from diffusionret_mm.extras import import_extra
 from diffusionret_mm.search import Gallery
 
-HEAVY = ('faiss', 'qdrant_client', 'gradio', 'fastapi', 'onnxruntime')
+pytest.importorskip('lance')
+
+HEAVY = ('lance', 'pyarrow', 'gradio', 'fastapi', 'onnxruntime')
 CODE = f"""
 import sys
 import diffusionret_mm, diffusionret_mm.apis, diffusionret_mm.search
@@ -27,15 +29,8 @@ def test_a_missing_extra_is_named_with_its_command():
         import_extra('a_package_that_is_not_there', 'search')
 
 
-def test_a_gallery_opens_without_faiss_and_names_it_when_searched(new_gallery, monkeypatch):
-    pytest.importorskip('faiss')
-    folder = new_gallery(3)[0].folder
-    monkeypatch.setattr('diffusionret_mm.search.first_step.import_extra', _missing)
-    gallery = Gallery(folder)
-    assert len(gallery) == 3
-    with pytest.raises(ModuleNotFoundError, match='search'):
-        _ = gallery.first_step
-
-
-def _missing(module, extra):
-    raise ModuleNotFoundError(f'{module} of {extra}')
+def test_a_gallery_names_the_extra_that_it_needs(new_gallery, monkeypatch):
+    folder = new_gallery(1)[0].folder
+    monkeypatch.setitem(sys.modules, 'lance', None)
+    with pytest.raises(ModuleNotFoundError, match=r'lance is not installed.*\.\[search\]'):
+        Gallery(folder)

@@ -126,8 +126,8 @@ def test_the_good_ones_are_indexed_and_the_others_named(
     folder, reasons = odd
     done = run_tool('index', config, checkpoint, folder, tmp_path / 'gallery')
     assert done.status == 0, done.err
-    paths = Gallery(tmp_path / 'gallery').catalogue.all_paths()
-    assert sorted(paths) == [str(folder / name) for name in GOOD]
+    paths = Gallery(tmp_path / 'gallery').paths()
+    assert paths == [str(folder / name) for name in GOOD]
     assert OTHERS in logged[-1]
     for path, reason in reasons.items():
         assert f'{printable(path)}: {reason}' in logged[-1]
@@ -194,7 +194,7 @@ def test_rare_kinds_are_found_by_every_tool(new_inferencer, tmp_path, suffix):
     folder.mkdir()
     path = write_rare(folder / f'a.{suffix}')
     gallery = new_inferencer(num_workers=1).index(folder, tmp_path / 'gallery')
-    assert gallery.catalogue.all_paths() == [str(path)]
+    assert gallery.paths() == [str(path)]
     assert VideoFiles(folder).find('a') == path
     (tmp_path / 'LSMDC16_challenge_1000_publictect.csv').write_text('a\t1\t2\t1\t2\tShe nods.')
     preparation = check_dataset('lsmdc', tmp_path, folder, tmp_path / 'manifest.json', 1)

@@ -1,0 +1,33 @@
+"""What keeps a gallery fast and small, after a run that changed it."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from datetime import timedelta
+from pathlib import Path
+
+from diffusionret_mm.search.candidates import update_index
+from diffusionret_mm.search.gallery import Gallery
+from diffusionret_mm.storage.locks import locked
+
+# Versions of the last ten minutes stay: searches that have begun read from them.
+KEPT = timedelta(minutes=10)
+
+
+def maintain(gallery: Gallery, keep: timedelta = KEPT) -> None:
+    """Write small fragments together, bring the index up to date, and delete old versions.
+
+    One process at a time does so on a local disk; others wait. Searches and writers go on.
+
+    Args:
+        gallery: the gallery.
+        keep: age of the versions that stay. Zero gives the room of removed videos back at once;
+            then nobody should search meanwhile.
+    """
+    is_local = gallery.spans.folder is not None
+    with locked(Path(gallery.folder, 'maintenance'), print) if is_local else nullcontext():
+        for table in (gallery.spans, gallery.files):
+            table.compact()
+        update_index(gallery.spans)
+        for table in (gallery.spans, gallery.files):
+            table.clean_up(keep)

@@ -1,0 +1,237 @@
+"""Lance tables in a folder or an object store: opened, and changed by one commit at a time."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diffusionret_mm.extras import import_extra
+from diffusionret_mm.search.errors import DAMAGED, GalleryError
+from diffusionret_mm.storage.files import sync_file, sync_folder
+from diffusionret_mm.storage.locks import locked
+
+if TYPE_CHECKING:
+    import lance
+    import pyarrow
+
+RETRIES = 20
+IDS_A_COMMIT = 10_000
+# What Lance appends to its messages: the line of its code, once or more.
+CODE_LINE = re.compile(r',? */\S+\.rs:\d+:\d+')
+SYSTEM_ERROR = re.compile(r'\(os error (\d+)\)')
+CONFLICT = re.compile(r'conflict|preempted', re.IGNORECASE)
+
+
+class Table:
+    """A Lance table with the declared key `id`.
+
+    On a local disk commits are made one at a time, under the lock of the table, and what they wrote
+    is brought to the disk before they count. An object store has no lock: there Lance finds
+    conflicts and tries again. Its address, keys and region are in the environment variables that
+    other programs use: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and so on.
+
+    Args:
+        place: folder of the table, or its address (`s3://BUCKET/PATH`).
+
+    Raises:
+        GalleryError: by all methods, if the table cannot be read.
+        OSError: by those that write, if the disk is full or may not be written.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        self.folder = None if '://' in place else Path(place)
+
+    @property
+    def lance(self) -> Any:
+        """The module lance."""
+        module = import_extra('lance', 'search')
+        # The processes that are forked here decode videos, and never use it.
+        warnings.filterwarnings('ignore', 'lance is not fork-safe')
+        return module
+
+    def exists(self) -> bool:
+        """Tell whether there is a table."""
+        if self.folder is not None:
+            return (self.folder / '_versions').is_dir()
+        with readable(self.place):
+            try:
+                self.lance.dataset(self.place)
+            except ValueError as error:
+                if 'was not found' not in str(error):
+                    raise
+                return False
+        return True
+
+    def open(self) -> lance.LanceDataset:
+        """Open the latest version."""
+        with readable(self.place):
+            return self.lance.dataset(self.place)
+
+    def create(self, schema: pyarrow.Schema) -> None:
+        """Make an empty table, unless another process has just made it.
+
+        Args:
+            schema: with its key declared.
+        """
+        with self._lock(), readable(self.place), self._brought_to_disk():
+            if self.exists():
+                return
+            options = dict(mode='create', enable_stable_row_ids=True)
+            try:
+                self.lance.write_dataset(schema.empty_table(), self.place, **options)
+            except OSError as error:
+                if 'already exists' not in str(error):
+                    raise
+
+    def merge(self, rows: pyarrow.Table, gone: Sequence[str] = ()) -> int:
+        """Insert rows, those of the same ids replaced, and delete others, in one commit.
+
+        An index on the key would let two processes insert the same rows twice: none is used.
+
+        Args:
+            rows: rows of different ids.
+            gone: ids of rows that are deleted.
+
+        Returns:
+            How many rows were deleted.
+        """
+
+        def change(dataset: lance.LanceDataset) -> Any:
+            builder = dataset.merge_insert('id').use_index(False).conflict_retries(RETRIES)
+            builder = builder.when_matched_update_all().when_not_matched_insert_all()
+            return builder.when_not_matched_by_source_delete(ids_in(gone)) if gone else builder
+
+        with self._lock(), readable(self.place):
+            if self.folder is None:
+                # Not in two steps: the commit would not know which keys were written.
+                return change(self.open()).execute(rows)['num_deleted_rows']
+            return self._again_on_conflict(
+                lambda: self._commit(lambda dataset: change(dataset).execute_uncommitted(rows))
+            )
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Delete rows; return how many of them were there."""
+        empty = self.open().schema.empty_table()
+        parts = [ids[start : start + IDS_A_COMMIT] for start in range(0, len(ids), IDS_A_COMMIT)]
+        return sum(self.merge(empty, gone=part) for part in parts)
+
+    def update_metadata(self, values: Mapping[str, str]) -> None:
+        """Set entries of the metadata that may change; those of the schema stay."""
+        with self._lock(), readable(self.place), self._brought_to_disk():
+            self.open().update_metadata(dict(values))
+
+    def compact(self) -> None:
+        """Write small fragments together, and those with deleted rows again without them."""
+        with readable(self.place):
+            self._again_on_conflict(self._compact)
+
+    def change_index(self, change: Callable[[lance.LanceDataset], object]) -> None:
+        """Call a function that makes or brings up to date an index of the latest version."""
+        with readable(self.place), self._brought_to_disk():
+            self._again_on_conflict(lambda: change(self.open()))
+
+    def clean_up(self, keep: timedelta) -> None:
+        """Delete versions that are older than that, and the files that only they used."""
+        with readable(self.place):
+            self.open().cleanup_old_versions(older_than=keep)
+
+    def _commit(self, write: Callable[[lance.LanceDataset], tuple[Any, dict[str, int]]]) -> int:
+        """Write rows, bring them to the disk, make them count, and bring that to the disk."""
+        dataset = self.open()
+        with self._brought_to_disk():
+            transaction, counts = write(dataset)
+        with self._brought_to_disk():
+            self.lance.LanceDataset.commit(dataset, transaction)
+        return counts['num_deleted_rows']
+
+    def _compact(self) -> None:
+        optimize = import_extra('lance.optimize', 'search')
+        dataset = self.open()
+        with self._brought_to_disk():
+            plan = optimize.Compaction.plan(dataset, dict(materialize_deletions_threshold=0.0))
+            results = [task.execute(dataset) for task in plan.tasks]
+        with self._lock(), self._brought_to_disk():
+            if results:
+                optimize.Compaction.commit(dataset, results)
+
+    def _again_on_conflict(self, change: Callable[[], Any]) -> Any:
+        """Try again what another process's commit has come before."""
+        for _ in range(RETRIES):
+            try:
+                return change()
+            except (OSError, RuntimeError) as error:
+                if not CONFLICT.search(str(error)):
+                    raise
+        raise GalleryError(
+            f'Other processes changed {self.place} each of the {RETRIES} times that this one tried '
+            'to. Run the same command to go on.'
+        )
+
+    def _lock(self) -> AbstractContextManager[None]:
+        """Wait until no other process of this disk commits."""
+        if self.folder is None:
+            return nullcontext()
+        return locked(self.folder, on_wait=lambda message: None)
+
+    @contextmanager
+    def _brought_to_disk(self) -> Iterator[None]:
+        """Bring the files that appear meanwhile to the disk, if that is one of this machine."""
+        if self.folder is None:
+            yield
+            return
+        before = set(self._files())
+        yield
+        new = [file for file in self._files() if file not in before]
+        for file in new:
+            with suppress(FileNotFoundError):  # another process's, and gone again
+                sync_file(file)
+        for folder in {*map(os.path.dirname, new), self.folder, self.folder.parent}:
+            sync_folder(folder)
+
+    def _files(self) -> Iterator[str]:
+        for folder, _, names in os.walk(self.folder):
+            yield from (os.path.join(folder, name) for name in names)
+
+
+def ids_in(ids: Sequence[str]) -> str:
+    """Return the condition that an id is one of some."""
+    return f'id IN ({", ".join(map(quoted, ids))})'
+
+
+def quoted(text: str) -> str:
+    """Return a text as SQL wants it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what Lance says of an error, without the lines of its code."""
+    return CODE_LINE.sub('', str(error)).strip().rstrip('.')
+
+
+@contextmanager
+def readable(place: str) -> Iterator[None]:
+    """Say in a sentence why a table cannot be used.
+
+    Raises:
+        GalleryError: if it is damaged, or its object store refuses.
+        OSError: if the system refuses.
+    """
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, GalleryError) or getattr(error, 'errno', None) is not None:
+            raise
+        system = SYSTEM_ERROR.search(str(error))
+        if system and int(system[1]) != errno.ENOENT:
+            number = int(system[1])
+            raise OSError(number, os.strerror(number), place) from error
+        hint = '' if '://' in place else f' {DAMAGED}'
+        raise GalleryError(f'{place} cannot be used: {reason_of(error)}.{hint}') from error
