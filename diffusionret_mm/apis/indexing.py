@@ -117,7 +117,7 @@ def remove_vanished(
     libraries = gallery.libraries
     keys = list(gallery.known())
     for name in sorted({library for library, _ in keys}):
-        root = libraries.path_of(name, '')
+        root = libraries.path_of(name, '').rstrip(os.sep)
         if not os.path.isdir(root):
             raise GalleryError(
                 f'The folder {root} of the library {name!r} does not exist, so nothing was taken '

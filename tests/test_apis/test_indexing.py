@@ -1,25 +1,22 @@
 """Indexing: incremental, complete after kills, and no trouble for those who search."""
 
-import multiprocessing
 import os
 import signal
 import threading
 import time
 
 import numbered_clips
-import numpy as np
 import pytest
 import torch
 from mmengine.logging import MMLogger
 
-from diffusionret_mm.apis import remove_vanished
+from diffusionret_mm.apis import IndexOptions, TextVideoInferencer, remove_vanished
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.video_reading import video
 from diffusionret_mm.search import Gallery, GalleryError, GalleryWriter
 
 pytest.importorskip('faiss')
 
-FORK = multiprocessing.get_context('fork')
 TEXT = 'a red circle moves left'
 
 
@@ -173,101 +170,72 @@ def test_vanished_files_are_taken_out(new_inferencer, clips, tmp_path):
     assert not (tmp_path / 'none').exists()
 
 
-def _index_until_killed(inferencer, folder, target, where):
-    """Index, and be killed at the third batch, before or after it counts."""
-    _use_one_thread()
-    calls = []
-
-    def killing(function):
-        def call(*args):
-            calls.append(1)
-            if len(calls) == 3:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return function(*args)
-
-        return call
-
-    if where == 'before the batch counts':
-        Catalogue.add = killing(Catalogue.add)
-    else:
-        GalleryWriter.add = killing(GalleryWriter.add)
-    inferencer.index(folder, target)
+def test_rows_are_spans_of_whole_videos(new_inferencer, clips, tmp_path):
+    folder = clips(3)
+    gallery = new_inferencer().index(folder, tmp_path / 'gallery')
+    rows = gallery.latest().dataset.to_table().to_pylist()
+    rows.sort(key=lambda row: row['path'])
+    assert [row['path'] for row in rows] == ['0/clip00.mp4', '1/clip01.mp4', '2/clip02.mp4']
+    assert [row['end'] for row in rows] == pytest.approx([0.6, 0.7, 0.8])
+    for row in rows:
+        status = (folder / row['path']).stat()
+        assert (row['library'], row['kind'], row['start']) == ('videos', 'video', 0)
+        assert row['bytes'] == status.st_size
+        assert row['mtime'].timestamp() == pytest.approx(status.st_mtime, abs=86_400)
+    assert gallery.libraries.roots == dict(videos=str(folder))
+    facts = gallery.facts
+    assert facts.checkpoint == str(tmp_path / 'random_0.pth')
+    assert 'TokenizeCaptions' in facts.config
+    assert facts.layout['frames'].dtype == 'float16'
 
 
-@pytest.mark.parametrize('where', ['before the batch counts', 'before it is written'])
-def test_a_killed_run_loses_nothing_and_doubles_nothing(new_inferencer, clips, tmp_path, where):
-    inferencer, folder = new_inferencer(batch_size=3), clips(12)
-    target = tmp_path / 'gallery'
-    process = FORK.Process(target=_index_until_killed, args=(inferencer, folder, target, where))
-    process.start()
-    process.join(60)
-    assert process.exitcode == -signal.SIGKILL
-    assert len(Gallery(target)) == 6
-    finished = {path: Gallery(target).catalogue.row_of(path) for path in _paths(target)}
-    gallery = inferencer.index(folder, target)
-    assert sorted(_paths(target)) == sorted(map(str, folder.rglob('*.mp4')))
-    assert gallery.catalogue.state().next_row == 12  # nothing was indexed twice
-    assert finished.items() <= {p: gallery.catalogue.row_of(p) for p in _paths(target)}.items()
-    whole = inferencer.index(folder, tmp_path / 'whole')
-    for path in _paths(target):
-        rows = [np.array([each.catalogue.row_of(path)]) for each in (gallery, whole)]
-        left, right = (
-            each.arrays.read('frames', row)
-            for each, row in zip((gallery, whole), rows, strict=True)
-        )
-        np.testing.assert_allclose(left, right, atol=2e-3)
+def test_a_library_that_has_moved_is_not_indexed_again(new_inferencer, clips, tmp_path, logged):
+    inferencer, folder = new_inferencer(), clips(3)
+    gallery = inferencer.index(folder, tmp_path / 'gallery')
+    moved = folder.rename(tmp_path / 'elsewhere')
+    with pytest.raises(GalleryError, match=f'{folder} of the library .videos. does not exist'):
+        remove_vanished(gallery.folder)
+    inferencer.index(moved, gallery.folder, IndexOptions(dict(videos=moved)))
+    assert added_in(logged[-1]) == 0
+    hits = inferencer.search(TEXT, gallery.folder).hits
+    assert {hit.item for hit in hits} == {*map(str, moved.rglob('*.mp4'))}
 
 
-def _paths(target):
-    return Gallery(target).catalogue.all_paths()
+def test_a_new_library_can_be_named(new_inferencer, clips, tmp_path):
+    inferencer, folder = new_inferencer(), clips(2)
+    options = IndexOptions(dict(holidays=folder))
+    gallery = inferencer.index(folder / '0', tmp_path / 'gallery', options)
+    assert [file.key for file in gallery.known().values()] == [('holidays', '0/clip00.mp4')]
+    inferencer.index(folder, gallery.folder)
+    assert gallery.libraries.roots == dict(holidays=str(folder))
+    assert len(gallery) == 2
 
 
-def _index_slowly(inferencer, folder, target):
-    _use_one_thread()
-    add = GalleryWriter.add
+def test_several_devices_give_the_rows_of_one(new_inferencer, clips, tmp_path, monkeypatch):
+    folder, encoded = clips(7), []
+    one = new_inferencer(batch_size=2)
+    gallery = one.index(folder, tmp_path / 'one')
+    monkeypatch.setattr(torch.nn.Module, 'to', lambda module, *args, **kwargs: module)
+    encode = TextVideoInferencer.encode_items
 
-    def slow(*args):
-        add(*args)
-        time.sleep(0.2)
+    def encode_here(inferencer, items):
+        encoded.append(inferencer.device)
+        there, inferencer.device = inferencer.device, torch.device('cpu')
+        try:
+            return encode(inferencer, items)
+        finally:
+            inferencer.device = there
 
-    GalleryWriter.add = slow
-    inferencer.index(folder, target)
-
-
-def _search_until(inferencer, target, wanted, results):
-    """Search until all videos are there; report sizes and scores seen."""
-    _use_one_thread()
-    sizes, scores = set(), {}
-    gallery, deadline = Gallery(target), time.monotonic() + 60
-    while max(sizes, default=0) < wanted and time.monotonic() < deadline:
-        hits = inferencer.search(TEXT, gallery, top_k=100).hits
-        sizes.add(len(hits))
-        assert len({hit.item for hit in hits}) == len(hits)
-        for hit in hits:
-            scores.setdefault(hit.item, set()).add(round(hit.similarity, 3))
-    results.put((sizes, scores))
-
-
-def test_two_processes_search_while_one_indexes(new_inferencer, clips, tmp_path):
-    inferencer, folder = new_inferencer(batch_size=3), clips(15)
-    target, results = tmp_path / 'gallery', FORK.Queue()
-    writer = FORK.Process(target=_index_slowly, args=(inferencer, folder, target))
-    writer.start()
-    while not (Gallery.exists(target) and len(Gallery(target))):
-        time.sleep(0.02)
-    readers = [
-        FORK.Process(target=_search_until, args=(inferencer, target, 15, results)) for _ in '12'
-    ]
-    for reader in readers:
-        reader.start()
-    seen = [results.get(timeout=60) for _ in readers]
-    for process in (writer, *readers):
-        process.join(30)
-        assert process.exitcode == 0
-    final = {hit.item: hit.similarity for hit in inferencer.search(TEXT, target, 100).hits}
-    for sizes, scores in seen:
-        assert 15 in sizes
-        assert len(sizes) > 1  # it did search while videos came in
-        assert all(len(values) == 1 for values in scores.values())
-        for path, (score,) in scores.items():
-            assert final[path] == pytest.approx(score, abs=1e-3)
+    monkeypatch.setattr(TextVideoInferencer, 'encode_items', encode_here)
+    devices = [torch.device('cuda', number) for number in range(3)]  # stand-ins
+    many = one.index(folder, tmp_path / 'many', IndexOptions(devices=devices))
+    assert set(encoded) <= set(devices)
+    assert len(encoded) >= 4
+    assert len(set(encoded)) > 1
+    left, right = (
+        sorted(each.latest().dataset.to_table().to_pylist(), key=lambda row: row['id'])
+        for each in (gallery, many)
+    )
+    for one_row, other in zip(left, right, strict=True):
+        assert one_row['id'] == other['id']
+        assert one_row['frames'] == pytest.approx(other['frames'], abs=2e-3)

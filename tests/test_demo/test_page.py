@@ -32,23 +32,25 @@ def test_a_search_and_its_videos(server):
 
 
 def test_no_other_file_is_served(server, service):
-    video = service.file_of(service.find(TEXT)[0].row)
+    video = service.file_of(service.find(TEXT)[0].id)
+    manifest = next(Path(service.gallery.spans.place, '_versions').glob('*.manifest'))
     for path in (
         '/video/-1',
-        '/video/999',
-        '/video/99999999999999999999',
-        '/video/../gallery/gallery.sqlite',
+        '/video/0',
+        f'/video/{"0" * 32}',
+        "/video/' OR 'a' = 'a",
+        '/video/../gallery/files.lance',
         '/video/%2e%2e%2f%2e%2e%2fetc%2fpasswd',
         '/gradio_api/file=/etc/passwd',
         '/gradio_api/file=../../../../etc/passwd',
-        f'/gradio_api/file={service.gallery.folder}/gallery.sqlite',
+        f'/gradio_api/file={manifest}',
         f'/gradio_api/file={video}',
         '/file=/etc/passwd',
     ):
         answer = httpx.get(httpx.URL(server).copy_with(raw_path=path.encode()))
         assert answer.status_code in (403, 404, 422), path
         assert b'root:' not in answer.content
-        assert b'SQLite' not in answer.content
+        assert b'LANC' not in answer.content
 
 
 def test_bad_requests_get_an_answer_and_the_page_goes_on(server, tmp_path):
@@ -58,7 +60,8 @@ def test_bad_requests_get_an_answer_and_the_page_goes_on(server, tmp_path):
         ('search', ['']),
         ('search', [None]),
         ('like', ['../../etc/passwd']),
-        ('like', [10**30]),
+        ('like', ['0' * 32]),
+        ('like', [7]),
         ('like_upload', [file_data('/etc/passwd')]),
         ('like_upload', [None]),
         ('why', [TEXT, 'x']),
@@ -74,7 +77,7 @@ def test_an_upload_that_is_no_video(server, tmp_path, service):
     text = tmp_path / 'text.mp4'
     text.write_text('no video')
     kinds = []
-    for file in (text, Path(service.file_of(service.find(TEXT)[0].row))):
+    for file in (text, Path(service.file_of(service.find(TEXT)[0].id))):
         kinds.append(call(server, 'like_upload', file_data(send(server, file)))[0])
     assert kinds == ['error', 'complete']
 
@@ -100,10 +103,10 @@ def test_fifty_requests_at_once(server):
 def test_any_sentence_is_answered(server, service, text):
     kind, (html, _) = call(server, 'search', text)
     assert (kind, html.count('<video')) == ('complete', 5)
-    row = service.find(TEXT)[0].row
-    to_image(service.attention(text, row))
-    to_image(service.diffusion(text, row))
-    assert '<script>' not in table(service.describe(row, text).hits)
+    span = service.find(TEXT)[0].id
+    to_image(service.attention(text, span))
+    to_image(service.diffusion(text, span))
+    assert '<script>' not in table(service.describe(span, text).hits)
 
 
 def test_half_a_character_is_refused(server):
@@ -112,21 +115,22 @@ def test_half_a_character_is_refused(server):
 
 
 def test_messages_are_no_html(server, service):
-    video = Path(service.file_of(service.find(TEXT)[0].row))
+    video = Path(service.file_of(service.find(TEXT)[0].id))
     odd = video.rename(video.with_name('<img src=x onerror=alert(1)>.mp4'))
     gallery = service.inferencer.index(odd.parent, service.gallery.folder)
-    row = gallery.catalogue.row_of(str(odd))
+    rows = gallery.latest().dataset.to_table(columns=['id', 'path']).to_pylist()
+    span = next(row['id'] for row in rows if row['path'].endswith(odd.name))
     odd.unlink()
     refused = []
     page = Page.__new__(Page)
     page.gr = SimpleNamespace(Error=lambda text: refused.append(text) or ValueError(text))
     with pytest.raises(ValueError, match='is gone'):
-        page._answer(service.file_of)(row)
+        page._answer(service.file_of)(span)
     assert refused == ['The file of &lt;img src=x onerror=alert(1)&gt;.mp4 is gone.']
 
 
 def test_names_are_no_html():
-    html = cards([Found(3, '<script>alert(1)</script>.mp4', 0.5, None)])
+    html = cards([Found('3', '<script>alert(1)</script>.mp4', 0.5, None)])
     assert '<script>' not in html
     assert 'similarity 0.500<' in html
 

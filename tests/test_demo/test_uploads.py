@@ -36,7 +36,7 @@ def contents(folder):
 
 @pytest.mark.parametrize('function', FUNCTIONS)
 def test_no_file_of_the_server_is_read(server, service, uploads, tmp_path, function):
-    video = Path(service.file_of(service.find(TEXT)[0].row))
+    video = Path(service.file_of(service.find(TEXT)[0].id))
     drawing = tmp_path / 'drawing.svg'
     drawing.write_text('<svg/>')
     elsewhere = tmp_path / 'gradio/0/clip.mp4'  # the uploads of another page
@@ -101,7 +101,7 @@ def test_what_is_no_path_is_refused(tmp_path, path):
 )
 def test_an_upload_leads_to_no_other_file(service, tmp_path, name, text):
     """Decoders follow playlists, whatever the file is called."""
-    video = service.file_of(service.find(TEXT)[0].row)
+    video = service.file_of(service.find(TEXT)[0].id)
     playlist = tmp_path / name
     playlist.write_text(text.format(video))
     with pytest.raises(VideoReadError):
@@ -147,11 +147,11 @@ def test_an_upload_that_never_ends_holds_up_nobody(server, service, hangs, tmp_p
 
 
 def test_a_gallery_video_that_never_ends_is_given_up(service, monkeypatch):
-    row = service.find(TEXT)[0].row
+    span = service.find(TEXT)[0].id
     service.max_seconds = 1
     monkeypatch.setattr(decoding, '_pipeline', lambda transforms: lambda entry: time.sleep(3600))
     with pytest.raises(RequestError, match='or not in 1 seconds'):
-        service.attention(TEXT, row)
+        service.attention(TEXT, span)
 
 
 def test_copies_for_browsers_have_a_time_limit(tmp_path, write_clip, monkeypatch):
