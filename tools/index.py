@@ -43,6 +43,11 @@ def parse_args() -> argparse.Namespace:
         help='give a video up after these, and one more for each 250 kB (default: 60)',
     )
     parser.add_argument(
+        '--int8',
+        action='store_true',
+        help='let a new gallery keep frames in 8 bits: half the disk, scores to 3e-4',
+    )
+    parser.add_argument(
         '--remove-vanished',
         action='store_true',
         help='take videos out of the gallery whose files are gone',
@@ -68,7 +73,8 @@ def main() -> None:
     inferencer = build_inferencer(
         args, batch_size=args.batch_size, num_workers=args.workers, time_limit=args.time_limit
     )
-    options = IndexOptions(args.root, share, devices[:1] if args.onnx else devices, keep)
+    devices = devices[:1] if args.onnx else devices
+    options = IndexOptions(args.root, share, devices, keep, args.int8)
     inferencer.index(args.videos, args.gallery, options)
     if args.remove_vanished and share.rank == 0:
         removed = remove_vanished(args.gallery, args.root, keep)

@@ -55,12 +55,14 @@ class IndexOptions:
         share: the part of the files that this process indexes.
         devices: where to encode; none: the inferencer's device.
         keep: age of the gallery's versions that stay.
+        int8: whether a new gallery keeps frames in 8 bits.
     """
 
     roots: Mapping[str, PathLike] = field(default_factory=dict)
     share: Share = Share()
     devices: Sequence[torch.device] = ()
     keep: timedelta = KEPT
+    int8: bool = False
 
 
 def index_videos(
@@ -203,7 +205,7 @@ class _IndexRun:
     def _add(self, results: Sequence[tuple[list[str], Any]]) -> None:
         for paths, (ends, arrays) in results:
             if self._writer is None:
-                facts = self.inferencer.facts(layout_of(arrays))
+                facts = self.inferencer.facts(layout_of(arrays), self.options.int8)
                 self._write_to(Gallery.create(self.folder, facts, self.libraries))
             spans = [
                 Span(self.files[path], 0.0, end) for path, end in zip(paths, ends, strict=True)
@@ -212,6 +214,11 @@ class _IndexRun:
             self.num_added += len(paths)
 
     def _write_to(self, gallery: Gallery) -> None:
+        if self.options.int8 and not gallery.facts.int8:
+            raise GalleryError(
+                f'The gallery {gallery.folder} keeps frames in half precision. Leave int8 (--int8) '
+                'out, or index the videos into a new folder.'
+            )
         self.gallery, self._writer = gallery, GalleryWriter(gallery)
         self._note_unreadable()
 

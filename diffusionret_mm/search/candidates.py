@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NUM_CANDIDATES = 1000
 # Up to so many vectors are compared one by one; with more, inverted lists are made.
 EXACT_ROWS = 50_000
-INDEX_TYPE = 'IVF_SQ'
+INDEX_TYPE = 'IVF_RQ'
 # One list of so many is looked into.
 PROBED_SHARE = 32
 # Vectors behind the index, compared one by one, before it takes them up.
@@ -97,7 +97,7 @@ def update_index(table: Table) -> None:
     with readable(table.place):
         rows, lists = dataset.count_rows(), num_lists(dataset)
         behind = _statistics(dataset)['num_unindexed_rows'] if lists else rows
-    wanted = max(1, int(4 * rows**0.5))
+    wanted = max(1, int(rows**0.5))
     if rows > EXACT_ROWS and not wanted / RETRAIN_FACTOR <= lists <= wanted * RETRAIN_FACTOR:
         options = dict(num_partitions=wanted, name=INDEX, metric=METRIC, replace=True)
         table.change_index(lambda latest: latest.create_index(POOLED, INDEX_TYPE, **options))

@@ -180,7 +180,7 @@ class Gallery:
 
     def _snapshot_of(self, dataset: lance.LanceDataset) -> Snapshot:
         libraries = Libraries(_roots(self.files.open())).moved(self._moved)
-        return Snapshot(dataset, libraries, self.facts.layout)
+        return Snapshot(dataset, libraries, self.facts)
 
     def _count_files(self, where: str) -> int:
         with readable(self.files.place):

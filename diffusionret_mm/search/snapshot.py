@@ -10,7 +10,8 @@ import numpy as np
 from diffusionret_mm.search.candidates import COLUMNS, check_where, nearest, num_lists, once_per_id
 from diffusionret_mm.search.errors import DAMAGED, GalleryError
 from diffusionret_mm.search.libraries import Libraries
-from diffusionret_mm.search.schema import Layout, array_of
+from diffusionret_mm.search.quantised import from_stored
+from diffusionret_mm.search.schema import FRAME_SCALES, FRAMES, Facts, array_of
 from diffusionret_mm.search.tables import quoted, readable
 
 if TYPE_CHECKING:
@@ -56,13 +57,13 @@ class Snapshot:
     Args:
         dataset: the version of the table of spans.
         libraries: where videos are.
-        layout: layout of the arrays of a span.
+        facts: what is known of the model and of the arrays of a span.
     """
 
-    def __init__(self, dataset: lance.LanceDataset, libraries: Libraries, layout: Layout) -> None:
+    def __init__(self, dataset: lance.LanceDataset, libraries: Libraries, facts: Facts) -> None:
         self.dataset = dataset
         self.libraries = libraries
-        self.layout = layout
+        self.facts = facts
         self._lists: int | None = None
 
     def __len__(self) -> int:
@@ -122,13 +123,16 @@ class Snapshot:
         """
         order = np.argsort(rows, kind='stable')  # the disk is read in its own order
         back = np.argsort(order, kind='stable')
+        stored = [*names, FRAME_SCALES] if self.facts.int8 and FRAMES in names else [*names]
         with readable(self.dataset.uri):
-            taken = self.dataset._take_rows(rows[order].tolist(), columns=list(names))
+            taken = self.dataset._take_rows(rows[order].tolist(), columns=stored)
         if len(taken) != len(rows):
             raise GalleryError(
                 f'{self.dataset.uri} lacks {len(rows) - len(taken)} of {len(rows)} rows. {DAMAGED}'
             )
-        return {name: array_of(taken[name], self.layout[name])[back] for name in names}
+        layout = self.facts.stored_layout
+        arrays = {name: array_of(taken[name], layout[name])[back] for name in stored}
+        return from_stored(arrays, self.facts)
 
     def _by_path(self, rows: pyarrow.Table) -> Candidates:
         columns = (rows[name].to_pylist() for name in (*COLUMNS, '_rowid'))

@@ -10,6 +10,7 @@ import numpy as np
 
 from diffusionret_mm.search.candidates import once_per_id
 from diffusionret_mm.search.gallery import Gallery
+from diffusionret_mm.search.quantised import to_stored
 from diffusionret_mm.search.schema import (
     Span,
     VideoFile,
@@ -118,7 +119,8 @@ class GalleryWriter:
         new = {span.id for span in spans}
         gone = [each for each in self._ids_of([file.key for file in files]) if each not in new]
         if spans:
-            self.gallery.spans.merge(spans_table(spans, arrays, self._schema), gone)
+            rows = spans_table(spans, to_stored(arrays, self.gallery.facts), self._schema)
+            self.gallery.spans.merge(rows, gone)
         else:
             self.gallery.spans.delete(gone)
         self.gallery.files.merge(files_table(files))

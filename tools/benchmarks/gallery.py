@@ -1,10 +1,10 @@
 """Build a gallery of random features and search it: tools/benchmarks/gallery.py --folder DIR.
 
 Half of the spans are near-duplicates of others; `gallery_features.py` says how they are drawn. The
-answers are compared with those of exact WTI over all spans. Beside the product's search the same
-queries go to FAISS (`pip install faiss-cpu`): all pooled vectors compared, then exact WTI; and, over
-the first spans, to Lance's own MaxSim. The model has random weights. The default million spans take
-about 30 GB in DIR while fragments are written together; DIR must not exist and is deleted afterwards.
+answers are compared with those of exact WTI over all spans. The same queries go to FAISS, which
+`pip install faiss-cpu` installs: all pooled vectors compared, then exact WTI; and, over the first
+spans, to Lance's own MaxSim. The model has random weights. The default million spans take 30 GB in
+DIR while fragments are written together; DIR must not exist and is deleted afterwards.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import multiprocessing
 import shutil
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--max-sim-spans', type=int, default=BLOCK, help="spans that Lance's MaxSim searches"
     )
+    parser.add_argument('--int8', action='store_true', help='keep frames in 8 bits')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures to this file')
     return parser.parse_args()
 
@@ -116,12 +118,14 @@ def build(args: argparse.Namespace) -> dict[str, float]:
         clock('draw_s')
         if gallery is None:
             libraries = Libraries({'random': str(args.folder)})
-            gallery = Gallery.create(args.folder, Facts({}, layout_of(arrays)), libraries)
+            gallery = Gallery.create(
+                args.folder, Facts({}, layout_of(arrays), int8=args.int8), libraries
+            )
         first = block * BLOCK
         with GalleryWriter(gallery) as writer:
             writer.add([_span(row) for row in range(first, first + len(videos))], arrays)
         clock('write_s')
-    maintain(gallery)
+    maintain(gallery, keep=timedelta(0))
     clock('maintain_s')
     return dict(clock.seconds, build_peak_mb=memory_mb('VmHWM'))
 
@@ -243,7 +247,9 @@ def main() -> None:
     if args.folder.exists():
         raise ValueError(f'{args.folder} exists; give a folder that does not.')
     import_faiss()  # before hours of work
-    figures: dict[str, Any] = dict(spans=args.spans, threads=torch.get_num_threads())
+    figures: dict[str, Any] = dict(
+        spans=args.spans, int8=args.int8, threads=torch.get_num_threads()
+    )
     try:
         figures |= in_own_process(build, args)
         seconds, best, _ = in_own_process(find_exactly, args)

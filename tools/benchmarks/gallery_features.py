@@ -4,9 +4,10 @@ Half of the spans stand alone: a topic plus a direction of its own, and its fram
 noise. A query of the kind 'easy' has words around the direction of such a span.
 
 The other half are families of near-duplicates. All spans of a family have the same frames, but for
-1 to 4 of them, taken from 8 frames of other scenes that the family shares, and for some noise. A word of a query
-is near one frame of its target, so the target's relatives answer the query nearly as well: exact WTI
-has to tell spans apart that differ in a few frames. Families have 256, 64 or 16 spans.
+1 to 4 of them, which come from 8 frames of other scenes that the family shares, and for some noise.
+A word of a query is near one frame of its target, so the target's relatives answer the query nearly
+as well: exact WTI has to tell spans apart that differ in a few frames. Families have 256, 64 or 16
+spans.
 """
 
 from __future__ import annotations

@@ -58,9 +58,7 @@ def _times(figures: Mapping[str, Any]) -> str:
 
 
 def _both(found: list[tuple[Mapping[str, Any], str]]) -> list[float | None]:
-    return [
-        figures.get(f'{name}_ms_{part}') for figures, name in found for part in ('p50', 'p95')
-    ]
+    return [figures.get(f'{name}_ms_{part}') for figures, name in found for part in ('p50', 'p95')]
 
 
 def _lengths(figures: Mapping[str, Any]) -> str:
