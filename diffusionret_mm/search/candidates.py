@@ -19,7 +19,7 @@ NUM_CANDIDATES = 1000
 EXACT_ROWS = 50_000
 INDEX_TYPE = 'IVF_RQ'
 # One list of so many is looked into.
-PROBED_SHARE = 32
+PROBED_SHARE = 8
 # Vectors behind the index, compared one by one, before it takes them up.
 ROWS_BEHIND = 4_096
 # The lists are made anew once there are so many times more, or fewer, vectors per list.
