@@ -79,6 +79,9 @@ TEST_REQUIRES = [
     'pytest-xdist',
     'import-linter>=2.1',
     'ruff>=0.12',
+    'moto[s3]>=5',  # an S3 server; flask and flask-cors are what its server needs
+    'flask',
+    'flask-cors',
     'playwright',
     *EXPORT_REQUIRES,
     *DEMO_REQUIRES,

@@ -102,8 +102,9 @@ def test_mistakes_of_the_command_line(tmp_path):
     if not torch.cuda.is_available():
         done = run_script(train, config('diffusionret_shapes.py'), '--amp', cwd=tmp_path)
         assert '--amp needs a GPU' in checked(done, fails=True)
-    done = run_command('bash', ROOT / 'tools/dist_test.sh', cwd=tmp_path)
-    assert 'usage:' in checked(done, fails=True)
+    for script in ('dist_test.sh', 'dist_index.sh'):
+        done = run_command('bash', ROOT / 'tools' / script, cwd=tmp_path)
+        assert 'usage:' in checked(done, fails=True)
 
 
 @pytest.mark.parametrize(
@@ -128,4 +129,29 @@ def test_slurm_scripts(tmp_path, script, arguments, tool):
     assert '--partition=gpu --job-name=job --gres=gpu:8 --ntasks=16' in output
     assert '--time 60 --exclude node1 python -u' in output
     assert output.strip().endswith(tool)
+    assert 'usage:' in checked(run_command(*command, env=environment), fails=True)
+
+
+def test_slurm_tells_each_process_its_share(tmp_path):
+    srun = tmp_path / 'srun'
+    srun.write_text('#!/bin/sh\nwhile [ "$1" != bash ]; do echo "$1"; shift; done\n"$@"\n')
+    python = tmp_path / 'python'
+    names = '$RANK $WORLD_SIZE $LOCAL_RANK $LOCAL_WORLD_SIZE'
+    python.write_text(f'#!/bin/sh\necho "{names}" "$@"\n')
+    for file in (srun, python):
+        file.chmod(0o755)
+    environment = dict(
+        PATH=f'{tmp_path}:{os.environ["PATH"]}',
+        GPUS='16',
+        SLURM_PROCID='9',
+        SLURM_NTASKS='16',
+        SLURM_LOCALID='1',
+        SLURM_NTASKS_PER_NODE='8',
+    )
+    command = ['bash', ROOT / 'tools/slurm_index.sh', 'gpu', 'job']
+    arguments = ['c.py', 'c.pth', 'a folder', 'gallery', '--batch-size', '8']
+    output = checked(run_command(*command, *arguments, env=environment))
+    assert '--gres=gpu:8\n--ntasks=16\n' in output
+    assert '\n9 16 1 8 -u ' in output
+    assert output.strip().endswith('index.py c.py c.pth a folder gallery --batch-size 8')
     assert 'usage:' in checked(run_command(*command, env=environment), fails=True)

@@ -57,15 +57,15 @@ def add_gallery_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--root',
         nargs=1,
-        action=_AddRoot,
+        action=AddRoot,
         default={},
         metavar='NAME=FOLDER',
         help='where the library NAME of the gallery is now; may be given several times',
     )
 
 
-class _AddRoot(argparse.Action):
-    """Collects NAME=FOLDER into a dict."""
+class AddRoot(argparse.Action):
+    """Collects the NAME=FOLDER of an option that may be given several times into a dict."""
 
     def __call__(
         self,
@@ -74,6 +74,7 @@ class _AddRoot(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
+        """Add one."""
         name, sign, folder = values[0].partition('=')
         if not (name and sign and folder):
             parser.error(f'{option_string} wants NAME=FOLDER; got {values[0]!r}')

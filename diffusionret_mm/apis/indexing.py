@@ -75,7 +75,7 @@ def index_videos(
     start = time.perf_counter()
     listing = list_videos(source)
     gallery = _open(inferencer, folder, options.roots) if Gallery.exists(folder) else None
-    libraries = _libraries(gallery, source, options.roots)
+    libraries = _libraries(gallery, source, options.roots, listing)
     files = _files(listing, libraries)
     known = {} if gallery is None else gallery.known()
     mine = {path: file for path, file in files.items() if options.share.has(file.path)}
@@ -261,14 +261,15 @@ def _libraries(
     gallery: Gallery | None,
     source: PathLike | Sequence[PathLike],
     roots: Mapping[str, PathLike],
+    listing: Listing,
 ) -> Libraries:
     """Return the gallery's libraries and new ones, so that each file is in one of them."""
     known = {} if gallery is None else gallery.libraries.roots
     named = {name: os.path.abspath(root) for name, root in roots.items()}
     given = [source] if isinstance(source, str | os.PathLike) else source
-    paths = [os.path.abspath(path) for path in given]
-    folders = [path for path in paths if os.path.isdir(path)]
-    return Libraries(known | named).joined_by(folders, [p for p in paths if p not in folders])
+    paths = {os.path.abspath(path) for path in given} - listing.passed_over.keys()
+    folders = {path for path in paths if os.path.isdir(path)}
+    return Libraries(known | named).joined_by(folders, paths - folders)
 
 
 def _files(listing: Listing, libraries: Libraries) -> dict[str, VideoFile]:

@@ -48,7 +48,8 @@ def nearest(
         The columns `COLUMNS` and `_rowid`, each id once.
     """
     near = dict(column=POOLED, q=query, k=count, metric=METRIC)
-    near |= dict(nprobes=-(-lists // PROBED_SHARE)) if lists else dict(use_index=False)
+    # At least so many lists: with a condition, more until there are enough rows that meet it.
+    near |= dict(minimum_nprobes=-(-lists // PROBED_SHARE)) if lists else dict(use_index=False)
     scanner = dataset.scanner(
         columns=list(COLUMNS),
         nearest=near,

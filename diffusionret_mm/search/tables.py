@@ -52,6 +52,8 @@ class Table:
     @property
     def lance(self) -> Any:
         """The module lance."""
+        # Statistics of an index are wanted without all its vectors; Lance reads this when asked.
+        os.environ.setdefault('LANCE_INCLUDE_VECTOR_CENTROIDS', 'false')
         module = import_extra('lance', 'search')
         # The processes that are forked here decode videos, and never use it.
         warnings.filterwarnings('ignore', 'lance is not fork-safe')

@@ -15,7 +15,7 @@ from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.video_reading import video
 from diffusionret_mm.search import Gallery, GalleryError, GalleryWriter
 
-pytest.importorskip('faiss')
+pytest.importorskip('lance')
 
 TEXT = 'a red circle moves left'
 

@@ -13,7 +13,7 @@ from diffusionret_mm.export import ExportError
 from diffusionret_mm.models.checkpoint_check import CheckpointError
 from diffusionret_mm.search import GalleryError
 
-pytest.importorskip('faiss')
+pytest.importorskip('lance')
 
 TEXTS = ['a cat sits', 'a red circle moves left', 'dogs', 'the sky turns dark and it rains']
 

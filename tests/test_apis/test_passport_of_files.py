@@ -40,7 +40,7 @@ def changed(request, monkeypatch):
 
 
 def test_a_gallery(new_inferencer, clips, tmp_path, changed):
-    pytest.importorskip('faiss')
+    pytest.importorskip('lance')
     gallery = new_inferencer().index(clips(1), tmp_path / 'gallery')
     name = changed()
     with pytest.raises(GalleryError, match=f'made by a model with other .*{name}'):

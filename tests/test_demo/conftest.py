@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-pytest.importorskip('faiss')
+pytest.importorskip('lance')
 pytest.importorskip('gradio')
 
 from diffusionret_mm.demo.page import build_app  # noqa: E402

@@ -10,6 +10,7 @@ from diffusionret_mm.search import (
     Libraries,
     Span,
     VideoFile,
+    candidates,
     layout_of,
 )
 
@@ -67,3 +68,10 @@ def new_gallery(tmp_path):
         return gallery, arrays
 
     return make
+
+
+@pytest.fixture
+def small_index(monkeypatch):
+    """Let an index be made of few rows."""
+    monkeypatch.setattr(candidates, 'EXACT_ROWS', 300)
+    monkeypatch.setattr(candidates, 'ROWS_BEHIND', 20)

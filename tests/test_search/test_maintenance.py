@@ -75,13 +75,6 @@ def test_one_process_maintains_at_a_time(new_gallery, monkeypatch):
     assert most == [1, 1]
 
 
-@pytest.fixture
-def small_index(monkeypatch):
-    """Let an index be made of few rows."""
-    monkeypatch.setattr(candidates, 'EXACT_ROWS', 300)
-    monkeypatch.setattr(candidates, 'ROWS_BEHIND', 20)
-
-
 def behind(gallery):
     return gallery.spans.open().stats.index_stats(candidates.INDEX)['num_unindexed_rows']
 

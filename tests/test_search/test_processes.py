@@ -41,7 +41,7 @@ def names(gallery):
     return gallery.latest().dataset.to_table(columns=['path'])['path'].to_pylist()
 
 
-@pytest.mark.parametrize('prefix', ['', 'file://'])  # with the lock of a disk, and without
+@pytest.mark.parametrize('prefix', ['', 'file://'])  # with the lock of a disk, and as a store
 def test_two_mergers_of_the_same_rows(new_gallery, change, tmp_path, prefix):
     gallery, _ = new_gallery(6, folder=f'{prefix}{tmp_path}/gallery')
     gallery.spans.change_index(lambda dataset: dataset.create_scalar_index('id', 'BTREE'))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-pytest.importorskip('faiss')
+pytest.importorskip('lance')
 
 TOOLS = ('train', 'resume', 'test', 'visualize', 'index', 'search', 'demo', 'export_onnx')
 TOOLS += ('banzhaf',)

@@ -6,17 +6,18 @@ import multiprocessing
 import os
 import shutil
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
 from diffusionret_mm.apis.user_errors import sentence as text_of
 from diffusionret_mm.apis.user_errors import stop_with_message
-from diffusionret_mm.search import Gallery, GalleryError
+from diffusionret_mm.search import Gallery
 from diffusionret_mm.storage import files
 from diffusionret_mm.storage.locks import locked
 
-pytest.importorskip('faiss')
+pytest.importorskip('lance')
 FORK = multiprocessing.get_context('fork')
 TEXT = 'a red circle'
 
@@ -182,22 +183,22 @@ def test_a_forbidden_place_is_named(nobody, capsys, path):
     assert said.endswith('cannot be used: permission denied.\n')
 
 
-DAMAGES = {
-    'table cut': lambda gallery: cut(gallery / 'gallery.sqlite', 5000),
-    'table empty': lambda gallery: cut(gallery / 'gallery.sqlite', 0),
-    'table gone': lambda gallery: (gallery / 'gallery.sqlite').unlink(),
-    'table other': lambda gallery: (gallery / 'gallery.sqlite').write_text('<html>' * 900),
-    'frames cut': lambda gallery: cut(gallery / 'frames-00000.bin', 100),
-    'frames empty': lambda gallery: cut(gallery / 'frames-00000.bin', 0),
-    'frames gone': lambda gallery: (gallery / 'frames-00000.bin').unlink(),
-    'pooled cut': lambda gallery: cut(gallery / 'pooled-00000.bin', 10),
-    'mask gone': lambda gallery: (gallery / 'frame_mask-00000.bin').unlink(),
-}
+def newest(table):
+    return min(Path(table, '_versions').glob('*.manifest'))
 
 
 def cut(path, size):
     with path.open('r+b') as file:
         file.truncate(size)
+
+
+DAMAGES = {
+    'table cut': lambda gallery: cut(newest(gallery / 'spans.lance'), 100),
+    'table gone': lambda gallery: shutil.rmtree(gallery / 'spans.lance'),
+    'table other': lambda gallery: newest(gallery / 'files.lance').write_text('<html>' * 900),
+    'files gone': lambda gallery: shutil.rmtree(gallery / 'files.lance'),
+    'data gone': lambda gallery: shutil.rmtree(gallery / 'spans.lance/data'),
+}
 
 
 @pytest.mark.parametrize('damage', DAMAGES)
@@ -211,13 +212,16 @@ def test_a_damaged_gallery(sentence, config, checkpoint, indexed, damage):
         assert str(indexed) in said
 
 
-@pytest.mark.parametrize('content', [b'', b'not an index', b'IxPQ' + bytes(60)])
-def test_a_damaged_index_of_a_gallery(indexed, content):
-    gallery = Gallery(indexed)
-    (indexed / 'pooled-00000009.faiss').write_bytes(content)
-    gallery.catalogue.set_index('pooled-00000009.faiss', 3)
-    with pytest.raises(GalleryError, match=r'pooled-00000009\.faiss cannot be read: .* damaged'):
-        gallery.candidates(gallery.arrays.read('pooled', [0]), 1)
+def test_a_gallery_of_before(sentence, config, checkpoint, clips, tmp_path):
+    (tmp_path / 'old').mkdir()
+    (tmp_path / 'old/gallery.sqlite').touch()
+    for arguments in (
+        ('index', config, checkpoint, clips(1), tmp_path / 'old'),
+        ('search', config, checkpoint, tmp_path / 'old', TEXT),
+        ('demo', config, checkpoint, tmp_path / 'old'),
+    ):
+        said = sentence(*arguments)
+        assert f'python tools/convert_gallery.py {tmp_path}/old NEW' in said, arguments[0]
 
 
 def _hold(target, is_held):
@@ -245,7 +249,7 @@ def hold():
         process.join()
 
 
-def test_a_lock_that_is_held(sentence, config, checkpoint, clips, data, indexed, tmp_path, hold):
+def test_a_lock_that_is_held(sentence, config, checkpoint, data, tmp_path, hold):
     store = ('--out', tmp_path / 'out', '--frames', 2, '--size', 32)
     work, compared, onnx = (tmp_path / name for name in ('run', 'compared', 'onnx'))
     for target, arguments in (
@@ -253,7 +257,6 @@ def test_a_lock_that_is_held(sentence, config, checkpoint, clips, data, indexed,
         (work / 'run', ('train', config, '--resume')),
         (work / 'run', ('test', config, checkpoint)),
         (work / 'run', ('visualize', 'similarity', config, checkpoint)),
-        (indexed / 'gallery.sqlite', ('index', config, checkpoint, clips(1, 'more'), indexed)),
         (data / 'manifest.json', prepare(data)),
         (tmp_path / 'out/videos_224_3fps', prepare(data, '--compress', '--out', tmp_path / 'out')),
         (tmp_path / 'out/frames_2_32', prepare(data, *store)),

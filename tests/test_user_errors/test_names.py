@@ -17,7 +17,7 @@ from diffusionret_mm.datasets.video_files import VideoFiles
 from diffusionret_mm.search import Gallery
 from diffusionret_mm.storage.names import is_utf8, printable
 
-pytest.importorskip('faiss')
+pytest.importorskip('lance')
 
 # Container and codec of videos that are called otherwise than most.
 RARE = {
@@ -142,12 +142,13 @@ def test_the_good_ones_are_indexed_and_the_others_named(
 
 
 @pytest.mark.parametrize('name', ['pipe.mp4', 'gone.mp4', 'self.mp4', 'socket.mp4', 'zero.mp4'])
-def test_one_odd_file_alone(sentence, config, checkpoint, odd, tmp_path, name):
+def test_one_odd_file_alone(run_tool, sentence, config, checkpoint, odd, tmp_path, name):
     folder, reasons = odd
     reason = reasons[str(folder / name)]
     gallery = tmp_path / 'gallery'
     assert reason in sentence('index', config, checkpoint, folder / name, gallery)
     assert not gallery.exists()
+    assert run_tool('index', config, checkpoint, folder / GOOD[0], gallery).status == 0
     said = sentence('search', config, checkpoint, gallery, '--video', folder / name)
     assert f'{folder / name}: {reason}' in said
 

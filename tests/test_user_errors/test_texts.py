@@ -32,7 +32,7 @@ from diffusionret_mm.visualization.page import Picture, Section, Table, write_pa
 from diffusionret_mm.visualization.retrieval import RankedVideo, draw_retrieval
 from diffusionret_mm.visualization.samples import Sample, draw_samples
 
-pytest.importorskip('faiss')
+pytest.importorskip('lance')
 
 TEXTS = [
     'a [red] circle [/b] moves [link=file:///etc/passwd]left[/link]',
