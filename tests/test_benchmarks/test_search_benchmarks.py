@@ -11,6 +11,8 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from tool_modules import load_tool
 
+pytest.importorskip('lance')
+
 ROOT = Path(__file__).parents[2]
 SIZES = dict(spans=5000, frames=4, width=32, topics=10, words=4)
 
