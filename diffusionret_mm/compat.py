@@ -23,6 +23,7 @@ import torch
 from mmengine.config import config as config_module
 from mmengine.dist import utils as dist_utils
 from mmengine.fileio import file_client
+from mmengine.logging import MMLogger
 from mmengine.runner import checkpoint as checkpoint_module
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.utils import package_utils
@@ -293,20 +294,13 @@ def allow_distributed_cpu() -> None:
     dist_utils._init_dist_pytorch = init_dist_pytorch
 
 
-class OneRunnerPerSecond:
-    """Keep two runners of one process from sharing a logger: entered while a runner is built.
+def wait_for_a_free_second() -> None:
+    """Wait until a runner that is built now has a logger of its own; called before it is built.
 
     mmengine names a run's logger and folder of logs by the second in which the runner was made.
     A second runner of the same second gets the logger of the first, so it writes into the log file
     of the first and has none of its own. Versions: mmengine 0.2 to 0.10. Can go when the name of a
     runner is unique.
     """
-
-    _last_second = 0
-
-    def __enter__(self) -> None:
-        while int(time.time()) <= OneRunnerPerSecond._last_second:
-            time.sleep(0.02)
-
-    def __exit__(self, *exception: object) -> None:
-        OneRunnerPerSecond._last_second = int(time.time())
+    while any(name.endswith(time.strftime('%Y%m%d_%H%M%S')) for name in MMLogger._instance_dict):
+        time.sleep(0.02)

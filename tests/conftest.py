@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,8 @@ import numpy as np
 import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
+from mmengine.config import config as config_module
+from mmengine.dataset import base_dataset
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
@@ -26,9 +29,12 @@ from tool_modules import run_main
 from diffusionret_mm.apis import TextVideoInferencer
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
-# What was imported stays: mmengine collects garbage whenever it makes a data set.
+# Most of the time of a small run is mmengine's: it formats the config with yapf, and collects
+# garbage whenever it makes a data set. What runs in processes of its own does both.
+config_module.FormatCode = lambda text, **options: (text, False)
+base_dataset.gc = SimpleNamespace(collect=lambda: 0)
 gc.collect()
-gc.freeze()
+gc.freeze()  # what was imported stays
 
 WIDTH = 64
 ARCH = dict(
@@ -58,6 +64,17 @@ def no_traces_of_other_runs():
     yield
     for manager in (DefaultScope, MMLogger, MessageHub, Visualizer):
         manager._instance_dict.clear()
+
+
+@pytest.fixture
+def interrupts():
+    """Let an interrupt raise KeyboardInterrupt, as it does in a terminal.
+
+    A shell makes what it starts in the background ignore interrupts.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -4,17 +4,18 @@ import json
 
 import httpx
 
+CLIENT = httpx.Client(timeout=120)  # each new one reads the certificates of the system
+
 
 def call(server, name, *data):
     """Call a function of the page; return the kind of its answer ('complete', 'error') and it."""
-    with httpx.Client(base_url=server, timeout=120) as client:
-        # By json, not httpx: it also writes texts that are not UTF-8.
-        content, headers = json.dumps(dict(data=data)), {'Content-Type': 'application/json'}
-        started = client.post(f'/gradio_api/call/{name}', content=content, headers=headers)
-        if started.status_code != 200:
-            return 'refused', started.status_code
-        event = started.json()['event_id']
-        answer = client.get(f'/gradio_api/call/{name}/{event}').text
+    # By json, not httpx: it also writes texts that are not UTF-8.
+    content, headers = json.dumps(dict(data=data)), {'Content-Type': 'application/json'}
+    address = f'{server}/gradio_api/call/{name}'
+    started = CLIENT.post(address, content=content, headers=headers)
+    if started.status_code != 200:
+        return 'refused', started.status_code
+    answer = CLIENT.get(f'{address}/{started.json()["event_id"]}').text
     kind, _, content = answer.strip().rpartition('event: ')[2].partition('\n')
     return kind, json.loads(content.removeprefix('data: '))
 
@@ -22,7 +23,7 @@ def call(server, name, *data):
 def send(server, file):
     """Upload a file; return its path on the server."""
     with file.open('rb') as content:
-        sent = httpx.post(f'{server}/gradio_api/upload', files=dict(files=(file.name, content)))
+        sent = CLIENT.post(f'{server}/gradio_api/upload', files=dict(files=(file.name, content)))
     return sent.json()[0]
 
 

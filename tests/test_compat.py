@@ -135,6 +135,7 @@ def with_all(checkpoint) -> dict:
     return run_steps(APPLY, checkpoint)
 
 
+@pytest.mark.slow
 class TestStillNeeded:
     """A failure here means that a work-around can go."""
 
@@ -161,6 +162,7 @@ class TestStillNeeded:
             assert 'MultiScaleDeformableAttention' in without['mmcv_lite'][0]
 
 
+@pytest.mark.slow
 class TestWorks:
     """A failure here means that a work-around is broken."""
 

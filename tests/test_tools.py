@@ -38,6 +38,14 @@ def config(name):
     return str(ROOT / 'configs' / name)
 
 
+SCRIPTS = [path for path in sorted(ROOT.glob('tools/**/*.py')) if 'def main' in path.read_text()]
+
+
+@pytest.mark.parametrize('script', SCRIPTS, ids=lambda path: path.stem)
+def test_errors_of_users_end_every_tool_with_a_sentence(script):
+    assert '@stop_with_message(' in script.read_text()
+
+
 @pytest.fixture(scope='module')
 def two_processes(tmp_path_factory):
     """A run of both stages by two processes, and what it printed."""

@@ -33,6 +33,7 @@ import diffusionret_mm  # noqa: E402, F401  first: it prepares what the others l
 # isort: split
 import open_clip  # noqa: E402
 
+from diffusionret_mm.apis.user_errors import stop_with_message  # noqa: E402
 from diffusionret_mm.evaluation.tables import Column, format_table, label  # noqa: E402
 from diffusionret_mm.storage.files import write_json  # noqa: E402
 from diffusionret_mm.storage.progress import progress_bar  # noqa: E402
@@ -105,6 +106,7 @@ def format_rows(rows: Sequence[Row]) -> str:
     return '\n'.join(lines)
 
 
+@stop_with_message()
 def main() -> int:
     """Run.
 

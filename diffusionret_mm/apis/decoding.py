@@ -102,14 +102,14 @@ def list_videos(source: PathLike | Sequence[PathLike]) -> Listing:
 
 
 def describe(listing: Listing) -> str:
-    """Return what was passed over, a line for each file; empty if nothing was."""
+    """Return what was passed over, one line per file; empty if nothing was."""
     text = '\nPassed over for their extensions: ' + listing.other_files
     lines = list_reasons(listing.passed_over)
     return (text if listing.other_files else '') + (f'\nPassed over:{lines}' if lines else '')
 
 
 def list_reasons(reasons: Mapping[str, str]) -> str:
-    """Return the first paths with their reasons, a line for each, and how many more there are."""
+    """Return the first paths with their reasons, one line each, and how many more there are."""
     shown = list(reasons.items())[:LISTED]
     lines = [f'\n  {printable(path)}: {printable(reason)}' for path, reason in shown]
     more = len(reasons) - len(lines)

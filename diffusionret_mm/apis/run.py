@@ -22,7 +22,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from diffusionret_mm.apis.backbone import follow_backbone
-from diffusionret_mm.compat import OneRunnerPerSecond
+from diffusionret_mm.compat import wait_for_a_free_second
 from diffusionret_mm.engine.config_differences import NAMED_HOOKS
 from diffusionret_mm.engine.global_batch import share_global_batch
 from diffusionret_mm.evaluation import METRICS_FILE, write_metrics
@@ -177,8 +177,8 @@ def build_runner(cfg: Config) -> Runner:
     told = follow_backbone(cfg)
     _leave_out_hooks(cfg)
     join_processes(cfg)
-    with OneRunnerPerSecond():
-        runner = Runner.from_cfg(cfg)
+    wait_for_a_free_second()
+    runner = Runner.from_cfg(cfg)
     for message in told:
         runner.logger.info(message)
     return runner

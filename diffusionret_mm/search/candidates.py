@@ -100,10 +100,20 @@ def update_index(table: Table) -> None:
         behind = _statistics(dataset)['num_unindexed_rows'] if lists else rows
     wanted = max(1, int(rows**0.5))
     if rows > EXACT_ROWS and not wanted / RETRAIN_FACTOR <= lists <= wanted * RETRAIN_FACTOR:
-        options = dict(num_partitions=wanted, name=INDEX, metric=METRIC, replace=True)
-        table.change_index(lambda latest: latest.create_index(POOLED, INDEX_TYPE, **options))
+        table.change_index(lambda latest: _make_index(latest, wanted))
     elif lists and behind > ROWS_BEHIND:
         table.change_index(lambda latest: latest.optimize.optimize_indices())
+
+
+def _make_index(dataset: lance.LanceDataset, lists: int) -> None:
+    """Make the index, with fewer lists where many vectors are equal: no list may be empty."""
+    options = dict(name=INDEX, metric=METRIC, replace=True)
+    try:
+        dataset.create_index(POOLED, INDEX_TYPE, num_partitions=lists, **options)
+    except RuntimeError as error:
+        if 'non-empty clusters' not in str(error) or lists == 1:
+            raise
+        _make_index(dataset, lists // 2)
 
 
 def _statistics(dataset: lance.LanceDataset) -> dict[str, Any]:

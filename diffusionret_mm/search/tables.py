@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import lance
     import pyarrow
 
+# Lance reads them when it is imported, or asked: warnings of its parts are for its makers, and
+# statistics of an index are wanted without all its vectors.
+SETTINGS = dict(LANCE_LOG='error', LANCE_INCLUDE_VECTOR_CENTROIDS='false')
 RETRIES = 20
 IDS_A_COMMIT = 10_000
 # What Lance appends to its messages: the line of its code, once or more.
@@ -52,8 +55,8 @@ class Table:
     @property
     def lance(self) -> Any:
         """The module lance."""
-        # Statistics of an index are wanted without all its vectors; Lance reads this when asked.
-        os.environ.setdefault('LANCE_INCLUDE_VECTOR_CENTROIDS', 'false')
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
         module = import_extra('lance', 'search')
         # The processes that are forked here decode videos, and never use it.
         warnings.filterwarnings('ignore', 'lance is not fork-safe')

@@ -113,6 +113,7 @@ def test_a_video_that_never_ends_is_named_and_the_others_go_on(
     assert time.monotonic() - start < 10
 
 
+@pytest.mark.usefixtures('interrupts')
 def test_an_interrupt_keeps_the_videos_that_are_decoded(
     new_inferencer, clips, tmp_path, hanging, monkeypatch
 ):

@@ -19,6 +19,7 @@ print([name for name in {HEAVY!r} if name in sys.modules])
 """
 
 
+@pytest.mark.slow
 def test_importing_the_package_imports_no_extra():
     done = subprocess.run([sys.executable, '-c', CODE], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == '[]'

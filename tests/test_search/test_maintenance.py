@@ -132,3 +132,17 @@ def test_the_lists_are_made_anew_when_the_gallery_has_grown(
     maintain(gallery)
     assert candidates.num_lists(gallery.spans.open()) == int(800**0.5)
     assert behind(gallery) == 0
+
+
+@pytest.mark.usefixtures('small_index')
+def test_an_index_of_many_equal_vectors(new_gallery, spans, draw_arrays):
+    gallery, _ = new_gallery(1)
+    few = draw_arrays(9, seed=1)
+    many = {name: np.tile(array, (600, *[1] * (array.ndim - 1))) for name, array in few.items()}
+    with GalleryWriter(gallery) as writer:
+        writer.add(spans(*(f'{number // 9}-{number % 9}' for number in range(5400))), many)
+    maintain(gallery)
+    assert 1 <= candidates.num_lists(gallery.spans.open()) < int(4 * 5401**0.5)
+    names = top(gallery, few['pooled'][3], 40)
+    assert len(names) == 40
+    assert all(name.endswith('-3.mp4') for name in names)

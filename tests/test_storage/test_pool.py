@@ -107,12 +107,13 @@ def test_nothing_to_do():
     assert list(run_in_parallel(work, [], None, 'x', BrokenTaskError)) == []
 
 
+@pytest.mark.usefixtures('interrupts')
 def test_an_interrupt_stops_at_once_and_keeps_what_is_done():
     done, idle = [], []
 
     def interrupt():
         idle.append(time.monotonic())
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGINT)
 
     def run():
         for task, *_ in run_in_parallel(

@@ -49,8 +49,24 @@ def write_rare(path):
     return path
 
 
+REASONS = {
+    'gone.mp4': 'it is a link to nothing',
+    'gone': 'it is a link to nothing',
+    'self.mp4': 'too many levels of symbolic links',
+    'ring': 'too many levels of symbolic links',
+    'gnir': 'too many levels of symbolic links',
+    'pipe.mp4': 'it is a pipe',
+    'pipe': 'it is a pipe',
+    'zero.mp4': 'it is a device',
+    'socket.mp4': 'it is a socket',
+    '0/back': 'it leads to a folder that is searched already',
+    os.fsdecode(b'caf\xe9.mp4'): 'its name is not UTF-8; rename it',
+    os.fsdecode(b'b\xfcro'): 'its name is not UTF-8; rename it',
+}
+
+
 @pytest.fixture
-def odd(tmp_path, write_clip, clips):
+def odd(tmp_path, write_clip, clips, monkeypatch):
     """A folder with three good videos, one in a linked folder, and much else; and its reasons."""
     folder = clips(2)
     elsewhere = write_clip(tmp_path / 'elsewhere/inside/linked.mp4')
@@ -59,40 +75,30 @@ def odd(tmp_path, write_clip, clips):
     shutil.copy(elsewhere, raw + b'/caf\xe9.mp4')
     os.mkdir(raw + b'/b\xfcro')
     shutil.copy(elsewhere, raw + b'/b\xfcro/inside.mp4')
-    (folder / 'gone.mp4').symlink_to(tmp_path / 'nothing.mp4')
-    (folder / 'gone').symlink_to(tmp_path / 'nothing')
-    (folder / 'self.mp4').symlink_to(folder / 'self.mp4')
-    (folder / 'ring').symlink_to(folder / 'gnir')
-    (folder / 'gnir').symlink_to(folder / 'ring')
-    (folder / '0/back').symlink_to(folder)
+    add_links(folder, tmp_path / 'nothing')
     os.mkfifo(folder / 'pipe.mp4')
     os.mkfifo(folder / 'pipe')
-    (folder / 'zero.mp4').symlink_to('/dev/zero')
-    listening = socket.socket(socket.AF_UNIX)
-    home = Path.cwd()
-    os.chdir(folder)  # the name of a socket is short
-    listening.bind('socket.mp4')
-    os.chdir(home)
-    (folder / 'notes.txt').write_text('text')
-    (folder / 'film.xyz').write_text('text')
-    (folder / 'Makefile').write_text('text')
-    (folder / '.hidden.mp4').write_text('text')
-    reasons = {
-        'gone.mp4': 'it is a link to nothing',
-        'gone': 'it is a link to nothing',
-        'self.mp4': 'too many levels of symbolic links',
-        'ring': 'too many levels of symbolic links',
-        'gnir': 'too many levels of symbolic links',
-        'pipe.mp4': 'it is a pipe',
-        'pipe': 'it is a pipe',
-        'zero.mp4': 'it is a device',
-        'socket.mp4': 'it is a socket',
-        '0/back': 'it leads to a folder that is searched already',
-        os.fsdecode(b'caf\xe9.mp4'): 'its name is not UTF-8; rename it',
-        os.fsdecode(b'b\xfcro'): 'its name is not UTF-8; rename it',
+    for name in ('notes.txt', 'film.xyz', 'Makefile', '.hidden.mp4'):
+        (folder / name).write_text('text')
+    with socket.socket(socket.AF_UNIX) as listening, monkeypatch.context() as there:
+        there.chdir(folder)  # the name of a socket is short
+        listening.bind('socket.mp4')
+        there.undo()
+        yield folder, {str(folder / name): reason for name, reason in REASONS.items()}
+
+
+def add_links(folder, nothing):
+    links = {
+        'gone.mp4': nothing.with_suffix('.mp4'),
+        'gone': nothing,
+        'self.mp4': folder / 'self.mp4',
+        'ring': folder / 'gnir',
+        'gnir': folder / 'ring',
+        '0/back': folder,
+        'zero.mp4': '/dev/zero',
     }
-    yield folder, {str(folder / name): reason for name, reason in reasons.items()}
-    listening.close()
+    for name, target in links.items():
+        (folder / name).symlink_to(target)
 
 
 GOOD = ['0/clip00.mp4', '1/clip01.mp4', 'link/inside/linked.mp4']

@@ -25,6 +25,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from diffusionret_mm.apis import test_retriever as evaluate
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.video_reading import open_video
 from diffusionret_mm.evaluation.tables import Column, format_table, label
 
@@ -59,6 +60,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()

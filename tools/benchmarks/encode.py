@@ -28,6 +28,7 @@ from published_encoding import published_encoding
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.engine.memory import peak_memory
 from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.models.retrievers import TextVideoRetriever
@@ -240,6 +241,7 @@ def time_steps(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     return table
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()

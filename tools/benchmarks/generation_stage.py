@@ -26,6 +26,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader
 
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.samplers import GroupSampler
 from diffusionret_mm.engine.memory import peak_memory
 from diffusionret_mm.evaluation.tables import format_figures
@@ -186,6 +187,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict:
     )
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()

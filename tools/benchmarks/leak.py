@@ -15,6 +15,7 @@ from mmaction.registry import MODELS
 from torch import Tensor
 from torch.nn import functional as F
 
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.evaluation import evaluate_ranking
 from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.models.similarity import XPool
@@ -52,6 +53,7 @@ def published_scores(xpool: XPool, texts: TextFeatures, videos: VideoFeatures) -
     return F.normalize(texts.pooled, dim=-1) @ F.normalize(own, dim=-1).t()
 
 
+@stop_with_message()
 @torch.no_grad()
 def main() -> None:
     """Run."""

@@ -21,6 +21,7 @@ from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader
 
 import diffusionret_mm  # noqa: F401  registers the data set and its transforms
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.preparation import check_dataset, frame_transforms, store_frames
 from diffusionret_mm.datasets.text_video import TextVideoDataset
 from diffusionret_mm.evaluation.tables import Column, format_table, label
@@ -51,6 +52,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@stop_with_message()
 def main() -> None:
     """Measure, print a table and write the figures."""
     args = parse_args()

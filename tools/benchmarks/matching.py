@@ -21,6 +21,7 @@ from mmaction.registry import MODELS
 from published_matching import published_matching
 from torch import Tensor
 
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.engine.memory import peak_memory
 from diffusionret_mm.evaluation.tables import Column, format_table
 from diffusionret_mm.features.scoring import similarity_matrix
@@ -264,6 +265,7 @@ def table_row(row: dict[str, Any]) -> list[Any]:
     ]
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()

@@ -32,6 +32,8 @@ import diffusers  # noqa: F401, E402
 import pytest  # noqa: E402
 from mmengine.registry import Registry  # noqa: E402
 
+from diffusionret_mm.apis.user_errors import stop_with_message  # noqa: E402
+
 ROOT = Path(__file__).parents[2]
 
 # Modules, and the tests that must notice a change of them.
@@ -262,6 +264,7 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+@stop_with_message()
 def main() -> int:
     """Run; return the exit code."""
     args = parse_args()

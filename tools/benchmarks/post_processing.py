@@ -10,6 +10,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 # isort: split
 import torch
 
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.evaluation import dual_softmax, inverted_softmax, querybank_normalisation
 from diffusionret_mm.evaluation.tables import Column, format_table, label
 
@@ -22,6 +23,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@stop_with_message()
 def main() -> None:
     """Run; both directions are computed."""
     args = parse_args()

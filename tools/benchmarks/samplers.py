@@ -20,6 +20,7 @@ from torch import Tensor
 
 from diffusionret_mm.apis.command_line import add_run_options, load_config
 from diffusionret_mm.apis.run import build_runner
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.evaluation import Ranks, grouped_query_ranks, query_ranks
 from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.features.encoding import EncodedSplit
@@ -113,6 +114,7 @@ def print_table(table: dict[str, dict[str, Any]]) -> None:
     print(format_table(columns, rows))
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()

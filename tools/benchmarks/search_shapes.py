@@ -104,13 +104,13 @@ def pooled_recall(
     return 100 * float(np.mean(hits))
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()
     folder = Path(tempfile.mkdtemp(prefix='search_shapes_'))
     try:
-        with stop_with_message():
-            figures = measure(args, folder)
+        figures = measure(args, folder)
     finally:
         shutil.rmtree(folder)
     print(format_figures(figures))

@@ -28,6 +28,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 import numpy as np
 import torch
 
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.storage.checkpoints import load_checkpoint_file
 
 ROOT = Path(__file__).parents[2]
@@ -258,6 +259,7 @@ def same(one: object, other: object) -> bool:
     return one == other
 
 
+@stop_with_message()
 def main() -> None:
     """Run."""
     args = parse_args()

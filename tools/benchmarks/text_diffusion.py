@@ -18,6 +18,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 import torch
 from mmaction.registry import MODELS
 
+from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.engine.memory import peak_memory
 from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.features.scoring import score_all
@@ -122,6 +123,7 @@ def print_table(args: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
     print('memory: growth of the peak beyond model and features, which are under "before"')
 
 
+@stop_with_message()
 def main() -> None:
     """Run every method in a fresh process."""
     args = parse_args()
