@@ -46,9 +46,6 @@ from diffusionret_mm.storage.fingerprint import fingerprint_of
 from diffusionret_mm.storage.names import is_utf8, printable, why_not_a_file
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
-# What features depend on beside weights and transforms; where the backbone's weights came from is
-# not part of it.
-
 PathLike = str | os.PathLike[str]
 
 
@@ -229,8 +226,7 @@ class TextVideoInferencer:
 
         Args:
             source: a folder of videos, searched with its sub-folders, or a file; or a list of them.
-            folder: folder or address (`s3://BUCKET/PATH`) of the gallery; it is made if there is
-                none.
+            folder: folder or address (`s3://BUCKET/PATH`) of the gallery; made if there is none.
             options: libraries that have moved, devices, and the share of this process if several
                 index the same videos; None: all videos, on the inferencer's device.
 
