@@ -191,7 +191,7 @@ def try_length(
             _, scores = score_candidates(model, text, snapshot, candidates.rows)
             times.append(time.perf_counter())
             places = scores.topk(min(BEST, len(scores))).indices.tolist()
-            found.append([row_of(candidates.spans[place].path) for place in places])
+            found.append([row_of(span.path) for span in candidates.at(places)])
             for step, value in zip(seconds, np.diff(times).tolist(), strict=True):
                 seconds[step].append(value)
     figures = dict(recall=recalls(found, best))
