@@ -33,8 +33,12 @@ def format_result(figures: Mapping[str, Any]) -> str:
 
 
 def _building(figures: Mapping[str, Any]) -> str:
-    rows = [(title, figures[name]) for title, name in BUILDING.items()]
-    return format_table([label('gallery'), Column('', number=',.6g')], rows)
+    values = {title: figures[name] for title, name in BUILDING.items()}
+    rows = [
+        (title, value if isinstance(value, int) else f'{value:,.{0 if value > 99 else 3}f}')
+        for title, value in values.items()
+    ]
+    return format_table([label('gallery'), Column('value')], rows)
 
 
 def _times(figures: Mapping[str, Any]) -> str:
