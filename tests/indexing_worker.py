@@ -1,7 +1,8 @@
 """Run by processes of tests: index as tools/index.py does, with small commits, and be killed.
 
-Arguments: config, checkpoint, folder of videos, gallery, rows a commit, and the number of the merge
-before which the process kills itself; 0: it does not. Merges of spans and of files take turns.
+Arguments: config, checkpoint, folder of videos, gallery, rows a commit, and the number of the
+commit before which the process kills itself; 0: it does not. Commits of spans and of files take
+turns.
 """
 
 import os
@@ -16,19 +17,17 @@ from diffusionret_mm.search import writing
 from diffusionret_mm.search.tables import Table
 
 config, checkpoint, videos, gallery, rows, last = sys.argv[1:]
-merge, calls = Table.merge, []
+replace, calls = Table.replace, []
 
 
-def merge_or_die(table, *args, **kwargs):
+def replace_or_die(table, *args):
     calls.append(table)
     if len(calls) == int(last):
         os.kill(os.getpid(), signal.SIGKILL)
-    result = merge(table, *args, **kwargs)
-    print('merged', flush=True)
-    return result
+    replace(table, *args)
 
 
-Table.merge = merge_or_die
+Table.replace = replace_or_die
 writing.COMMIT_ROWS = int(rows)
 options = dict(device='cpu', num_workers=1, show_progress=False, batch_size=min(int(rows), 8))
 inferencer = TextVideoInferencer(config, checkpoint, **options)

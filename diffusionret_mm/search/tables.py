@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 # statistics of an index are wanted without all its vectors.
 SETTINGS = dict(LANCE_LOG='error', LANCE_INCLUDE_VECTOR_CENTROIDS='false')
 RETRIES = 20
-IDS_A_COMMIT = 10_000
 # What Lance appends to its messages: the line of its code, once or more.
 CODE_LINE = re.compile(r',? */\S+\.rs:\d+:\d+')
 SYSTEM_ERROR = re.compile(r'\(os error (\d+)\)')
@@ -96,37 +95,32 @@ class Table:
                 if 'already exists' not in str(error):
                     raise
 
-    def merge(self, rows: pyarrow.Table, gone: Sequence[str] = ()) -> int:
-        """Insert rows, those of the same ids replaced, and delete others, in one commit.
+    def replace(self, where: str, rows: pyarrow.Table) -> None:
+        """Delete the rows that meet a condition, and add others.
 
-        An index on the key would let two processes insert the same rows twice: none is used.
+        On a disk that is one commit. In an object store the new rows come first, merged by their
+        key, and what is left of the old ones goes then.
 
         Args:
+            where: the condition, in SQL; every row with the id of a new one must meet it.
             rows: rows of different ids.
-            gone: ids of rows that are deleted.
-
-        Returns:
-            How many rows were deleted.
         """
-
-        def change(dataset: lance.LanceDataset) -> Any:
-            builder = dataset.merge_insert('id').use_index(False).conflict_retries(RETRIES)
-            builder = builder.when_matched_update_all().when_not_matched_insert_all()
-            return builder.when_not_matched_by_source_delete(ids_in(gone)) if gone else builder
-
         with self._lock(), readable(self.place):
             if self.folder is None:
-                # Not in two steps: the commit would not know which keys were written.
-                return change(self.open()).execute(rows)['num_deleted_rows']
-            return self._again_on_conflict(
-                lambda: self._commit(lambda dataset: change(dataset).execute_uncommitted(rows))
-            )
+                self._merge(rows)
+                ids = rows['id'].to_pylist()
+                self._delete_remote(f'{where} AND NOT {ids_in(ids)}' if ids else where)
+            else:
+                self._again_on_conflict(lambda: self._commit(where, rows))
 
-    def delete(self, ids: Sequence[str]) -> int:
-        """Delete rows; return how many of them were there."""
-        empty = self.open().schema.empty_table()
-        parts = [ids[start : start + IDS_A_COMMIT] for start in range(0, len(ids), IDS_A_COMMIT)]
-        return sum(self.merge(empty, gone=part) for part in parts)
+    def delete(self, where: str) -> int:
+        """Delete the rows that meet a condition; return how many there were."""
+        with readable(self.place):
+            dataset = self.open()
+            count = dataset.count_rows(where)
+        if count:
+            self.replace(where, dataset.schema.empty_table())
+        return count
 
     def update_metadata(self, values: Mapping[str, str]) -> None:
         """Set entries of the metadata that may change; those of the schema stay."""
@@ -148,14 +142,53 @@ class Table:
         with readable(self.place):
             self.open().cleanup_old_versions(older_than=keep)
 
-    def _commit(self, write: Callable[[lance.LanceDataset], tuple[Any, dict[str, int]]]) -> int:
-        """Write rows, bring them to the disk, make them count, and bring that to the disk."""
+    def _merge(self, rows: pyarrow.Table) -> None:
+        """Insert rows, those of the same ids replaced.
+
+        Lance finds by the declared key that another process has inserted the same row. With an
+        index on the key it would not: none is used.
+        """
+        if len(rows):
+            builder = self.open().merge_insert('id').use_index(False).conflict_retries(RETRIES)
+            builder.when_matched_update_all().when_not_matched_insert_all().execute(rows)
+
+    def _delete_remote(self, where: str) -> None:
+        dataset = self.open()
+        if dataset.count_rows(where):
+            dataset.delete(where, conflict_retries=RETRIES)
+
+    def _commit(self, where: str, rows: pyarrow.Table) -> None:
+        """Write rows and deletions, bring them to the disk, and make them count."""
         dataset = self.open()
         with self._brought_to_disk():
-            transaction, counts = write(dataset)
+            operation = self._written(dataset, where, rows)
         with self._brought_to_disk():
-            self.lance.LanceDataset.commit(dataset, transaction)
-        return counts['num_deleted_rows']
+            self.lance.LanceDataset.commit(dataset, operation, read_version=dataset.version)
+
+    def _written(self, dataset: lance.LanceDataset, where: str, rows: pyarrow.Table) -> Any:
+        """Write rows and deletions; return the operation that makes them count."""
+        operations = self.lance.LanceOperation
+        gone, changed = [], []
+        for number in _fragments_with(dataset, where):
+            left = dataset.get_fragment(number).delete(where)
+            if left is None:
+                gone.append(number)
+            else:
+                changed.append(left)
+        if not len(rows):
+            return operations.Delete(changed, gone, where)
+        write = import_extra('lance.fragment', 'search').write_fragments
+        new = write(rows, self.place, schema=dataset.schema, mode='append')
+        if not gone and not changed:
+            return operations.Append(new)
+        fields = [field.id() for field in dataset.lance_schema.fields()]
+        return operations.Update(
+            removed_fragment_ids=gone,
+            updated_fragments=changed,
+            new_fragments=new,
+            fields_for_preserving_frag_bitmap=fields,  # no index has the new rows
+            update_mode='rewrite_rows',
+        )
 
     def _compact(self) -> None:
         optimize = import_extra('lance.optimize', 'search')
@@ -204,6 +237,13 @@ class Table:
     def _files(self) -> Iterator[str]:
         for folder, _, names in os.walk(self.folder):
             yield from (os.path.join(folder, name) for name in names)
+
+
+def _fragments_with(dataset: lance.LanceDataset, where: str) -> list[int]:
+    """Return the numbers of the fragments that hold rows that meet a condition."""
+    options = dict(columns=[], filter=where, with_row_address=True)
+    addresses = dataset.to_table(**options)['_rowaddr'].to_numpy()
+    return sorted({int(address) >> 32 for address in addresses})
 
 
 def ids_in(ids: Sequence[str]) -> str:

@@ -8,7 +8,6 @@ from types import TracebackType
 
 import numpy as np
 
-from diffusionret_mm.search.candidates import once_per_id
 from diffusionret_mm.search.gallery import Gallery
 from diffusionret_mm.search.quantised import to_stored
 from diffusionret_mm.search.schema import (
@@ -20,12 +19,12 @@ from diffusionret_mm.search.schema import (
     spans_schema,
     spans_table,
 )
-from diffusionret_mm.search.tables import quoted, readable
+from diffusionret_mm.search.tables import ids_in, quoted
 
 # Small commits slow searches down: rows wait until there are so many, or for so long.
 COMMIT_ROWS = 1024
 COMMIT_SECONDS = 60.0
-FILES_A_LOOK = 10_000
+FILES_A_COMMIT = 10_000
 
 
 class GalleryWriter:
@@ -98,9 +97,12 @@ class GalleryWriter:
         Returns:
             How many of the files were there.
         """
-        for start in range(0, len(keys), FILES_A_LOOK):
-            self.gallery.spans.delete(self._ids_of(keys[start : start + FILES_A_LOOK]))
-        return self.gallery.files.delete([file_id(*key) for key in keys])
+        removed = 0
+        for start in range(0, len(keys), FILES_A_COMMIT):
+            part = keys[start : start + FILES_A_COMMIT]
+            self.gallery.spans.delete(_rows_of(part))
+            removed += self.gallery.files.delete(ids_in([file_id(*key) for key in part]))
+        return removed
 
     def commit_if_due(self) -> None:
         """Commit if there is enough, or if something has waited long enough."""
@@ -116,29 +118,27 @@ class GalleryWriter:
             return
         names = self.gallery.facts.layout
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in names if parts}
-        new = {span.id for span in spans}
-        gone = [each for each in self._ids_of([file.key for file in files]) if each not in new]
+        keys = [file.key for file in files]
         if spans:
             rows = spans_table(spans, to_stored(arrays, self.gallery.facts), self._schema)
-            self.gallery.spans.merge(rows, gone)
+            self.gallery.spans.replace(_rows_of(keys), rows)
         else:
-            self.gallery.spans.delete(gone)
-        self.gallery.files.merge(files_table(files))
+            self.gallery.spans.delete(_rows_of(keys))
+        ids = [file_id(*key) for key in keys]
+        self.gallery.files.replace(ids_in(ids), files_table(files))
 
     def _start(self) -> None:
         if not self._files:
             self._since = time.monotonic()
 
-    def _ids_of(self, keys: Sequence[tuple[str, str]]) -> list[str]:
-        """Return the ids of all spans of files."""
-        paths: dict[str, list[str]] = {}
-        for library, path in keys:
-            paths.setdefault(library, []).append(quoted(path))
-        dataset = self.gallery.spans.open()
-        found = []
-        with readable(self.gallery.spans.place):
-            for library, names in paths.items():
-                where = f'library = {quoted(library)} AND path IN ({", ".join(names)})'
-                rows = dataset.to_table(columns=['id'], filter=where)
-                found += once_per_id(rows)['id'].to_pylist()
-        return found
+
+def _rows_of(keys: Sequence[tuple[str, str]]) -> str:
+    """Return the condition that a span is of one of some files."""
+    paths: dict[str, list[str]] = {}
+    for library, path in keys:
+        paths.setdefault(library, []).append(quoted(path))
+    parts = (
+        f'library = {quoted(library)} AND path IN ({", ".join(names)})'
+        for library, names in paths.items()
+    )
+    return f'({" OR ".join(parts)})'

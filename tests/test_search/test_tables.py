@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from diffusionret_mm.search import Gallery, GalleryError, VideoFile, tables
-from diffusionret_mm.search.schema import file_id, files_schema, files_table
-from diffusionret_mm.search.tables import Table
+from diffusionret_mm.search.schema import files_schema, files_table
+from diffusionret_mm.search.tables import Table, quoted
 from diffusionret_mm.storage.locks import locked
 
 pytest.importorskip('lance')
@@ -32,27 +32,50 @@ def paths(table):
     return sorted(table.open().to_table(columns=['path'])['path'].to_pylist())
 
 
+def of(*names):
+    return f'path IN ({", ".join(map(quoted, names))})'
+
+
+def put(table, *names, **kwargs):
+    table.replace(of(*names), rows(*names, **kwargs))
+
+
 def test_rows_are_inserted_replaced_and_deleted(table):
-    assert table.merge(rows('a', 'b')) == 0
-    assert table.merge(rows('b', 'c', reason='x'), gone=[file_id('videos', 'a')]) == 1
+    put(table, 'a', 'b')
+    table.replace(of('a', 'b', 'c'), rows('b', 'c', reason='x'))
     found = table.open().to_table().to_pylist()
     assert {row['path']: row['reason'] for row in found} == dict(b='x', c='x')
-    assert table.delete([file_id('videos', name) for name in 'bz']) == 1
-    assert table.delete([]) == 0
-    assert paths(table) == ['c']
+    assert len(found) == 2
+    table.replace(of('b', 'c'), rows('d'))  # nothing is left of the first two commits
+    assert paths(table) == ['d']
+    put(table, 'e', 'f')
+    assert table.delete(of('e', 'z')) == 1
+    assert table.delete(of('z')) == 0
+    assert paths(table) == ['d', 'f']
+    assert table.delete(of('d', 'f')) == 2
+    assert paths(table) == []
+
+
+def test_a_replacement_on_a_disk_is_one_version(tmp_path):
+    table = Table(f'{tmp_path}/table.lance')
+    table.create(files_schema())
+    put(table, 'a', 'b')
+    before = table.open().version
+    table.replace(of('a', 'b'), rows('b', 'c'))
+    assert table.open().version == before + 1
 
 
 @pytest.mark.parametrize('has_index', [False, True])
 def test_two_writers_of_the_same_version_insert_a_key_once(tmp_path, monkeypatch, has_index):
     table = Table(f'file://{tmp_path}/table.lance')  # as an object store: no lock
     table.create(files_schema())
-    table.merge(rows('a'))
+    put(table, 'a')
     if has_index:  # it would hide the rows that came meanwhile
         table.change_index(lambda dataset: dataset.create_scalar_index('id', 'BTREE'))
     stale = table.open()
-    Table(table.place).merge(rows('b', 'c'))
+    put(Table(table.place), 'b', 'c')
     monkeypatch.setattr(table, 'open', lambda: stale)
-    table.merge(rows('c', 'd'))
+    put(table, 'c', 'd')
     monkeypatch.undo()
     assert paths(table) == ['a', 'b', 'c', 'd']
 
@@ -63,7 +86,7 @@ def test_commits_on_a_disk_wait_for_each_other(tmp_path):
     ended = threading.Event()
 
     def merge():
-        table.merge(rows('b'))
+        put(table, 'b')
         ended.set()
 
     thread = threading.Thread(target=merge)
@@ -84,13 +107,13 @@ def test_what_a_commit_writes_is_on_the_disk_before_it_counts(tmp_path, monkeypa
         synced.append(os.readlink(f'/proc/self/fd/{handle}'))
         fsync(handle)
 
-    def count(*args):
+    def count(*args, **kwargs):
         counted.append({os.path.relpath(path, table.folder) for path in synced})
-        return commit(*args)
+        return commit(*args, **kwargs)
 
     monkeypatch.setattr(os, 'fsync', note)
     monkeypatch.setattr(table.lance.LanceDataset, 'commit', count)
-    table.merge(rows('a'))
+    put(table, 'a')
     before = counted[0]
     written = {f'data/{path.name}' for path in Path(table.folder, 'data').iterdir()}
     assert written | {'data', '.', '..'} <= before
@@ -106,12 +129,12 @@ def test_a_full_disk_is_an_error_of_the_system(table, monkeypatch):
 
     monkeypatch.setattr(tables.Table, 'open', refuse)
     with pytest.raises(OSError, match='No space left') as caught:
-        table.merge(rows('a'))
+        put(table, 'a')
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, table.place)
 
 
 def test_conflicts_are_tried_again_but_not_for_ever(table, monkeypatch):
-    table.merge(rows('a'))
+    put(table, 'a')
     calls = []
 
     def conflict(dataset):
@@ -129,9 +152,9 @@ def test_conflicts_are_tried_again_but_not_for_ever(table, monkeypatch):
 
 def test_compaction_beside_a_writer_that_deletes(table, monkeypatch):
     for name in 'abc':
-        table.merge(rows(name))
+        put(table, name)
     commit = tables.Table._lock
-    others = [lambda: Table(table.place).merge(rows('d'), gone=[file_id('videos', 'a')])]
+    others = [lambda: Table(table.place).replace(of('a', 'd'), rows('d'))]
 
     def lock(self):
         if self is table and others:

@@ -146,7 +146,7 @@ def test_the_rows_of_killed_commits_are_no_files_yet(new_gallery, spans, draw_ar
     gallery, _ = new_gallery(2)
     writer = GalleryWriter(gallery)
     writer.add(spans('a'), draw_arrays(1))
-    monkeypatch.setattr(gallery.files, 'merge', _killed)
+    monkeypatch.setattr(gallery.files, 'replace', _killed)
     with pytest.raises(InterruptedError):
         writer.commit()
     monkeypatch.undo()
