@@ -26,7 +26,7 @@ import torch
 from gallery_features import BLOCK, KINDS, Features, Sizes
 from gallery_rivals import import_faiss, search_by_faiss, search_by_max_sim
 from gallery_tables import format_result
-from measuring import Clock, forget_pages, memory_mb, quantiles, size_gb
+from measuring import Clock, forget_pages, memory_mb, quantiles, size_gb, timed
 from mmaction.registry import MODELS
 from mmengine.config import Config
 
@@ -45,6 +45,7 @@ from diffusionret_mm.search import (
 )
 from diffusionret_mm.search.pooling import pool_texts, pool_videos
 from diffusionret_mm.search.steps import score_candidates
+from diffusionret_mm.search.writing import COMMIT_ROWS
 from diffusionret_mm.structures import TextFeatures
 
 CONFIG = Path(__file__).parents[2] / 'configs/diffusionret_msrvtt.py'
@@ -170,10 +171,20 @@ def search(args: argparse.Namespace, best: np.ndarray) -> dict[str, Any]:
             of_step = [result.seconds.get(step, sum(result.seconds.values())) for result in results]
             figures |= quantiles(f'{state}_{step}', of_step)
     figures['search_private_mb'] = memory_mb('RssAnon')
+    figures['lookup_ms'] = look_up(gallery)
     found = [[row_of(hit.item) for hit in result.hits] for result in results[: len(texts)]]
     figures['recall'] = recalls(found, best)
     figures['lengths'] = {str(n): try_length(model, texts, gallery, n, best) for n in LENGTHS}
     return figures
+
+
+def look_up(gallery: Gallery) -> float:
+    """Milliseconds to find the rows of a commit's files, as each commit does; the best of 5."""
+    dataset = gallery.spans.open()
+    paths = np.random.default_rng(0).choice(len(gallery), COMMIT_ROWS).tolist()
+    names = ', '.join(f"'{row:09d}.mp4'" for row in paths)
+    where = f"library = 'random' AND path IN ({names})"
+    return 1000 * min(timed(lambda: dataset.count_rows(where), 'cpu')[0] for _ in range(5))
 
 
 def try_length(

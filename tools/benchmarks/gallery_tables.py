@@ -16,6 +16,7 @@ BUILDING = {
     'gallery on disk, GB': 'disk_gb',
     'of it indices, GB': 'index_gb',
     'opening, ms': 'open_ms',
+    "finding the rows of a commit's files, ms": 'lookup_ms',
     'private memory of the process that searches, MB': 'search_private_mb',
 }
 STEPS = {
