@@ -97,11 +97,13 @@ def update_index(table: Table) -> None:
     with readable(table.place):
         rows, lists = dataset.count_rows(), num_lists(dataset)
         behind = _statistics(dataset)['num_unindexed_rows'] if lists else rows
-    wanted = max(1, int(rows**0.5))
-    if rows > EXACT_ROWS and not wanted / RETRAIN_FACTOR <= lists <= wanted * RETRAIN_FACTOR:
-        table.change_index(lambda latest: _make_index(latest, wanted))
-    elif lists and behind > ROWS_BEHIND:
+    if behind <= ROWS_BEHIND or (not lists and rows <= EXACT_ROWS):
+        return
+    wanted = int(rows**0.5)
+    if wanted / RETRAIN_FACTOR <= lists <= wanted * RETRAIN_FACTOR:
         table.change_index(lambda latest: latest.optimize.optimize_indices())
+    else:
+        table.change_index(lambda latest: _make_index(latest, wanted))
 
 
 def _make_index(dataset: lance.LanceDataset, lists: int) -> None:
