@@ -56,7 +56,8 @@ def main() -> None:
     args.device = devices[0]
     named = dict(batch_size=args.batch_size, num_workers=args.workers, time_limit=args.time_limit)
     inferencer = build_inferencer(args, facts_of(args.gallery), **named)
-    options = IndexOptions(args.root, share, devices[:1] if args.onnx else devices, keep)
+    devices = devices[:1] if args.onnx else devices
+    options = IndexOptions(args.root, share, devices, keep, args.int8)
     inferencer.index(args.videos, args.gallery, options)
     if args.remove_vanished and share.rank == 0:
         removed = remove_vanished(args.gallery, args.root, keep)

@@ -138,7 +138,7 @@ def main() -> None:
     on_cpu = argparse.Namespace(**vars(args) | dict(device='cpu'))
     here = build_inferencer(on_cpu, facts_of(args.gallery))
     work = find_work(here, args.videos, args.gallery, args.root, Share())
-    outcomes = run(work, here.facts({}), here.transforms, args) if work.wanted else {}
+    outcomes = run(work, here.facts({}, args.int8), here.transforms, args) if work.wanted else {}
     unreadable = {path: why for path, why in outcomes.items() if why}
     gallery = Gallery(args.gallery) if Gallery.exists(args.gallery) else None
     seconds = time.perf_counter() - start

@@ -132,6 +132,11 @@ def add_indexing_options(parser: argparse.ArgumentParser, tool: str) -> None:
         metavar='SECONDS',
         help='give a video up after these, and one more for each 250 kB (default: 60)',
     )
+    parser.add_argument(
+        '--int8',
+        action='store_true',
+        help='let a new gallery keep frames in 8 bits: half the disk, scores to 3e-4',
+    )
 
 
 class AddRoot(argparse.Action):

@@ -48,12 +48,14 @@ class IndexOptions:
         share: the part of the files that this process indexes.
         devices: where to encode; none: the inferencer's device.
         keep: age of the gallery's versions that stay.
+        int8: whether a new gallery keeps frames in 8 bits.
     """
 
     roots: Mapping[str, PathLike] = field(default_factory=dict)
     share: Share = Share()
     devices: Sequence[torch.device] = ()
     keep: timedelta = KEPT
+    int8: bool = False
 
 
 def index_videos(
@@ -189,7 +191,7 @@ class _IndexRun:
     def _add(self, results: Sequence[tuple[list[str], Any]]) -> None:
         for paths, (ends, arrays) in results:
             if self._writer is None:
-                facts = self.inferencer.facts(layout_of(arrays))
+                facts = self.inferencer.facts(layout_of(arrays), self.options.int8)
                 self._write_to(Gallery.create(self.folder, facts, self.libraries))
             spans = [
                 Span(self.files[path], 0.0, end) for path, end in zip(paths, ends, strict=True)
@@ -198,6 +200,7 @@ class _IndexRun:
             self.num_added += len(paths)
 
     def _write_to(self, gallery: Gallery) -> None:
+        gallery.check_precision(self.options.int8)
         self.gallery, self._writer = gallery, GalleryWriter(gallery)
         self._note_unreadable()
 

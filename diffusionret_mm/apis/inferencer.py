@@ -36,14 +36,16 @@ class TextVideoInferencer(TextVideoEncoder):
         """Search; see `search`."""
         return self.search(query, gallery, top_k)
 
-    def facts(self, layout: Layout) -> Facts:
+    def facts(self, layout: Layout, int8: bool = False) -> Facts:
         """Return what a gallery of this model holds about it.
 
         Args:
             layout: layout of the arrays of a span.
+            int8: whether it keeps frames in 8 bits.
         """
         passport = passport_facts(self.model)
-        return Facts(self.fingerprint, layout, self.cfg.pretty_text, self.checkpoint, passport)
+        model = self.cfg.pretty_text, self.checkpoint, passport
+        return Facts(self.fingerprint, layout, *model, int8=int8)
 
     def index(
         self,

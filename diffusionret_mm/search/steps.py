@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 CHUNK = 256
+
+# Gives what stands at some places of what was scored.
+Items = Callable[[Sequence[int]], Sequence[str | FoundSpan]]
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def search_texts(
         times = [time.perf_counter()]
         videos, scores = score_candidates(model, text, snapshot, candidates.rows, minus)
         times.append(time.perf_counter())
-        hits = _rerank(model, 't2v', scores, text, videos, candidates.spans, top_k)
+        hits = _rerank(model, 't2v', scores, text, videos, candidates.at, top_k)
         times.append(time.perf_counter())
         seconds = dict(zip(('similarity', 'generator'), np.diff(times).tolist(), strict=True))
         results.append(SearchResult(queries[number], hits, dict(pooled=pooled_seconds, **seconds)))
@@ -150,7 +153,7 @@ def search_like(
     others, other_weights = read_videos(snapshot, found.rows)
     others, other_weights = others.to(video.frames), other_weights.to(weights)
     scores = best_frame_similarity(video, weights, others, other_weights)
-    hits = _hits(found.spans, scores, {}, scores, top_k)
+    hits = _hits(found.at, scores, {}, scores, top_k)
     times.append(time.perf_counter())
     seconds = dict(zip(('pooled', 'similarity'), np.diff(times).tolist(), strict=True))
     return SearchResult(query, hits, seconds)
@@ -178,7 +181,11 @@ def match_sentences(
         top_k: number of results.
     """
     scores = similarity_matrix(model, texts, video, CHUNK)[:, 0]
-    hits = _rerank(model, 'v2t', scores, video, texts, sentences, top_k)
+
+    def at(places: Sequence[int]) -> list[str]:
+        return [sentences[place] for place in places]
+
+    hits = _rerank(model, 'v2t', scores, video, texts, at, top_k)
     return SearchResult(query, hits)
 
 
@@ -190,7 +197,8 @@ def read_videos(snapshot: Snapshot, rows: np.ndarray) -> tuple[VideoFeatures, Te
         rows: rows of the spans in it, shape [n], int64.
 
     Returns:
-        n videos in half precision, in memory, and the weights of their frames, [n, F] float32.
+        n videos in memory, in half precision, or single from 8 bits, and the weights of their
+        frames, [n, F] float32.
     """
     arrays = snapshot.read(rows, FRAMES, MASK, FRAME_WEIGHTS)
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -215,7 +223,7 @@ def score_candidates(
         minus: one text whose similarities are subtracted.
 
     Returns:
-        Their features, in half precision and in memory, and similarities [n].
+        Their features, in memory, and similarities [n].
     """
     videos, weights = read_videos(snapshot, rows)
     scores = model.similarity.score_gallery(text, videos, weights, CHUNK)[0]
@@ -288,7 +296,7 @@ def _rerank(
     scores: Tensor,
     query: TextFeatures | VideoFeatures,
     candidates: VideoFeatures | TextFeatures,
-    items: Sequence[str | FoundSpan],
+    items: Items,
     top_k: int,
 ) -> list[Hit]:
     """Let the model re-rank the best candidates; the others keep their similarity."""
@@ -303,7 +311,7 @@ def _rerank(
 
 
 def _hits(
-    items: Sequence[str | FoundSpan],
+    items: Items,
     scores: Tensor,
     added: Mapping[int, float],
     final: Tensor,
@@ -313,8 +321,8 @@ def _hits(
     order = final.sort(descending=True, stable=True).indices[:top_k].tolist()
     values, totals = scores.tolist(), final.tolist()
     return [
-        _hit(items[place], rank, values[place], added.get(place), totals[place])
-        for rank, place in enumerate(order, start=1)
+        _hit(item, rank, values[place], added.get(place), totals[place])
+        for rank, (place, item) in enumerate(zip(order, items(order), strict=True), start=1)
     ]
 
 

@@ -96,8 +96,11 @@ def pooled_recall(
     """Share in percent of the right clips among the nearest pooled vectors."""
     texts = inferencer.encode_text([sentence for _, sentence in queries])
     pooled = pool_texts(inferencer.model, texts).cpu().numpy()
-    found = gallery.candidates(pooled, count)
-    hits = [path in paths for (path, _), (_, paths) in zip(queries, found, strict=True)]
+    found = gallery.latest().candidates(pooled, count)
+    hits = [
+        path in {span.path for span in candidates.spans}
+        for (path, _), candidates in zip(queries, found, strict=True)
+    ]
     return 100 * float(np.mean(hits))
 
 
