@@ -1,11 +1,13 @@
 """Packaging of diffusionret_mm: `pip install -e .` or `pip install -e ".[test]"`."""
 
 import re
+import shutil
 import sysconfig
 from importlib.metadata import distributions
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 MMCV_RANGE = '>=2.0.0rc4,<2.2.0'  # asserted by mmaction2 1.2.0 when it is imported
@@ -39,6 +41,21 @@ def choose_mmcv() -> str:
     found = [*distributions(), *distributions(path=sorted(site_packages))]
     names = {str(dist.metadata['Name']).lower() for dist in found}
     return f'mmcv{MMCV_RANGE}' if 'mmcv' in names else 'mmcv-lite==2.1.0'
+
+
+class BuildWithConfigs(build_py):
+    """Puts the configs into the wheel, where mim and mmengine look for those of a package."""
+
+    def run(self) -> None:
+        """Copy them behind the modules; an editable install uses those of the source tree."""
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib) / 'diffusionret_mm' / '.mim'
+        shutil.rmtree(target, ignore_errors=True)
+        ignored = shutil.ignore_patterns('__pycache__')
+        shutil.copytree(ROOT / 'configs', target / 'configs', ignore=ignored)
+        shutil.copy(ROOT / 'model-index.yml', target)
 
 
 # Tested together on Python 3.11: torch 2.15, mmengine 0.10.7, mmcv-lite 2.1.0, mmaction2 1.2.0,
@@ -114,6 +131,10 @@ setup(
     packages=find_packages(include=['diffusionret_mm*']),
     python_requires='>=3.10,<3.14',  # mmengine 0.10.7 uses functions that 3.14 removed
     install_requires=INSTALL_REQUIRES,
+    entry_points=dict(
+        console_scripts=['text-video = diffusionret_mm.commands.text_video:main'],
+    ),
+    cmdclass=dict(build_py=BuildWithConfigs),
     extras_require=EXTRAS_REQUIRE,
     classifiers=[
         'Development Status :: 4 - Beta',

@@ -3,10 +3,15 @@
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
+from mmengine.config import Config
 
+from diffusionret_mm.apis.model_choice import DEFAULT_CONFIG
+from diffusionret_mm.engine import config_files
 from diffusionret_mm.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,6 +21,44 @@ def test_version_of_metadata():
     command = [sys.executable, 'setup.py', '--quiet', '--name', '--version']
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ['diffusionret_mm', __version__]
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory):
+    """What goes into a wheel, and the metadata, in one folder."""
+    folder = tmp_path_factory.mktemp('built')
+    command = [sys.executable, 'setup.py', '--quiet', 'build_py', '--build-lib', folder]
+    command += ['egg_info', '--egg-base', folder]
+    subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return folder
+
+
+def test_configs_travel_in_the_wheel(built, monkeypatch):
+    package = built / 'diffusionret_mm'
+    monkeypatch.setattr(config_files, 'PACKAGE', package)
+    configs = config_files.configs_folder()
+    assert configs == package / '.mim/configs'
+    found = {str(path.relative_to(configs)) for path in configs.rglob('*.*')}
+    source = ROOT / 'configs'
+    expected = {str(path.relative_to(source)) for path in source.rglob('*.*')}
+    assert found == {name for name in expected if '__pycache__' not in name}
+    cfg = Config.fromfile(configs / DEFAULT_CONFIG)
+    assert cfg.model.backbone.arch == 'PE-Core-B-16'
+    index = yaml.safe_load((package / '.mim/model-index.yml').read_text())
+    assert all((package / '.mim' / path).is_file() for path in index['Import'])
+    assert (package / 'commands/text_video.py').is_file()
+
+
+def test_without_a_wheel_configs_are_those_of_the_source_tree():
+    assert config_files.configs_folder() == ROOT / 'configs'
+
+
+def test_the_wheel_installs_a_command(built):
+    text = (built / 'diffusionret_mm.egg-info/entry_points.txt').read_text()
+    name, target = text.splitlines()[1].split(' = ')
+    assert name == 'text-video'
+    module, function = target.split(':')
+    assert callable(getattr(import_module(module), function))
 
 
 def test_version_in_changelog():

@@ -38,7 +38,9 @@ def config(name):
     return str(ROOT / 'configs' / name)
 
 
-SCRIPTS = [path for path in sorted(ROOT.glob('tools/**/*.py')) if 'def main' in path.read_text()]
+COMMANDS = sorted(ROOT.glob('diffusionret_mm/commands/[a-su-z]*.py'))
+FILES = [*sorted(ROOT.glob('tools/**/*.py')), *COMMANDS]
+SCRIPTS = [path for path in FILES if 'def main' in path.read_text()]
 
 
 @pytest.mark.parametrize('script', SCRIPTS, ids=lambda path: path.stem)

@@ -132,8 +132,10 @@ def run(work: Work, facts: Facts, transforms: Any, args: argparse.Namespace) -> 
 @stop_with_message(GO_ON)
 def main() -> None:
     """Run."""
-    parser = argparse.ArgumentParser(description='Index new and changed videos on a Ray cluster.')
-    add_indexing_options(parser, 'tools/index_ray.py')
+    parser = argparse.ArgumentParser(
+        'tools/index_ray.py', description='Index new and changed videos on a Ray cluster.'
+    )
+    add_indexing_options(parser)
     args, start = parser.parse_args(), time.perf_counter()
     on_cpu = argparse.Namespace(**vars(args) | dict(device='cpu'))
     here = build_inferencer(on_cpu, facts_of(args.gallery))

@@ -1,58 +1,6 @@
 """Search a gallery: python tools/search.py GALLERY "a sentence"."""
 
-from __future__ import annotations
-
-import argparse
-
-import diffusionret_mm  # noqa: F401  first: it prepares what the others load
-
-# isort: split
-from mmengine.logging import MMLogger
-
-from diffusionret_mm.apis.command_line import add_gallery_options, add_model_options
-from diffusionret_mm.apis.model_choice import build_inferencer
-from diffusionret_mm.apis.queries import (
-    add_filter_options,
-    add_query_options,
-    as_json,
-    as_table,
-    check_query,
-    run_queries,
-)
-from diffusionret_mm.apis.user_errors import stop_with_message
-from diffusionret_mm.search import Gallery
-
-
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description='Search a gallery by a sentence, a video, an image, or many sentences'
-    )
-    add_gallery_options(parser, 'tools/search.py GALLERY SENTENCE')
-    add_query_options(parser)
-    add_filter_options(parser)
-    add_model_options(parser, "the gallery's")
-    parser.add_argument('--json', action='store_true', help='print JSON in place of tables')
-    args = parser.parse_intermixed_args()
-    check_query(args, parser)
-    return args
-
-
-@stop_with_message()
-def main() -> None:
-    """Run."""
-    args = parse_args()
-    if args.json:  # and nothing else on stdout
-        MMLogger.get_current_instance().setLevel('ERROR')
-    gallery = Gallery(args.gallery, args.root)
-    inferencer = build_inferencer(args, gallery.facts, show_progress=False)
-    results = run_queries(inferencer, gallery, args)
-    if args.json:
-        print(as_json(list(results), is_list=args.queries is not None))
-    else:
-        for result in results:
-            print(as_table(result))
-
+from diffusionret_mm.commands.search import main
 
 if __name__ == '__main__':
     main()

@@ -87,16 +87,16 @@ def not_a_config(command: str) -> Callable[[str], str]:
     return check
 
 
-def add_gallery_options(parser: argparse.ArgumentParser, command: str) -> None:
+def add_gallery_options(parser: argparse.ArgumentParser, order: str) -> None:
     """Add a gallery, and where its videos are.
 
     Args:
         parser: parser to add them to.
-        command: the order of the arguments, for those who type that of earlier versions.
+        order: all arguments in order, for those who type that of earlier versions.
     """
     parser.add_argument(
         'gallery',
-        type=not_a_config(command),
+        type=not_a_config(f'{parser.prog} {order}'),
         help='folder of the gallery, or its address (s3://BUCKET/PATH)',
     )
     parser.add_argument(
@@ -109,21 +109,16 @@ def add_gallery_options(parser: argparse.ArgumentParser, command: str) -> None:
     )
 
 
-def add_indexing_options(parser: argparse.ArgumentParser, tool: str) -> None:
-    """Add the options of the tools that index videos.
-
-    Args:
-        parser: parser to add them to.
-        tool: how the tool is called, for those who type the order of earlier versions.
-    """
-    command = f'{tool} VIDEOS... GALLERY'
+def add_indexing_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the tools that index videos."""
+    order = 'VIDEOS... GALLERY'
     parser.add_argument(
         'videos',
         nargs='+',
-        type=not_a_config(command),
+        type=not_a_config(f'{parser.prog} {order}'),
         help='folders of videos, video files, or both',
     )
-    add_gallery_options(parser, command)
+    add_gallery_options(parser, order)
     add_model_options(parser, "the gallery's; for a new one, zeroshot/zeroshot_mean.py")
     parser.add_argument('--batch-size', type=int, default=32, help='videos encoded at a time')
     parser.add_argument(

@@ -1,0 +1,1 @@
+"""What `text-video index`, `text-video search` and `text-video demo` do."""

@@ -1,0 +1,55 @@
+"""Serve a web page that searches a gallery."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from diffusionret_mm.apis.command_line import (
+    add_gallery_options,
+    add_model_options,
+)
+from diffusionret_mm.apis.model_choice import build_inferencer
+from diffusionret_mm.apis.user_errors import stop_with_message
+from diffusionret_mm.datasets.annotation_files import read_lines
+from diffusionret_mm.demo.page import build_app
+from diffusionret_mm.demo.service import DemoService
+from diffusionret_mm.extras import import_extra
+from diffusionret_mm.search import Gallery
+
+
+def parse_args(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description='Serve a web page that searches a gallery',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add_gallery_options(parser, 'GALLERY')
+    add_model_options(parser, "the gallery's")
+    parser.add_argument(
+        '--sentences', type=Path, metavar='FILE', help='captions to choose from, one per line'
+    )
+    parser.add_argument(
+        '--host', default='127.0.0.1', help='address to listen on; 0.0.0.0 lets others in'
+    )
+    parser.add_argument('--port', type=int, default=7860)
+    return parser.parse_args(arguments)
+
+
+@stop_with_message()
+def main(arguments: Sequence[str] | None = None, prog: str = 'tools/demo.py') -> None:
+    """Run.
+
+    Args:
+        arguments: the command line; None: that of this process.
+        prog: what the command is called.
+    """
+    args = parse_args(arguments, prog)
+    uvicorn = import_extra('uvicorn', 'demo')
+    sentences = read_lines(args.sentences) if args.sentences else []
+    gallery = Gallery(args.gallery, args.root)
+    inferencer = build_inferencer(args, gallery.facts, show_progress=False)
+    app = build_app(DemoService(inferencer, gallery, sentences))
+    uvicorn.run(app, host=args.host, port=args.port, log_level='warning')
