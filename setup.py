@@ -44,7 +44,7 @@ def choose_mmcv() -> str:
 
 
 class BuildWithConfigs(build_py):
-    """Puts the configs into the wheel, where mim and mmengine look for those of a package."""
+    """Puts the configs into the wheel, where mim looks for those of a package."""
 
     def run(self) -> None:
         """Copy them behind the modules; an editable install uses those of the source tree."""

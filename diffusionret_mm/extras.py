@@ -25,7 +25,8 @@ def import_extra(module: str, extra: str) -> ModuleType:
         if error.name != module.partition('.')[0]:  # a defect of the package, not its absence
             raise
         raise ModuleNotFoundError(
-            f'{module} is not installed. Install what this needs by `pip install -e ".[{extra}]"`, '
+            f'{module} is not installed. Install what this needs by '
+            f'`pip install "diffusionret_mm[{extra}]"`, or `pip install -e ".[{extra}]"` '
             'in the folder of the project.',
             name=error.name,
         ) from None

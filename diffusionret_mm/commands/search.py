@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from mmengine.logging import MMLogger
 
 from diffusionret_mm.apis.command_line import add_gallery_options, add_model_options
+from diffusionret_mm.apis.exporting import export_hits
 from diffusionret_mm.apis.model_choice import build_inferencer
 from diffusionret_mm.apis.queries import (
     add_filter_options,
@@ -18,7 +20,7 @@ from diffusionret_mm.apis.queries import (
     run_queries,
 )
 from diffusionret_mm.apis.user_errors import stop_with_message
-from diffusionret_mm.search import Gallery
+from diffusionret_mm.search import Gallery, SearchResult
 
 
 def parse_args(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
@@ -32,6 +34,12 @@ def parse_args(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace
     add_filter_options(parser)
     add_model_options(parser, "the gallery's")
     parser.add_argument('--json', action='store_true', help='print JSON in place of tables')
+    parser.add_argument(
+        '--export',
+        metavar='DIR',
+        help='write the clips of the results into a folder, with a list of cuts (.edl) and a table '
+        '(.csv)',
+    )
     args = parser.parse_intermixed_args(arguments)
     check_query(args, parser)
     return args
@@ -50,9 +58,17 @@ def main(arguments: Sequence[str] | None = None, prog: str = 'tools/search.py') 
         MMLogger.get_current_instance().setLevel('ERROR')
     gallery = Gallery(args.gallery, args.root)
     inferencer = build_inferencer(args, gallery.facts, show_progress=False)
-    results = run_queries(inferencer, gallery, args)
-    if args.json:
-        print(as_json(list(results), is_list=args.queries is not None))
-    else:
-        for result in results:
+    results = []
+    for result in run_queries(inferencer, gallery, args):
+        results.append(result)
+        if not args.json:
             print(as_table(result))
+        if args.export is not None:
+            _export(result, args.export)
+    if args.json:
+        print(as_json(results, is_list=args.queries is not None))
+
+
+def _export(result: SearchResult, folder: str) -> None:
+    for failure in export_hits(result, folder):
+        print(f'Not exported: {failure}', file=sys.stderr)
