@@ -15,7 +15,11 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 import torch
 
 from diffusionret_mm.apis import IndexOptions, Share, remove_vanished
-from diffusionret_mm.apis.command_line import add_indexing_options, build_inferencer
+from diffusionret_mm.apis.command_line import (
+    add_indexing_options,
+    build_inferencer,
+    moments_option,
+)
 from diffusionret_mm.apis.user_errors import GO_ON, stop_with_message
 from diffusionret_mm.search.maintenance import KEPT
 
@@ -55,7 +59,8 @@ def main() -> None:
     inferencer = build_inferencer(
         args, batch_size=args.batch_size, num_workers=args.workers, time_limit=args.time_limit
     )
-    options = IndexOptions(args.root, share, devices[:1] if args.onnx else devices, keep)
+    devices = devices[:1] if args.onnx else devices
+    options = IndexOptions(args.root, share, devices, keep, moments_option(args))
     inferencer.index(args.videos, args.gallery, options)
     if args.remove_vanished and share.rank == 0:
         removed = remove_vanished(args.gallery, args.root, keep)

@@ -22,10 +22,15 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 import numpy as np
 
 from diffusionret_mm.apis import Share
-from diffusionret_mm.apis.command_line import add_indexing_options, build_inferencer
+from diffusionret_mm.apis.command_line import (
+    add_indexing_options,
+    build_inferencer,
+    moments_option,
+)
 from diffusionret_mm.apis.decoding import decode_in_parallel
+from diffusionret_mm.apis.index_whole import encode_videos
 from diffusionret_mm.apis.index_work import Work, find_work
-from diffusionret_mm.apis.indexing import encode_videos, log_run
+from diffusionret_mm.apis.indexing import log_run, moments_of
 from diffusionret_mm.apis.user_errors import GO_ON, stop_with_message
 from diffusionret_mm.datasets.video_reading import time_limit
 from diffusionret_mm.extras import import_extra
@@ -134,7 +139,13 @@ def main() -> None:
     args, start = parser.parse_args(), time.perf_counter()
     here = build_inferencer(argparse.Namespace(**vars(args) | dict(device='cpu')))
     work = find_work(here, args.videos, args.gallery, args.root, Share())
-    outcomes = run(work, here.facts({}), here.transforms, args) if work.wanted else {}
+    moments = moments_of(work.gallery, moments_option(args))
+    if moments.kind != 'none':
+        raise ValueError(
+            f'On a Ray cluster videos are indexed as wholes, not as {moments}; tools/index.py cuts '
+            'them.'
+        )
+    outcomes = run(work, here.facts({}, moments), here.transforms, args) if work.wanted else {}
     unreadable = {path: why for path, why in outcomes.items() if why}
     gallery = Gallery(args.gallery) if Gallery.exists(args.gallery) else None
     seconds = time.perf_counter() - start

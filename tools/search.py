@@ -62,7 +62,7 @@ def _table(result: SearchResult) -> str:
     columns = [Column('rank')]
     columns += [Column(name, number='.4f') for name in ('similarity', 'generator', 'score')]
     rows = [
-        (hit.rank, hit.similarity, hit.generator, hit.score, os.path.relpath(hit.item))
+        (hit.rank, hit.similarity, hit.generator, hit.score, os.path.relpath(hit.video))
         for hit in result.hits
     ]
     milliseconds = [f'{name} {1000 * value:.0f} ms' for name, value in result.seconds.items()]

@@ -12,6 +12,7 @@ from mmengine.config import Config, DictAction
 from diffusionret_mm.apis.backbone import use_backbone
 from diffusionret_mm.apis.inferencer import TextVideoInferencer
 from diffusionret_mm.apis.weights import PRETRAINED, checkpoint_argument
+from diffusionret_mm.datasets.spans import MOMENTS, Moments
 from diffusionret_mm.engine.config_files import read_config_file, set_options
 
 
@@ -75,8 +76,20 @@ def add_indexing_options(parser: argparse.ArgumentParser) -> None:
         '--time-limit',
         type=float,
         metavar='SECONDS',
-        help='give a video up after these, and one more for each 250 kB (default: 60)',
+        help='give a video up after these, and one more for each 250 kB (default: 60); of a video '
+        'that is cut, after so long without a moment',
     )
+    parser.add_argument(
+        '--moments',
+        choices=MOMENTS,
+        help=f'cut videos into {Moments("windows")}, or into shots (default: as in the gallery, '
+        'or none for a new one: a video is found as a whole)',
+    )
+
+
+def moments_option(args: argparse.Namespace) -> Moments | None:
+    """Return the moments of a command line with the options of `add_indexing_options`."""
+    return None if args.moments is None else Moments(args.moments)
 
 
 class AddRoot(argparse.Action):

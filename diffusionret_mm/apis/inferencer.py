@@ -25,23 +25,24 @@ from diffusionret_mm.apis.decoding import (
 from diffusionret_mm.apis.indexing import IndexOptions, index_videos
 from diffusionret_mm.apis.weights import load_weights
 from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.datasets.spans import Moments
 from diffusionret_mm.datasets.transforms.captions import refuse_empty
-from diffusionret_mm.datasets.transforms.stored_frames import settings_of
 from diffusionret_mm.datasets.video_files import ALL_SUFFIXES
 from diffusionret_mm.datasets.video_reading import time_limit
 from diffusionret_mm.engine.config_files import read_config_file
 from diffusionret_mm.export import ExportError, OnnxEncoders
-from diffusionret_mm.features.fingerprint import EXTRACTOR, hash_of_weights, passport_facts
+from diffusionret_mm.features.fingerprint import gallery_fingerprint, passport_facts
 from diffusionret_mm.search import (
     Facts,
     Gallery,
+    Hit,
     SearchResult,
+    SentenceHit,
     match_sentences,
     search_like,
     search_texts,
 )
 from diffusionret_mm.search.schema import Layout
-from diffusionret_mm.storage.fingerprint import fingerprint_of
 from diffusionret_mm.storage.names import is_utf8, printable, why_not_a_file
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
@@ -106,13 +107,13 @@ class TextVideoInferencer:
         model = MODELS.build(self.cfg.model)
         load_weights(model, checkpoint)
         self.checkpoint = '' if checkpoint is None else os.path.abspath(checkpoint)
-        self.fingerprint = self._fingerprint(model)
+        self.fingerprint = gallery_fingerprint(model, self.cfg.model, self.transforms)
         self.model = model.to(self.device).eval()
         self.encoders = self.model if onnx is None else self._open_onnx(onnx)
 
     def __call__(
         self, query: str | Path, gallery: Gallery | PathLike, top_k: int = 10
-    ) -> SearchResult:
+    ) -> SearchResult[Hit]:
         """Search; see `search`."""
         return self.search(query, gallery, top_k)
 
@@ -201,14 +202,15 @@ class TextVideoInferencer:
             other.encoders = other.model
         return other
 
-    def facts(self, layout: Layout) -> Facts:
-        """Return what a gallery of this model holds about it.
+    def facts(self, layout: Layout, moments: Moments) -> Facts:
+        """Return what a gallery of this model holds about how it was made.
 
         Args:
             layout: layout of the arrays of a span.
+            moments: how videos are cut into spans.
         """
-        passport = passport_facts(self.model)
-        return Facts(self.fingerprint, layout, self.cfg.pretty_text, self.checkpoint, passport)
+        text, passport = self.cfg.pretty_text, passport_facts(self.model)
+        return Facts(self.fingerprint, layout, text, self.checkpoint, passport, moments)
 
     def index(
         self,
@@ -224,8 +226,8 @@ class TextVideoInferencer:
         Args:
             source: a folder of videos, searched with its sub-folders, or a file; or a list of them.
             folder: folder or address (`s3://BUCKET/PATH`) of the gallery; made if there is none.
-            options: libraries that have moved, devices, and the share of this process if several
-                index the same videos; None: all videos, on the inferencer's device.
+            options: moments, libraries that have moved, devices, and the share of this process if
+                several index the same videos; None: all videos, on the inferencer's device.
 
         Returns:
             The gallery; None if this process has a share, nothing in it can be read, and no other
@@ -233,7 +235,10 @@ class TextVideoInferencer:
 
         Raises:
             FileNotFoundError: if a folder or a file does not exist.
-            GalleryError: if the folder holds something else, or a gallery of another model.
+            ExportError: if moments are wanted of ONNX encoders.
+            GalleryError: if the folder holds something else, or a gallery of another model or other
+                moments.
+            ValueError: if moments are wanted, and the test pipeline does not read frame by frame.
         """
         return index_videos(self, source, os.fspath(folder), options or IndexOptions())
 
@@ -253,7 +258,8 @@ class TextVideoInferencer:
         gallery: Gallery | PathLike,
         top_k: int = 10,
         where: str | None = None,
-    ) -> SearchResult:
+        all_spans: bool = False,
+    ) -> SearchResult[Hit]:
         """Find the videos of a gallery that fit a sentence, or are like a video.
 
         Args:
@@ -262,10 +268,12 @@ class TextVideoInferencer:
             top_k: number of results.
             where: a condition in SQL on library, path, start, end, kind, bytes, mtime or metadata,
                 such as `path LIKE 'holidays/%'`; what does not meet it is not searched.
+            all_spans: show each span alone; else at most three of a video, and those that overlap
+                or touch as one.
 
         Returns:
-            The best videos: path, similarity, generator score and final rank. The generators read
-            texts, so videos like a video have no generator score.
+            The best moments. The generators read texts, so videos like a video have no generator
+            score.
 
         Raises:
             ValueError: if the sentence is empty or the name of a video, `top_k` is below 1, or the
@@ -274,10 +282,10 @@ class TextVideoInferencer:
             FileNotFoundError, VideoReadError: if the video does not exist or cannot be read.
         """
         if isinstance(query, str):
-            return self.search_batch([query], gallery, top_k, where)[0]
+            return self.search_batch([query], gallery, top_k, where, all_spans)[0]
         _check_top_k(top_k)
         video, opened = self.encode_video(query), self.open_gallery(gallery)
-        return search_like(self.model, str(query), video, opened, top_k, where)
+        return search_like(self.model, str(query), video, opened, top_k, where, all_spans)
 
     def search_batch(
         self,
@@ -285,7 +293,8 @@ class TextVideoInferencer:
         gallery: Gallery | PathLike,
         top_k: int = 10,
         where: str | None = None,
-    ) -> list[SearchResult]:
+        all_spans: bool = False,
+    ) -> list[SearchResult[Hit]]:
         """Find the videos that fit each of several sentences; see `search`."""
         _check_top_k(top_k)
         for text in texts:
@@ -295,9 +304,11 @@ class TextVideoInferencer:
                     ' to search by the video.'
                 )
         features, opened = self.encode_text(texts), self.open_gallery(gallery)
-        return search_texts(self.model, texts, features, opened, top_k, where)
+        return search_texts(self.model, texts, features, opened, top_k, where, all_spans)
 
-    def match(self, video: PathLike, sentences: Sequence[str], top_k: int = 10) -> SearchResult:
+    def match(
+        self, video: PathLike, sentences: Sequence[str], top_k: int = 10
+    ) -> SearchResult[SentenceHit]:
         """Find the sentences that describe a video.
 
         Args:
@@ -324,17 +335,6 @@ class TextVideoInferencer:
                 'this one with tools/export_onnx.py.'
             )
         return encoders
-
-    def _fingerprint(self, model: torch.nn.Module) -> dict[str, str]:
-        config = Config(dict(model=self.cfg.model)).to_dict()['model']
-        config['backbone'].pop('pretrained', None)
-        extractor = {key: config.get(key) for key in EXTRACTOR}
-        return dict(
-            weights=hash_of_weights(model),
-            model=fingerprint_of(extractor),
-            transforms=fingerprint_of(settings_of(self.transforms)),
-            **passport_facts(model),
-        )
 
 
 def _why_unreadable(path: str) -> str:

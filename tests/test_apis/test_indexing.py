@@ -47,9 +47,10 @@ def test_only_what_is_new_or_changed_is_indexed(
     inferencer.index(folder, gallery.folder)
     assert added_in(logged[-1]) == 2
     assert len(gallery) == len(gallery.latest()) == 6
-    after = {hit.item: hit.similarity for hit in inferencer.search(TEXT, gallery).hits}
+    after = {hit.video: hit.similarity for hit in inferencer.search(TEXT, gallery).hits}
     for hit in before:
-        assert (after[hit.item] == pytest.approx(hit.similarity, abs=1e-6)) == (hit.item != changed)
+        is_same = after[hit.video] == pytest.approx(hit.similarity, abs=1e-6)
+        assert is_same == (hit.video != changed)
 
 
 def test_a_list_of_files_and_one_batch_more(new_inferencer, clips, tmp_path):
@@ -199,7 +200,7 @@ def test_a_library_that_has_moved_is_not_indexed_again(new_inferencer, clips, tm
     inferencer.index(moved, gallery.folder, IndexOptions(dict(videos=moved)))
     assert added_in(logged[-1]) == 0
     hits = inferencer.search(TEXT, gallery.folder).hits
-    assert {hit.item for hit in hits} == {*map(str, moved.rglob('*.mp4'))}
+    assert {hit.video for hit in hits} == {*map(str, moved.rglob('*.mp4'))}
 
 
 def test_a_new_library_can_be_named(new_inferencer, clips, tmp_path):

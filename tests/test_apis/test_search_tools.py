@@ -31,14 +31,14 @@ def test_index_then_search(run, clips, tmp_path):
     result = json.loads(run('search', gallery, TEXT, '--top-k', 3, '--json').out)
     assert [hit['rank'] for hit in result['hits']] == [1, 2, 3]
     hit = result['hits'][0]
-    assert {*hit} == {'rank', 'item', 'similarity', 'generator', 'score', 'span'}
+    assert {*hit} == {'rank', 'video', 'start', 'end', 'similarity', 'generator', 'score', 'span'}
     assert {*hit['span']} == {'id', 'path', 'start', 'end', 'kind'}
     table = run('search', gallery, TEXT).out
     assert TEXT in table
     assert 'generator' in table
-    video = result['hits'][0]['item']
+    video = result['hits'][0]['video']
     like = json.loads(run('search', gallery, '--video', video, '--json').out)
-    assert like['hits'][0]['item'] == video
+    assert like['hits'][0]['video'] == video
     Path(video).unlink()
     assert '1 videos are gone' in run('index', folder, gallery, '--remove-vanished').out
 
@@ -56,7 +56,7 @@ def test_mistakes_are_messages(run, clips, tmp_path):
 
 def found(run, gallery, *where):
     result = json.loads(run('search', gallery, TEXT, '--json', '--where', *where).out)
-    return {Path(hit['item']).name for hit in result['hits']}
+    return {Path(hit['video']).name for hit in result['hits']}
 
 
 def test_conditions(run, clips, tmp_path):
@@ -70,7 +70,7 @@ def test_conditions(run, clips, tmp_path):
     assert found(run, gallery, "library = 'films'") == set()
     video = folder / '1/clip01.mp4'
     like = run('search', gallery, '--video', video, '--json', '--where', "path LIKE '2/%'")
-    names = {Path(hit['item']).name for hit in json.loads(like.out)['hits']}
+    names = {Path(hit['video']).name for hit in json.loads(like.out)['hits']}
     assert names == {'clip02.mp4', 'clip05.mp4'}
 
 
@@ -99,7 +99,7 @@ def test_libraries_that_have_moved(run, clips, tmp_path):
     moved = folder.rename(tmp_path / 'moved')
     root = f'videos={moved}'
     result = json.loads(run('search', gallery, TEXT, '--json', '--root', root).out)
-    assert {hit['item'] for hit in result['hits']} == {*map(str, moved.rglob('*.mp4'))}
+    assert {hit['video'] for hit in result['hits']} == {*map(str, moved.rglob('*.mp4'))}
     removing = 'index', moved, gallery, '--remove-vanished'
     assert '0 videos are gone' in run(*removing, '--root', root).out
     said = run('search', gallery, TEXT, '--root', 'films=/films', status=2).err

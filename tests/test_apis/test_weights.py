@@ -56,14 +56,14 @@ def test_shapes_are_tested_without_a_checkpoint(zeroshot, run_tool, tmp_path, si
 
 
 def test_folders_are_indexed_and_searched_without_a_checkpoint(zeroshot, run_tool, clips, tmp_path):
-    pytest.importorskip('faiss')
+    pytest.importorskip('lance')
     config, gallery = zeroshot(), tmp_path / 'gallery'
     common = config, 'pretrained', '--device', 'cpu'
     assert run_tool('index', *common, clips(3), gallery, '--workers', 1).status == 0
     found = run_tool('search', *common, gallery, TEXT, '--json')
     hits = json.loads(found.out)['hits']
     inferencer = TextVideoInferencer(config, device='cpu', num_workers=1, show_progress=False)
-    videos = inferencer.encode_video([hit['item'] for hit in hits])
+    videos = inferencer.encode_video([hit['video'] for hit in hits])
     scores = inferencer.model.similarity(inferencer.encode_text(TEXT), videos)[0]
     assert [hit['similarity'] for hit in hits] == pytest.approx(scores.tolist(), abs=1e-3)
 
