@@ -77,7 +77,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         start = time.perf_counter()
         hits = inferencer.search(sentence, gallery, args.clips).hits
         seconds.append(time.perf_counter() - start)
-        ranks.append(next(hit.rank for hit in hits if hit.item == path))
+        ranks.append(next(hit.rank for hit in hits if hit.video == path))
     return dict(
         clips=len(gallery),
         sentences=len(queries),
@@ -96,8 +96,9 @@ def pooled_recall(
     """Share in percent of the right clips among the nearest pooled vectors."""
     texts = inferencer.encode_text([sentence for _, sentence in queries])
     pooled = pool_texts(inferencer.model, texts).cpu().numpy()
-    found = gallery.candidates(pooled, count)
-    hits = [path in paths for (path, _), (_, paths) in zip(queries, found, strict=True)]
+    found = gallery.latest().candidates(pooled, count)
+    paths = [{span.path for span in each.spans} for each in found]
+    hits = [path in near for (path, _), near in zip(queries, paths, strict=True)]
     return 100 * float(np.mean(hits))
 
 
