@@ -176,8 +176,9 @@ class DemoService:
         snapshot = self.gallery.latest()
         (found,) = snapshot.candidates(pooled, NUM_CANDIDATES)
         videos, scores = score_candidates(self.model, text, snapshot, found.rows)
-        chosen = best_of_each_video(found.spans, scores)
-        listed = shortlist(self.model, 't2v', scores, videos, chosen)
+        preferred = best_of_each_video(found.spans, scores.tolist())
+        places = torch.tensor(preferred, dtype=torch.int64, device=scores.device)
+        listed = shortlist(self.model, 't2v', scores, videos, places)
         query = listed.scores, text, listed.candidates, torch.zeros(1, dtype=torch.int64)
         try:
             trace = trace_diffusion(self.model, 't2v', *query)

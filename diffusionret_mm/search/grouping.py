@@ -6,12 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from diffusionret_mm.search.snapshot import FoundSpan
 
-# Spans of a video that are re-ranked and shown: a long film must not fill the shortlist.
+# Spans of a video that are shown, and re-ranked before those of others: a long film must not fill
+# the shortlist.
 SPANS_A_VIDEO = 3
 # Seconds: spans that are no farther apart touch.
 TOLERANCE = 1e-3
@@ -32,23 +30,28 @@ class Moment:
     end: float
 
 
-def best_of_each_video(spans: Sequence[FoundSpan], scores: Tensor) -> Tensor:
+def best_first(scores: Sequence[float]) -> list[int]:
+    """Return the places of all scores, the best first; equal ones in their order."""
+    return sorted(range(len(scores)), key=lambda place: -scores[place])
+
+
+def best_of_each_video(spans: Sequence[FoundSpan], scores: Sequence[float]) -> list[int]:
     """Choose the best spans of each video.
 
     Args:
         spans: C spans.
-        scores: their scores, [C].
+        scores: their C scores.
 
     Returns:
-        Places of at most `SPANS_A_VIDEO` spans per video, the best first, [K] int64.
+        Places of at most `SPANS_A_VIDEO` spans per video, the best first.
     """
     counts: Counter[str] = Counter()
     chosen = []
-    for place in scores.sort(descending=True, stable=True).indices.tolist():
+    for place in best_first(scores):
         counts[spans[place].path] += 1
         if counts[spans[place].path] <= SPANS_A_VIDEO:
             chosen.append(place)
-    return torch.tensor(chosen, dtype=torch.int64, device=scores.device)
+    return chosen
 
 
 def join_neighbours(spans: Sequence[FoundSpan], order: Sequence[int]) -> list[Moment]:

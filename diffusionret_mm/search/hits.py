@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from torch import Tensor
-
-from diffusionret_mm.search.grouping import Moment, join_neighbours
+from diffusionret_mm.search.grouping import (
+    Moment,
+    best_first,
+    best_of_each_video,
+    join_neighbours,
+)
 from diffusionret_mm.search.snapshot import FoundSpan
 
 
@@ -88,33 +91,27 @@ class Scores:
     final: list[float]
     added: Mapping[int, float] = field(default_factory=dict)
 
-    def order(self) -> list[int]:
-        """Return the places of all candidates, the best first."""
-        return sorted(range(len(self.final)), key=lambda place: -self.final[place])
-
     def of(self, place: int) -> tuple[float, float | None, float]:
         """Return similarity, what re-ranking adds, and the score of a candidate."""
         return self.similarity[place], self.added.get(place), self.final[place]
 
 
 def moment_hits(
-    spans: Sequence[FoundSpan], scores: Scores, among: Tensor | None, top_k: int
+    spans: Sequence[FoundSpan], scores: Scores, top_k: int, all_spans: bool
 ) -> list[Hit]:
-    """Put the best spans into order.
+    """Put the best moments into order: a few spans of each video, neighbours as one.
 
     Args:
         spans: the C candidates.
         scores: their scores.
-        among: places of the spans that are shown, neighbours of a video as one; None: all spans,
-            each alone.
         top_k: number of results.
+        all_spans: whether to show all spans, each alone.
     """
-    order = scores.order()
-    if among is None:
+    if all_spans:
+        order = best_first(scores.final)
         found = [Moment(place, spans[place].start, spans[place].end) for place in order]
     else:
-        shown = set(among.tolist())
-        found = join_neighbours(spans, [place for place in order if place in shown])
+        found = join_neighbours(spans, best_of_each_video(spans, scores.final))
     return [
         Hit(
             rank,
@@ -132,5 +129,5 @@ def sentence_hits(sentences: Sequence[str], scores: Scores, top_k: int) -> list[
     """Put the best sentences into order."""
     return [
         SentenceHit(rank, sentences[place], *scores.of(place))
-        for rank, place in enumerate(scores.order()[:top_k], start=1)
+        for rank, place in enumerate(best_first(scores.final)[:top_k], start=1)
     ]

@@ -48,9 +48,9 @@ def search_texts(
     """Find videos for texts.
 
     The 1,000 nearest pooled vectors, or `top_k` if that is more, are scored by the model's
-    similarity, and the model re-ranks the best of those, as many as it does in an evaluation and at
-    most three per video. Every query has the same start noise, so it does not matter which other
-    queries it comes with.
+    similarity, and the model re-ranks the best of those, as many as it does in an evaluation: of
+    each video the best three first. Every query has the same start noise, so it does not matter
+    which other queries it comes with.
 
     Args:
         model: the retriever, in evaluation mode.
@@ -78,9 +78,10 @@ def search_texts(
         times = [time.perf_counter()]
         videos, scores = score_candidates(model, text, snapshot, candidates.rows)
         times.append(time.perf_counter())
-        chosen = best_of_each_video(candidates.spans, scores)
-        final = _rerank(model, 't2v', scores, text, videos, chosen)
-        hits = moment_hits(candidates.spans, final, None if all_spans else chosen, top_k)
+        preferred = best_of_each_video(candidates.spans, scores.tolist())
+        places = torch.tensor(preferred, dtype=torch.int64, device=scores.device)
+        final = _rerank(model, 't2v', scores, text, videos, places)
+        hits = moment_hits(candidates.spans, final, top_k, all_spans)
         times.append(time.perf_counter())
         seconds = dict(zip(('similarity', 'generator'), np.diff(times).tolist(), strict=True))
         results.append(SearchResult(queries[number], hits, dict(pooled=pooled_seconds, **seconds)))
@@ -123,8 +124,8 @@ def search_like(
     others, other_weights = read_videos(snapshot, found.rows)
     others, other_weights = others.to(video.frames), other_weights.to(weights)
     scores = best_frame_similarity(video, weights, others, other_weights)
-    chosen = None if all_spans else best_of_each_video(found.spans, scores)
-    hits = moment_hits(found.spans, Scores(scores.tolist(), scores.tolist()), chosen, top_k)
+    values = scores.tolist()
+    hits = moment_hits(found.spans, Scores(values, values), top_k, all_spans)
     times.append(time.perf_counter())
     seconds = dict(zip(('pooled', 'similarity'), np.diff(times).tolist(), strict=True))
     return SearchResult(query, hits, seconds)
@@ -211,7 +212,7 @@ def shortlist(
     direction: str,
     scores: Tensor,
     candidates: VideoFeatures | TextFeatures,
-    among: Tensor | None = None,
+    preferred: Tensor | None = None,
 ) -> Shortlist:
     """Take the candidates that the model re-ranks, as many as in an evaluation.
 
@@ -220,11 +221,13 @@ def shortlist(
         direction: 't2v' (candidates are videos) or 'v2t' (candidates are texts).
         scores: similarities of the C candidates, [C].
         candidates: their features, on any device and of any precision.
-        among: places of those that may be taken, int64, on the device of the scores; None: all.
+        preferred: places of those that are taken before all others, [n] int64, on the device of the
+            scores; None: all are equal.
     """
     places = scores.sort(descending=True, stable=True).indices
-    if among is not None:
-        places = places[torch.isin(places, among)]
+    if preferred is not None:
+        is_preferred = torch.isin(places, preferred)
+        places = torch.cat([places[is_preferred], places[~is_preferred]])
     places = places[: model.num_candidates(direction)]
     chosen = candidates[places.to(candidates.mask.device)].to(scores)
     return Shortlist(places, scores[None, places], chosen)
@@ -258,10 +261,10 @@ def _rerank(
     scores: Tensor,
     query: TextFeatures | VideoFeatures,
     candidates: VideoFeatures | TextFeatures,
-    among: Tensor | None = None,
+    preferred: Tensor | None = None,
 ) -> Scores:
     """Let the model re-rank the best candidates; the others keep their similarity."""
-    best = shortlist(model, direction, scores, candidates, among)
+    best = shortlist(model, direction, scores, candidates, preferred)
     if not len(best.places):
         return Scores(scores.tolist(), scores.tolist())
     index = torch.zeros(1, dtype=torch.int64)

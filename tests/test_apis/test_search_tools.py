@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from diffusionret_mm.datasets.spans import Moments
+from diffusionret_mm.search import Gallery
+
 pytest.importorskip('lance')
 
 TEXT = 'a red circle moves left'
@@ -41,6 +44,19 @@ def test_index_then_search(run, clips, tmp_path):
     assert like['hits'][0]['video'] == video
     Path(video).unlink()
     assert '1 videos are gone' in run('index', folder, gallery, '--remove-vanished').out
+
+
+def test_moments_are_remembered(run, clips, tmp_path):
+    folder, gallery = clips(2), tmp_path / 'gallery'
+    run('index', folder, gallery, '--moments', 'windows', '--workers', 1)
+    (folder / '0/clip00.mp4').touch()
+    run('index', folder, gallery, '--workers', 1)
+    assert Gallery(gallery).facts.moments == Moments('windows')
+    assert len(Gallery(gallery).latest()) == 2
+    failed = run('index', folder, gallery, '--moments', 'none', status=2)
+    assert 'was made with moments windows of 10 s every 5 s, not none' in failed.err
+    failed = run('index_ray', folder, gallery, status=2)
+    assert 'On a Ray cluster videos are indexed as wholes, not as windows' in failed.err
 
 
 def test_mistakes_are_messages(run, clips, tmp_path):

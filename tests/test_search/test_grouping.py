@@ -49,20 +49,20 @@ def test_a_span_inside_another_does_not_end_it():
 
 
 def test_no_video_has_more_than_three_spans():
-    scores = torch.tensor([5.0, 9, 1, 7, 8, 6, 4, 2, 3])
-    assert best_of_each_video(SPANS, scores).tolist() == [1, 4, 3, 8, 7]
+    scores = [5.0, 9, 1, 7, 8, 6, 4, 2, 3]
+    assert best_of_each_video(SPANS, scores) == [1, 4, 3, 8, 7]
 
 
 def test_hits_have_the_scores_of_the_best_span():
-    scores = Scores(
-        [0.1, 0.2, 0.3, 0, 0, 0, 0.4, 0.5, 0], [0.1, 0.9, 0.3, 0, 0, 0, 0.4, 0.5, 0], {1: 0.7}
-    )
-    first, second = moment_hits(SPANS, scores, torch.tensor([0, 1, 2, 7]), top_k=5)
-    assert (first.rank, first.video, first.start, first.end) == (1, 'film', 0, 20)
+    similarity = [0.1, 0.2, 0.3, 0, 0, 0, 0.4, 0.5, 0]
+    scores = Scores(similarity, [0.1, 0.9, *similarity[2:]], {1: 0.7})
+    first, second, third = moment_hits(SPANS, scores, top_k=5, all_spans=False)
+    assert (first.rank, first.video, first.start, first.end) == (1, 'film', 5, 20)
     assert (first.similarity, first.generator, first.score) == (0.2, 0.7, 0.9)
     assert first.span == SPANS[1]
-    assert (second.rank, second.video, second.generator) == (2, 'other', None)
-    alone = moment_hits(SPANS, scores, None, top_k=4)
+    assert (second.rank, second.video, second.start, second.end) == (2, 'other', 20, 40)
+    assert (third.rank, third.video, third.start, third.generator) == (3, 'film', 60, None)
+    alone = moment_hits(SPANS, scores, top_k=4, all_spans=True)
     assert [(hit.video, hit.start) for hit in alone] == [
         ('film', 5), ('other', 20), ('film', 60), ('film', 10),
     ]  # fmt: skip
@@ -101,6 +101,9 @@ def test_a_long_film_does_not_fill_the_shortlist(new_inferencer, folder, tmp_pat
     assert {hit.span.id: (hit.similarity, hit.generator, hit.score) for hit in hits}.items() <= (
         by_span.items()
     )
+    where = "path = 'film.mp4'"
+    others = inferencer.search(TEXT, gallery, 100, where, all_spans=True).hits
+    assert sum(hit.generator is not None for hit in others) == 4  # there are none of other videos
     like = inferencer.search(folder / 'a.mp4', gallery, 100).hits
     assert like[0].video.endswith('a.mp4')
     assert sum(hit.video.endswith('film.mp4') for hit in like) <= 3
