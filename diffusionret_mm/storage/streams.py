@@ -73,7 +73,7 @@ def stream_in_parallel(
     Yields:
         Parts of several tasks, mixed; those of a task in order.
     """
-    count = min(workers or os.cpu_count() or 1, max(len(tasks), 1))
+    count = min(workers or os.cpu_count() or 1, len(tasks))
     with progress_bar(len(tasks), title, 'video') as progress, _Crew(job, tasks, count) as crew:
         while crew.begin():
             is_idle = True

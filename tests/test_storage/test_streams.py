@@ -107,3 +107,7 @@ def test_there_is_something_to_do_while_nothing_comes():
     calls = []
     list(run(parts, [8], seconds=1.5, when_idle=lambda: calls.append(time.monotonic())))
     assert calls
+
+
+def test_without_tasks_there_is_nothing():
+    assert list(run(parts, [])) == []
