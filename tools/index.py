@@ -60,7 +60,8 @@ def main() -> None:
         args, batch_size=args.batch_size, num_workers=args.workers, time_limit=args.time_limit
     )
     devices = devices[:1] if args.onnx else devices
-    options = IndexOptions(args.root, share, devices, keep, moments_option(args))
+    moments = moments_option(args)
+    options = IndexOptions(args.root, share, devices, keep, moments, args.int8)
     inferencer.index(args.videos, args.gallery, options)
     if args.remove_vanished and share.rank == 0:
         removed = remove_vanished(args.gallery, args.root, keep)

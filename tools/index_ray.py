@@ -145,7 +145,8 @@ def main() -> None:
             f'On a Ray cluster videos are indexed as wholes, not as {moments}; tools/index.py cuts '
             'them.'
         )
-    outcomes = run(work, here.facts({}, moments), here.transforms, args) if work.wanted else {}
+    facts = here.facts({}, moments, args.int8)
+    outcomes = run(work, facts, here.transforms, args) if work.wanted else {}
     unreadable = {path: why for path, why in outcomes.items() if why}
     gallery = Gallery(args.gallery) if Gallery.exists(args.gallery) else None
     seconds = time.perf_counter() - start

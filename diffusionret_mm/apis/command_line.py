@@ -85,6 +85,11 @@ def add_indexing_options(parser: argparse.ArgumentParser) -> None:
         help=f'cut videos into {Moments("windows")}, or into shots (default: as in the gallery, '
         'or none for a new one: a video is found as a whole)',
     )
+    parser.add_argument(
+        '--int8',
+        action='store_true',
+        help='let a new gallery keep frames in 8 bits: half the disk, scores to 3e-4',
+    )
 
 
 def moments_option(args: argparse.Namespace) -> Moments | None:

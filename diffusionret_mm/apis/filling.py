@@ -27,6 +27,7 @@ class GalleryFiller:
         folder: folder of the gallery, or its address.
         work: what there is to index.
         moments: how videos are cut into spans.
+        int8: whether a new gallery keeps frames in 8 bits.
 
     Attributes:
         files: the files to index, by path.
@@ -36,7 +37,7 @@ class GalleryFiller:
     """
 
     def __init__(
-        self, inferencer: TextVideoInferencer, folder: str, work: Work, moments: Moments
+        self, inferencer: TextVideoInferencer, folder: str, work: Work, moments: Moments, int8: bool
     ) -> None:
         self.files = work.wanted
         self.gallery: Gallery | None = None
@@ -46,6 +47,7 @@ class GalleryFiller:
         self._folder = folder
         self._libraries = work.libraries
         self._moments = moments
+        self._int8 = int8
         self._writer: GalleryWriter | None = None
         self._num_noted = 0
         if work.gallery is not None:
@@ -69,7 +71,7 @@ class GalleryFiller:
             arrays: their features as `search.pooling.span_arrays` returns them, [n, ...].
         """
         if self._writer is None:
-            facts = self._inferencer.facts(layout_of(arrays), self._moments)
+            facts = self._inferencer.facts(layout_of(arrays), self._moments, self._int8)
             self._write_to(Gallery.create(self._folder, facts, self._libraries))
         self._writer.add(spans, arrays)
         self.num_added += len({span.file for span in spans})
@@ -97,6 +99,7 @@ class GalleryFiller:
             )
 
     def _write_to(self, gallery: Gallery) -> None:
+        gallery.check_precision(self._int8)
         self.gallery, self._writer = gallery, GalleryWriter(gallery)
         self._note_unreadable()
 

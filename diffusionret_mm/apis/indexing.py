@@ -38,6 +38,7 @@ class IndexOptions:
         devices: where to encode; none: the inferencer's device.
         keep: age of the gallery's versions that stay.
         moments: how videos are cut into spans; None: as in the gallery, or not at all if it is new.
+        int8: whether a new gallery keeps frames in 8 bits.
     """
 
     roots: Mapping[str, PathLike] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class IndexOptions:
     devices: Sequence[torch.device] = ()
     keep: timedelta = KEPT
     moments: Moments | None = None
+    int8: bool = False
 
 
 def index_videos(
@@ -59,7 +61,7 @@ def index_videos(
     moments = moments_of(work.gallery, options.moments)
     devices = options.devices or [inferencer.device]
     workers = inferencer.num_workers or options.share.workers()
-    with GalleryFiller(inferencer, folder, work, moments) as filler:
+    with GalleryFiller(inferencer, folder, work, moments, options.int8) as filler:
         if moments.kind == 'none':
             index_whole(inferencer, filler, devices, workers)
         else:

@@ -202,15 +202,16 @@ class TextVideoInferencer:
             other.encoders = other.model
         return other
 
-    def facts(self, layout: Layout, moments: Moments) -> Facts:
+    def facts(self, layout: Layout, moments: Moments, int8: bool = False) -> Facts:
         """Return what a gallery of this model holds about how it was made.
 
         Args:
             layout: layout of the arrays of a span.
             moments: how videos are cut into spans.
+            int8: whether it keeps frames in 8 bits.
         """
-        text, passport = self.cfg.pretty_text, passport_facts(self.model)
-        return Facts(self.fingerprint, layout, text, self.checkpoint, passport, moments)
+        model = self.cfg.pretty_text, self.checkpoint, passport_facts(self.model)
+        return Facts(self.fingerprint, layout, *model, moments=moments, int8=int8)
 
     def index(
         self,

@@ -185,7 +185,8 @@ class DemoService:
         except PictureError as error:
             raise RequestError('This model has no diffusion over candidates.') from error
         best = trace.best[0].tolist()
-        is_chosen = np.array([found.spans[int(listed.places[place])].id == span for place in best])
+        spans = found.at(listed.places[best].tolist())
+        is_chosen = np.array([each.id == span for each in spans])
         if not is_chosen.any():
             raise RequestError('This video is not among the candidates that are re-ranked.')
         place = int(np.flatnonzero(is_chosen)[0])

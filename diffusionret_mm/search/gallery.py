@@ -87,6 +87,7 @@ class Gallery:
         gallery = cls(folder)
         gallery.check_model(facts.fingerprint)
         gallery.check_moments(facts.moments)
+        gallery.check_precision(facts.int8)
         gallery.add_libraries(libraries or Libraries({}))
         return gallery
 
@@ -172,6 +173,21 @@ class Gallery:
                 'the moments out to go on with its own, or index the videos into another folder.'
             )
 
+    def check_precision(self, int8: bool) -> None:
+        """Refuse to keep frames in 8 bits where half precision was chosen.
+
+        Args:
+            int8: whether they are to be kept in 8 bits.
+
+        Raises:
+            GalleryError: if the gallery keeps them in half precision.
+        """
+        if int8 and not self.facts.int8:
+            raise GalleryError(
+                f'The gallery {self.folder} keeps frames in half precision. Leave int8 (--int8) '
+                'out, or index the videos into a new folder.'
+            )
+
     def add_libraries(self, libraries: Libraries) -> None:
         """Keep the roots of libraries that the gallery does not know yet, or that have moved.
 
@@ -196,7 +212,7 @@ class Gallery:
 
     def _snapshot_of(self, dataset: lance.LanceDataset) -> Snapshot:
         libraries = Libraries(_roots(self.files.open())).moved(self._moved)
-        return Snapshot(dataset, libraries, self.facts.layout)
+        return Snapshot(dataset, libraries, self.facts)
 
     def _count_files(self, where: str) -> int:
         with readable(self.files.place):

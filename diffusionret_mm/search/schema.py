@@ -22,6 +22,7 @@ SPANS, FILES = 'spans.lance', 'files.lance'
 VIDEO = 'video'
 INDEXED, UNREADABLE = 'indexed', 'unreadable'
 POOLED, FRAMES, FRAME_WEIGHTS, MASK = 'pooled', 'frames', 'frame_weights', 'mask'
+FRAME_SCALES = 'frame_scales'
 # Declared as the key: of two processes that insert the same ids, one fails and tries again.
 KEY = {b'lance-schema:unenforced-primary-key': b'true'}
 FACTS = 'diffusionret_mm'
@@ -108,6 +109,8 @@ class Facts:
         checkpoint: path of the checkpoint, as it was given.
         passport: facts of the backbone's passport.
         moments: how videos are cut into spans.
+        int8: whether the table keeps frames in 8 bits, with a scale each. They are given
+            as the layout says, and read as float32.
     """
 
     fingerprint: Mapping[str, str]
@@ -116,6 +119,16 @@ class Facts:
     checkpoint: str = ''
     passport: Mapping[str, Any] = field(default_factory=dict)
     moments: Moments = Moments()
+    int8: bool = False
+
+    @property
+    def stored_layout(self) -> Layout:
+        """Layout of the arrays of the table."""
+        if not self.int8:
+            return self.layout
+        shape = self.layout[FRAMES].shape
+        scales = ArrayLayout('float32', shape[:-1])
+        return {**self.layout, FRAMES: ArrayLayout('int8', shape), FRAME_SCALES: scales}
 
     def to_json(self) -> str:
         """Return the text that the table's metadata holds."""
@@ -159,7 +172,7 @@ def spans_schema(facts: Facts) -> pyarrow.Schema:
     pa = import_extra('pyarrow', 'search')
     arrays = [
         (name, pa.list_(pa.from_numpy_dtype(layout.dtype), int(np.prod(layout.shape))))
-        for name, layout in facts.layout.items()
+        for name, layout in facts.stored_layout.items()
     ]
     fields = [
         pa.field('id', pa.string(), nullable=False, metadata=KEY),
@@ -199,7 +212,7 @@ def spans_table(
 
     Args:
         spans: n spans.
-        arrays: their features by name, [n, ...].
+        arrays: their features by name, [n, ...], as the table keeps them.
         schema: what `spans_schema` returned.
     """
     pa = import_extra('pyarrow', 'search')

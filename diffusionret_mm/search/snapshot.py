@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from diffusionret_mm.search.candidates import COLUMNS, check_where, nearest, num_lists, once_per_id
+from diffusionret_mm.search.candidates import check_where, nearest, num_lists, once_per_id
 from diffusionret_mm.search.errors import DAMAGED, GalleryError
 from diffusionret_mm.search.libraries import Libraries
-from diffusionret_mm.search.schema import Layout, array_of
+from diffusionret_mm.search.quantised import from_stored
+from diffusionret_mm.search.schema import FRAME_SCALES, FRAMES, Facts, array_of
 from diffusionret_mm.search.tables import quoted, readable
 
 if TYPE_CHECKING:
     import lance
     import pyarrow
+
+
+COLUMNS = ('id', 'library', 'path', 'start', 'end', 'kind')
 
 
 @dataclass(frozen=True)
@@ -42,12 +48,21 @@ class Candidates:
     """Spans that the first step of a search has found.
 
     Args:
-        rows: their rows in the snapshot, [n], int64.
-        spans: the spans, by path, start and end.
+        snapshot: the version that they were found in.
+        rows: their rows in it, [n], int64, in the order of their ids.
     """
 
+    snapshot: Snapshot
     rows: np.ndarray
-    spans: list[FoundSpan]
+
+    @cached_property
+    def spans(self) -> list[FoundSpan]:
+        """All the spans, in the order of the rows; read when they are first wanted."""
+        return self.snapshot.spans(self.rows)
+
+    def at(self, places: Sequence[int]) -> list[FoundSpan]:
+        """Read the spans at some places of the rows."""
+        return self.snapshot.spans(self.rows[list(places)])
 
 
 class Snapshot:
@@ -56,13 +71,13 @@ class Snapshot:
     Args:
         dataset: the version of the table of spans.
         libraries: where videos are.
-        layout: layout of the arrays of a span.
+        facts: what is known of the model and of the arrays of a span.
     """
 
-    def __init__(self, dataset: lance.LanceDataset, libraries: Libraries, layout: Layout) -> None:
+    def __init__(self, dataset: lance.LanceDataset, libraries: Libraries, facts: Facts) -> None:
         self.dataset = dataset
         self.libraries = libraries
-        self.layout = layout
+        self.facts = facts
         self._lists: int | None = None
 
     def __len__(self) -> int:
@@ -86,7 +101,7 @@ class Snapshot:
             where: a condition on columns of the table, in SQL; None: all spans.
 
         Returns:
-            Of each query the spans, in the order of their paths, which does not depend on how they
+            Of each query the spans, in the order of their ids, which does not depend on how they
             were indexed.
 
         Raises:
@@ -101,14 +116,14 @@ class Snapshot:
                 nearest(self.dataset, query, count, self._lists, where)
                 for query in np.ascontiguousarray(queries, np.float32)
             ]
-        return [self._by_path(rows) for rows in found]
+        return [self._by_id(rows) for rows in found]
 
     def find(self, span: str) -> Candidates:
         """Find a span by its id; there is none, or one."""
         with readable(self.dataset.uri):
-            options = dict(columns=list(COLUMNS), with_row_id=True)
+            options = dict(columns=['id'], with_row_id=True)
             rows = self.dataset.to_table(filter=f'id = {quoted(span)}', **options)
-        return self._by_path(once_per_id(rows))
+        return self._by_id(once_per_id(rows))
 
     def read(self, rows: np.ndarray, *names: str) -> dict[str, np.ndarray]:
         """Read arrays of spans.
@@ -120,21 +135,32 @@ class Snapshot:
         Returns:
             The arrays by name, [n, ...], in the order of the rows.
         """
-        order = np.argsort(rows, kind='stable')  # the disk is read in its own order
-        back = np.argsort(order, kind='stable')
+        stored = [*names, FRAME_SCALES] if self.facts.int8 and FRAMES in names else [*names]
+        taken, back = self._take(rows, stored)
+        layout = self.facts.stored_layout
+        arrays = {name: array_of(taken[name], layout[name])[back] for name in stored}
+        return from_stored(arrays, self.facts)
+
+    def spans(self, rows: np.ndarray) -> list[FoundSpan]:
+        """Read what spans are; arguments as of `read`."""
+        taken, back = self._take(rows, COLUMNS)
+        columns = (taken[name].take(back).to_pylist() for name in COLUMNS)
+        return [
+            FoundSpan(each, self.libraries.path_of(library, path), *rest)
+            for each, library, path, *rest in zip(*columns, strict=True)
+        ]
+
+    def _take(self, rows: np.ndarray, columns: Sequence[str]) -> tuple[pyarrow.Table, np.ndarray]:
+        """Read columns in the disk's order, and say at which place of it each row is."""
+        order = np.argsort(rows, kind='stable')
         with readable(self.dataset.uri):
-            taken = self.dataset._take_rows(rows[order].tolist(), columns=list(names))
+            taken = self.dataset._take_rows(rows[order].tolist(), columns=list(columns))
         if len(taken) != len(rows):
             raise GalleryError(
                 f'{self.dataset.uri} lacks {len(rows) - len(taken)} of {len(rows)} rows. {DAMAGED}'
             )
-        return {name: array_of(taken[name], self.layout[name])[back] for name in names}
+        return taken, np.argsort(order, kind='stable')
 
-    def _by_path(self, rows: pyarrow.Table) -> Candidates:
-        columns = (rows[name].to_pylist() for name in (*COLUMNS, '_rowid'))
-        found = [
-            (FoundSpan(each, self.libraries.path_of(library, path), *rest), row)
-            for each, library, path, *rest, row in zip(*columns, strict=True)
-        ]
-        found.sort(key=lambda pair: (pair[0].path, pair[0].start, pair[0].end))
-        return Candidates(np.array([row for _, row in found], np.int64), [s for s, _ in found])
+    def _by_id(self, rows: pyarrow.Table) -> Candidates:
+        order = np.argsort(rows['id'].to_numpy())
+        return Candidates(self, rows['_rowid'].to_numpy().astype(np.int64)[order])

@@ -165,7 +165,8 @@ def read_videos(snapshot: Snapshot, rows: np.ndarray) -> tuple[VideoFeatures, Te
         rows: rows of the spans in it, shape [n], int64.
 
     Returns:
-        n videos in half precision, in memory, and the weights of their frames, [n, F] float32.
+        n videos in memory, in half precision, or single from 8 bits, and the weights of their
+        frames, [n, F] float32.
     """
     arrays = snapshot.read(rows, FRAMES, MASK, FRAME_WEIGHTS)
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -185,7 +186,7 @@ def score_candidates(
         rows: rows of the spans in it, shape [n], int64.
 
     Returns:
-        Their features, in half precision and in memory, and similarities [n].
+        Their features, in memory, and similarities [n].
     """
     videos, weights = read_videos(snapshot, rows)
     return videos, model.similarity.score_gallery(text, videos, weights, CHUNK)[0]

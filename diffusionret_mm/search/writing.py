@@ -9,6 +9,7 @@ from types import TracebackType
 import numpy as np
 
 from diffusionret_mm.search.gallery import Gallery
+from diffusionret_mm.search.quantised import to_stored
 from diffusionret_mm.search.schema import (
     Span,
     VideoFile,
@@ -119,7 +120,7 @@ class GalleryWriter:
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in names if parts}
         keys = [file.key for file in files]
         if spans:
-            rows = spans_table(spans, arrays, self._schema)
+            rows = spans_table(spans, to_stored(arrays, self.gallery.facts), self._schema)
             self.gallery.spans.replace(_rows_of(keys), rows)
         else:
             self.gallery.spans.delete(_rows_of(keys))

@@ -191,6 +191,21 @@ def test_rows_are_spans_of_whole_videos(new_inferencer, clips, tmp_path):
     assert facts.layout['frames'].dtype == 'float16'
 
 
+def test_frames_in_8_bits_are_kept_and_searched(new_inferencer, clips, tmp_path):
+    inferencer, folder = new_inferencer(), clips(3)
+    gallery = inferencer.index(folder, tmp_path / 'int8', IndexOptions(int8=True))
+    assert gallery.latest().dataset.schema.field('frames').type.value_type == 'int8'
+    plain = inferencer.index(folder, tmp_path / 'plain')
+    found, expected = (inferencer.search(TEXT, each).hits for each in (gallery, plain))
+    similarities = {hit.video: hit.similarity for hit in expected}
+    assert {hit.video: hit.similarity for hit in found} == pytest.approx(similarities, abs=2e-3)
+    assert any(hit.similarity != similarities[hit.video] for hit in found)
+    # The gallery says how it keeps them; a later run need not.
+    assert inferencer.index(folder, gallery.folder).facts.int8
+    with pytest.raises(GalleryError, match='keeps frames in half precision. Leave int8'):
+        inferencer.index(folder, plain.folder, IndexOptions(int8=True))
+
+
 def test_a_library_that_has_moved_is_not_indexed_again(new_inferencer, clips, tmp_path, logged):
     inferencer, folder = new_inferencer(), clips(3)
     gallery = inferencer.index(folder, tmp_path / 'gallery')

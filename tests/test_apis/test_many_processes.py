@@ -70,6 +70,7 @@ def assert_complete(start):
     assert len(files) == len({file['id'] for file in files}) == len(videos)
 
 
+@pytest.mark.slow
 def test_two_ranks_give_the_rows_of_one(start, new_inferencer, tmp_path):
     assert wait(start(0), start(1)) == [0, 0]
     assert_complete(start)
@@ -80,6 +81,7 @@ def test_two_ranks_give_the_rows_of_one(start, new_inferencer, tmp_path):
         np.testing.assert_allclose(left['pooled'], right['pooled'], atol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('last', [3, 4])  # before the spans of a commit, and before their files
 def test_a_killed_rank_that_is_started_again(start, last):
     assert wait(start(0), start(1, last_merge=last)) == [0, -signal.SIGKILL]
@@ -90,6 +92,7 @@ def test_a_killed_rank_that_is_started_again(start, last):
     assert_complete(start)
 
 
+@pytest.mark.slow
 def test_a_rank_that_is_started_twice(start):
     assert wait(start(0), start(1), start(1)) == [0, 0, 0]
     assert_complete(start)

@@ -58,10 +58,10 @@ def spans():
 def new_gallery(tmp_path):
     """A function that makes a gallery of videos v0, v1 ...; returns it and its arrays."""
 
-    def make(count=6, folder=None):
+    def make(count=6, folder=None, **facts):
         arrays = _draw_arrays(count)
         libraries = Libraries(dict(videos='/videos'))
-        facts = Facts(dict(weights='a'), layout_of(arrays))
+        facts = Facts(dict(weights='a'), layout_of(arrays), **facts)
         gallery = Gallery.create(folder or tmp_path / 'gallery', facts, libraries)
         with GalleryWriter(gallery) as writer:
             writer.add(_spans(*(f'v{i}' for i in range(count))), arrays)

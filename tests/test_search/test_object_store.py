@@ -67,7 +67,9 @@ def test_a_gallery_is_removed_from_and_maintained(new_gallery, bucket):
     assert len(snapshot) == 7
     (found,) = snapshot.candidates(arrays['pooled'][:1], 10)
     pooled = snapshot.read(found.rows, 'pooled')['pooled']
-    np.testing.assert_array_equal(pooled, arrays['pooled'][1:])
+    places = [int(span.path[9:-4]) for span in found.spans]
+    assert sorted(places) == [*range(1, 8)]
+    np.testing.assert_array_equal(pooled, arrays['pooled'][places])
 
 
 def test_what_is_not_there_is_named(bucket):

@@ -30,7 +30,7 @@ def test_replaced_and_removed_videos(new_gallery, spans, draw_arrays):
     assert len(gallery) == len(gallery.latest()) == 5
     assert gallery.paths() == [f'/videos/v{i}.mp4' for i in range(1, 6)]
     (found,) = gallery.latest().candidates(changed['pooled'], 10)
-    assert [span.path for span in found.spans] == gallery.paths()
+    assert sorted(span.path for span in found.spans) == gallery.paths()
     np.testing.assert_array_equal(frames_of(gallery, 'v3'), changed['frames'])
     assert gallery.known()['videos', 'v3.mp4'].bytes == 2
 
@@ -46,7 +46,8 @@ def test_spans_of_a_video_are_replaced_together(new_gallery, files, draw_arrays)
     assert (len(gallery), len(gallery.latest())) == (3, 4)
     np.testing.assert_array_equal(frames_of(gallery, 'long'), draw_arrays(2, seed=2)['frames'])
     (found,) = gallery.latest().candidates(draw_arrays(1)['pooled'], 10)
-    assert [(span.start, span.kind) for span in found.spans][:2] == [(10, 'window'), (20, 'window')]
+    starts = sorted(span.start for span in found.spans if span.kind == 'window')
+    assert starts == [10, 20]
 
 
 def test_unreadable_files_are_remembered_until_they_are_readable(

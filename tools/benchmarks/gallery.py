@@ -1,8 +1,10 @@
 """Build a gallery of random features and search it: tools/benchmarks/gallery.py --folder DIR.
 
-A video is a topic plus a direction of its own, its frames are that plus noise, and a query is made
-of words around the direction of one video, the target. The model has random weights. The default
-million videos take 14.4 GB in DIR, which must not exist; it is deleted afterwards.
+Half of the spans are near-duplicates of others; `gallery_features.py` says how they are drawn. The
+answers are compared with those of exact WTI over all spans. The same queries go to FAISS, which
+`pip install faiss-cpu` installs: all pooled vectors compared, then exact WTI; and, over the first
+spans, to Lance's own MaxSim. The model has random weights. The default million spans take 30 GB in
+DIR while fragments are written together; DIR must not exist and is deleted afterwards.
 """
 
 from __future__ import annotations
@@ -10,10 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import shutil
 import time
-from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +23,36 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 # isort: split
 import numpy as np
 import torch
-from diffusionret_mm.search.segments import layout_of
+from gallery_features import BLOCK, KINDS, Features, Sizes
+from gallery_rivals import import_faiss, search_by_faiss, search_by_max_sim
+from gallery_tables import format_result
+from measuring import Clock, forget_pages, memory_mb, quantiles, size_gb, timed
 from mmaction.registry import MODELS
 from mmengine.config import Config
-from torch import Tensor
 
 from diffusionret_mm.apis.user_errors import stop_with_message
-from diffusionret_mm.evaluation.tables import format_figures
 from diffusionret_mm.models.retrievers import DiffusionRet
-from diffusionret_mm.search import Gallery, VideoFile, search_texts, writing_gallery
-from diffusionret_mm.search.pooling import frame_weights, pool_texts, pool_videos
-from diffusionret_mm.search.steps import NUM_CANDIDATES
-from diffusionret_mm.structures import TextFeatures, VideoFeatures
+from diffusionret_mm.search import (
+    Facts,
+    Gallery,
+    GalleryWriter,
+    Libraries,
+    Span,
+    VideoFile,
+    layout_of,
+    maintain,
+    search_texts,
+)
+from diffusionret_mm.search.pooling import pool_texts, pool_videos
+from diffusionret_mm.search.steps import score_candidates
+from diffusionret_mm.search.writing import COMMIT_ROWS
+from diffusionret_mm.structures import TextFeatures
 
 CONFIG = Path(__file__).parents[2] / 'configs/diffusionret_msrvtt.py'
-BLOCK = 4096
+BEST = 32
 STEPS = ('pooled', 'similarity', 'generator')
+LENGTHS = (64, 128, 256, 512, 1000)
+WARM_PASSES = 3
 
 
 def parse_args() -> argparse.Namespace:
@@ -47,57 +62,18 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument('--folder', type=Path, required=True, help='folder to build in')
-    parser.add_argument('--videos', type=int, default=1_000_000)
+    parser.add_argument('--spans', type=int, default=1_000_000)
     parser.add_argument('--frames', type=int, default=12)
     parser.add_argument('--width', type=int, default=512)
     parser.add_argument('--topics', type=int, default=1000)
     parser.add_argument('--words', type=int, default=12, help='words per query')
-    parser.add_argument('--queries', type=int, default=100, help='queries that are timed')
+    parser.add_argument('--queries', type=int, default=12, help='queries of each kind')
     parser.add_argument(
-        '--recall-queries',
-        type=int,
-        default=50,
-        help='queries of these that are also searched by exact WTI',
+        '--max-sim-spans', type=int, default=BLOCK, help="spans that Lance's MaxSim searches"
     )
+    parser.add_argument('--int8', action='store_true', help='keep frames in 8 bits')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures to this file')
     return parser.parse_args()
-
-
-class Features:
-    """Random features, block by block; the same whenever they are drawn.
-
-    Args:
-        args: sizes.
-    """
-
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
-        self.topics = torch.randn(args.topics, args.width, generator=_generator(0))
-
-    def directions(self, block: int) -> Tensor:
-        """Directions of a block's videos, [BLOCK, D]."""
-        generator = _generator(1, block)
-        topic = torch.randint(self.args.topics, (BLOCK,), generator=generator)
-        own = torch.randn(BLOCK, self.args.width, generator=generator)
-        return self.topics[topic] + own
-
-    def videos(self, block: int) -> VideoFeatures:
-        """A block of videos, in half precision; the last one is cut."""
-        count = min(BLOCK, self.args.videos - block * BLOCK)
-        shape = (count, self.args.frames, self.args.width)
-        noise = torch.randn(shape, generator=_generator(2, block))
-        frames = (self.directions(block)[:count, None] + noise).half()
-        return VideoFeatures(frames=frames, mask=torch.ones(shape[:2], dtype=torch.bool))
-
-    def queries(self) -> tuple[TextFeatures, list[int]]:
-        """Queries and the rows of their targets."""
-        args, generator = self.args, _generator(3)
-        targets = torch.randint(args.videos, (args.queries,), generator=generator).tolist()
-        own = torch.stack([self.directions(row // BLOCK)[row % BLOCK] for row in targets])
-        noise = torch.randn(args.queries, args.words, args.width, generator=generator)
-        words = own[:, None] + 3 * noise
-        mask = torch.ones(words.shape[:2], dtype=torch.bool)
-        return TextFeatures(words=words, mask=mask, pooled=words[:, -1]), targets
 
 
 def build_model(width: int) -> DiffusionRet:
@@ -118,143 +94,182 @@ def build_model(width: int) -> DiffusionRet:
     return MODELS.build(cfg).eval()
 
 
+def sizes_of(args: argparse.Namespace) -> Sizes:
+    """Sizes that the arguments ask for."""
+    return Sizes(args.spans, args.frames, args.width, args.topics, args.words)
+
+
+def draw_queries(args: argparse.Namespace) -> TextFeatures:
+    """Queries of all kinds, one kind after another."""
+    features = Features(sizes_of(args))
+    return TextFeatures.cat([features.queries(kind, args.queries)[0] for kind in KINDS])
+
+
 @torch.no_grad()
 def build(args: argparse.Namespace) -> dict[str, float]:
-    """Write the gallery; return seconds and memory."""
-    model, features = build_model(args.width), Features(args)
-    seconds = dict.fromkeys(('draw_s', 'weigh_and_pool_s', 'write_s', 'index_s'), 0.0)
-    clock = _Clock(seconds)
-    with writing_gallery(args.folder) as writer:
-        for block in range(-(-args.videos // BLOCK)):
-            half = features.videos(block)
-            clock('draw_s')
-            videos = half.to(torch.float32)
-            weights = frame_weights(model, videos)
-            pooled = pool_videos(videos, weights)
-            clock('weigh_and_pool_s')
-            tensors = dict(
-                frames=half.frames, frame_mask=half.mask, frame_weights=weights, pooled=pooled
+    """Write the gallery; return seconds, memory and sizes."""
+    features = Features(sizes_of(args))
+    clock = Clock('draw_s', 'write_s', 'maintain_s')
+    gallery = None
+    for block in features.sizes.blocks:
+        videos, weights = features.block(block)
+        pooled = pool_videos(videos.to(torch.float32), weights)
+        tensors = dict(frames=videos.frames, mask=videos.mask, frame_weights=weights, pooled=pooled)
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        clock('draw_s')
+        if gallery is None:
+            libraries = Libraries({'random': str(args.folder)})
+            gallery = Gallery.create(
+                args.folder, Facts({}, layout_of(arrays), int8=args.int8), libraries
             )
-            arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-            if writer.gallery is None:
-                writer.create({}, layout_of(arrays))
-            names = range(block * BLOCK, block * BLOCK + len(half))
-            writer.add([VideoFile(f'{row:09d}.mp4', 1, 1) for row in names], arrays)
-            clock('write_s')
-    clock('index_s')
-    sizes = {file.name: file.stat().st_size for file in args.folder.iterdir()}
-    index = sum(size for name, size in sizes.items() if name.endswith('.faiss'))
-    memory = dict(build_peak_mb=_memory('VmHWM'))
-    return dict(seconds, disk_gb=sum(sizes.values()) / 1e9, index_gb=index / 1e9, **memory)
-
-
-class _Clock:
-    """Adds the time since the last call to one of several sums."""
-
-    def __init__(self, seconds: dict[str, float]) -> None:
-        self.seconds = seconds
-        self.last = time.perf_counter()
-
-    def __call__(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name] += now - self.last
-        self.last = now
+        first = block * BLOCK
+        with GalleryWriter(gallery) as writer:
+            writer.add([_span(row) for row in range(first, first + len(videos))], arrays)
+        clock('write_s')
+    maintain(gallery, keep=timedelta(0))
+    clock('maintain_s')
+    return dict(clock.seconds, build_peak_mb=memory_mb('VmHWM'))
 
 
 @torch.no_grad()
-def search(args: argparse.Namespace) -> dict[str, Any]:
+def find_exactly(args: argparse.Namespace) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
+    """Score all spans by exact WTI; return seconds, and rows and scores of the best, [q, BEST]."""
+    model, features, texts = build_model(args.width), Features(sizes_of(args)), draw_queries(args)
+    scores, rows = torch.empty(len(texts), 0), torch.empty(len(texts), 0, dtype=torch.int64)
+    clock = Clock('draw_s', 'exact_s')
+    for block in features.sizes.blocks:
+        videos, weights = features.block(block)
+        clock('draw_s')
+        found = model.similarity.score_gallery(texts, videos, weights)
+        places = torch.arange(len(videos)).expand(len(texts), -1) + block * BLOCK
+        scores, rows = torch.cat([scores, found], dim=1), torch.cat([rows, places], dim=1)
+        scores, best = scores.topk(min(BEST, scores.shape[1]), dim=1)
+        rows = rows.gather(1, best)
+        clock('exact_s')
+    return dict(exact_s=clock.seconds['exact_s']), rows.numpy(), scores.numpy()
+
+
+@torch.no_grad()
+def search(args: argparse.Namespace, best: np.ndarray) -> dict[str, Any]:
     """Time the steps of single queries, from a cold disk and then from memory."""
-    model, features = build_model(args.width), Features(args)
-    texts, targets = features.queries()
-    _forget_pages(args.folder)
-    start = time.perf_counter()
-    gallery = Gallery(args.folder)
-    figures: dict[str, Any] = dict(open_ms=1000 * (time.perf_counter() - start))
-    for state in ('cold', 'warm'):
+    model, texts = build_model(args.width), draw_queries(args)
+    figures: dict[str, Any] = dict(disk_gb=size_gb(args.folder))
+    indices = args.folder / 'spans.lance' / '_indices'
+    figures['index_gb'] = size_gb(indices)
+    for passes, state in ((1, 'cold'), (WARM_PASSES, 'warm')):
+        if state == 'cold':
+            forget_pages(args.folder)
+            start = time.perf_counter()
+            gallery = Gallery(args.folder)
+            figures['open_ms'] = 1000 * (time.perf_counter() - start)
         results = [
-            search_texts(model, [''], texts[row : row + 1], gallery, 10)[0]
-            for row in range(args.queries)
+            search_texts(model, [''], texts[row : row + 1], gallery, BEST)[0]
+            for _ in range(passes)
+            for row in range(len(texts))
         ]
-        for step in STEPS:
-            milliseconds = [1000 * result.seconds[step] for result in results]
-            for quantile in (50, 95):
-                value = float(np.percentile(milliseconds, quantile))
-                figures[f'{state}_{step}_ms_p{quantile}'] = value
-        totals = [1000 * sum(result.seconds.values()) for result in results]
-        figures |= {f'{state}_ms_p{q}': float(np.percentile(totals, q)) for q in (50, 95)}
-    figures['search_private_mb'] = _memory('RssAnon')
-    return figures | recall(model, gallery, texts, targets, args)
+        for step in (*STEPS, 'query'):
+            of_step = [result.seconds.get(step, sum(result.seconds.values())) for result in results]
+            figures |= quantiles(f'{state}_{step}', of_step)
+    figures['search_private_mb'] = memory_mb('RssAnon')
+    figures['lookup_ms'] = look_up(gallery)
+    found = [[row_of(hit.video) for hit in result.hits] for result in results[: len(texts)]]
+    figures['recall'] = recalls(found, best)
+    figures['lengths'] = {str(n): try_length(model, texts, gallery, n, best) for n in LENGTHS}
+    return figures
 
 
-def recall(
-    model: DiffusionRet,
-    gallery: Gallery,
-    texts: TextFeatures,
-    targets: list[int],
-    args: argparse.Namespace,
-) -> dict[str, float]:
-    """Shares in percent of the best by exact WTI that the first step hands on."""
-    texts = texts[: args.recall_queries]
-    pooled = pool_texts(model, texts).numpy()
-    found, _ = gallery.first_step.search(pooled, NUM_CANDIDATES)
-    best = torch.cat(list(_exact_scores(model, gallery, texts, args)), dim=1)
-    figures = {}
-    for count in (1, 10, 32):
-        wanted = best.topk(count, dim=1).indices.numpy()
-        shares = [np.isin(row, rows).mean() for row, rows in zip(wanted, found, strict=True)]
-        figures[f'recall_of_exact_top_{count}_percent'] = 100 * float(np.mean(shares))
-    hits = [target in rows for target, rows in zip(targets[: len(found)], found, strict=True)]
-    figures['recall_of_target_percent'] = 100 * float(np.mean(hits))
-    own = best[torch.arange(len(best)), torch.tensor(targets[: len(best)])]
-    first = (best > own[:, None]).sum(dim=1) == 0
-    return figures | dict(target_first_by_exact_percent=100 * first.float().mean().item())
+def look_up(gallery: Gallery) -> float:
+    """Milliseconds to find the rows of a commit's files, as each commit does; the best of 5."""
+    dataset = gallery.spans.open()
+    paths = np.random.default_rng(0).choice(len(gallery), COMMIT_ROWS).tolist()
+    names = ', '.join(f"'{row:09d}.mp4'" for row in paths)
+    where = f"library = 'random' AND path IN ({names})"
+    return 1000 * min(timed(lambda: dataset.count_rows(where), 'cpu')[0] for _ in range(5))
 
 
-def _exact_scores(
-    model: DiffusionRet, gallery: Gallery, texts: TextFeatures, args: argparse.Namespace
-) -> Iterator[Tensor]:
-    for start in range(0, args.videos, BLOCK):
-        rows = np.arange(start, min(start + BLOCK, args.videos))
-        frames, mask, weights = (
-            torch.from_numpy(gallery.arrays.read(name, rows))
-            for name in ('frames', 'frame_mask', 'frame_weights')
-        )
-        yield model.similarity.score_gallery(texts, VideoFeatures(frames, mask), weights)
+def try_length(
+    model: DiffusionRet, texts: TextFeatures, gallery: Gallery, length: int, best: np.ndarray
+) -> dict[str, Any]:
+    """Take so many candidates from step 1 to step 2; return warm times and recalls."""
+    pooled, snapshot = pool_texts(model, texts).numpy(), gallery.latest()
+    for _ in range(2):  # the first pass warms up
+        found, seconds = [], {'pooled': [], 'similarity': []}
+        for row in range(len(texts)):
+            times = [time.perf_counter()]
+            (candidates,) = snapshot.candidates(pooled[row : row + 1], length)
+            times.append(time.perf_counter())
+            text = texts[row : row + 1]
+            _, scores = score_candidates(model, text, snapshot, candidates.rows)
+            times.append(time.perf_counter())
+            places = scores.topk(min(BEST, len(scores))).indices.tolist()
+            found.append([row_of(span.path) for span in candidates.at(places)])
+            for step, value in zip(seconds, np.diff(times).tolist(), strict=True):
+                seconds[step].append(value)
+    figures = dict(recall=recalls(found, best))
+    for step, values in seconds.items():
+        figures |= quantiles(step, values)
+    return figures
 
 
-def _generator(*seed: int) -> torch.Generator:
-    words = np.random.SeedSequence(seed).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(words[0] >> 1))
+@torch.no_grad()
+def search_rivals(args: argparse.Namespace, best: np.ndarray) -> dict[str, Any]:
+    """Send the queries to FAISS with exact WTI, and to Lance's MaxSim over the first spans."""
+    model, texts = build_model(args.width), draw_queries(args)
+    figures, found = search_by_faiss(model, texts, Gallery(args.folder), BEST)
+    figures = dict(faiss=dict(figures, recall=recalls(found, best)))
+    count = min(args.max_sim_spans, args.spans, BLOCK)
+    if count:
+        videos, weights = Features(sizes_of(args)).block(0)
+        videos, weights = videos[:count], weights[:count]
+        scores = model.similarity.score_gallery(texts, videos, weights)
+        exact = scores.topk(min(BEST, count), dim=1).indices.numpy()
+        folder = args.folder / 'max_sim.lance'
+        measured, found = search_by_max_sim(texts, videos, folder, BEST)
+        figures['max_sim'] = dict(measured, spans=count, recall=recalls(found, exact))
+    return figures
 
 
-def _memory(name: str) -> float:
-    """A figure of /proc/self/status in MB; Linux alone has it."""
-    status = Path('/proc/self/status').read_text()
-    return int(status.split(f'{name}:')[1].split()[0]) / 1000
+def recalls(found: list[list[int]], best: np.ndarray) -> dict[str, float]:
+    """Share in percent of the best rows that were found, by kind of query."""
+    shares = [np.isin(wanted, rows).mean() for wanted, rows in zip(best, found, strict=True)]
+    by_kind = np.array(shares).reshape(len(KINDS), -1).mean(axis=1)
+    return {kind: 100 * float(share) for kind, share in zip(KINDS, by_kind, strict=True)}
 
 
-def _forget_pages(folder: Path) -> None:
-    """Let the kernel drop what it holds of the files."""
-    for file in folder.iterdir():
-        handle = os.open(file, os.O_RDONLY)
-        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.close(handle)
+def _span(row: int) -> Span:
+    return Span(VideoFile('random', f'{row:09d}.mp4', 1, 1), 0.0, 0.0)
+
+
+def row_of(path: str) -> int:
+    """The row of a span, from the path of its video."""
+    return int(Path(path).stem)
+
+
+def in_own_process(part: Any, *args: Any) -> Any:
+    """Run a part in a process of its own, so that its memory is its own."""
+    with multiprocessing.get_context('spawn').Pool(1) as pool:
+        return pool.apply(part, args)
 
 
 @stop_with_message()
 def main() -> None:
-    """Run; each part in a process of its own, so that its memory is its own."""
+    """Run."""
     args = parse_args()
     if args.folder.exists():
-        raise SystemExit(f'{args.folder} exists; give a folder that does not.')
-    figures: dict[str, Any] = dict(videos=args.videos, threads=torch.get_num_threads())
+        raise ValueError(f'{args.folder} exists; give a folder that does not.')
+    import_faiss()  # before hours of work
+    figures: dict[str, Any] = dict(
+        spans=args.spans, int8=args.int8, threads=torch.get_num_threads()
+    )
     try:
-        for part in (build, search):
-            with multiprocessing.get_context('spawn').Pool(1) as pool:
-                figures |= pool.apply(part, (args,))
+        figures |= in_own_process(build, args)
+        seconds, best, _ = in_own_process(find_exactly, args)
+        figures |= seconds
+        for part in (search, search_rivals):
+            figures |= in_own_process(part, args, best)
     finally:
         shutil.rmtree(args.folder, ignore_errors=True)
-    print(format_figures(figures))
+    print(format_result(figures))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2))
 

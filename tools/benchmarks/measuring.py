@@ -1,12 +1,14 @@
-"""Seconds, memory, and what the machine can do."""
+"""Seconds, memory, disk, and what the machine can do."""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 ResultT = TypeVar('ResultT')
@@ -19,6 +21,30 @@ def timed(run: Callable[[], ResultT], device: str | torch.device) -> tuple[float
     result = run()
     _wait(device)
     return time.perf_counter() - start, result
+
+
+def quantiles(name: str, seconds: Sequence[float]) -> dict[str, float]:
+    """Return the median and the 95th percentile in milliseconds, under names with `name`."""
+    median, late = np.percentile(1000 * np.array(seconds), [50, 95]).tolist()
+    return {f'{name}_ms_p50': median, f'{name}_ms_p95': late}
+
+
+class Clock:
+    """Adds the time since the last call to one of several sums.
+
+    Args:
+        names: names of the sums, in `seconds`.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self.seconds = dict.fromkeys(names, 0.0)
+        self._last = time.perf_counter()
+
+    def __call__(self, name: str) -> None:
+        """End the span of time that belongs to a sum."""
+        now = time.perf_counter()
+        self.seconds[name] += now - self._last
+        self._last = now
 
 
 class RowCount:
@@ -46,6 +72,26 @@ def forget_peak_memory() -> None:
     switch = Path('/proc/self/clear_refs')
     if switch.exists():
         switch.write_text('5')
+
+
+def memory_mb(name: str) -> float:
+    """Return a figure of /proc/self/status, such as VmHWM, in MB; Linux alone has it."""
+    status = Path('/proc/self/status').read_text()
+    return int(status.split(f'{name}:')[1].split()[0]) / 1000
+
+
+def size_gb(folder: Path) -> float:
+    """Return the size of the files in a folder and below."""
+    return sum(file.stat().st_size for file in folder.rglob('*') if file.is_file()) / 1e9
+
+
+def forget_pages(folder: Path) -> None:
+    """Let the kernel drop what it holds of the files in a folder and below."""
+    os.sync()
+    for file in filter(Path.is_file, folder.rglob('*')):
+        handle = os.open(file, os.O_RDONLY)
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(handle)
 
 
 def machine_rate(

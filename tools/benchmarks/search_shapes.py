@@ -97,8 +97,10 @@ def pooled_recall(
     texts = inferencer.encode_text([sentence for _, sentence in queries])
     pooled = pool_texts(inferencer.model, texts).cpu().numpy()
     found = gallery.latest().candidates(pooled, count)
-    paths = [{span.path for span in each.spans} for each in found]
-    hits = [path in near for (path, _), near in zip(queries, paths, strict=True)]
+    hits = [
+        path in {span.path for span in candidates.spans}
+        for (path, _), candidates in zip(queries, found, strict=True)
+    ]
     return 100 * float(np.mean(hits))
 
 

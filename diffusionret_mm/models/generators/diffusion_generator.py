@@ -80,6 +80,7 @@ class DiffusionGenerator(BaseModule):
         self.num_sample_steps = num_sample_steps
         self.scheduler = build_noise_scheduler(scheduler, self.noise_schedule, self.num_train_steps)
         self._linear_run: LinearRun | None = None
+        self._unrolled: UnrolledDenoiser | None = None
 
     def pair(self, text: Tensor, pooled: Tensor) -> QueryCandidates:
         """Say which is the query, from pooled videos.
@@ -135,10 +136,16 @@ class DiffusionGenerator(BaseModule):
         return x_start
 
     def unroll(self) -> UnrolledDenoiser:
-        """Work the steps of `sample` into the denoiser; good as long as its weights stay."""
+        """Work the steps of `sample` into the denoiser; good as long as its weights stay.
+
+        The last result is kept, and returned again while neither weights nor steps have changed.
+        """
         self.scheduler.set_timesteps(self.num_sample_steps)
         steps = self.scheduler.timesteps.to(self.denoiser.q_proj.weight.device, torch.long)
-        return UnrolledDenoiser(self.denoiser, steps)
+        unrolled = self._unrolled  # another thread may replace it at any time
+        if unrolled is None or not unrolled.is_of(self.denoiser, steps):
+            self._unrolled = unrolled = UnrolledDenoiser(self.denoiser, steps)
+        return unrolled
 
     def sample(
         self, context: QueryCandidates, start_noise: Tensor, return_trajectory: bool = False

@@ -87,13 +87,14 @@ class UnrolledDenoiser:
     queries share are projected once for all of them.
 
     Args:
-        denoiser: the network; its weights must not change during the run.
+        denoiser: the network; its weights must not change during a run.
         t: the steps of the run in their order, shape [S], int64.
     """
 
     @torch.no_grad()
     def __init__(self, denoiser: QueryCandidateDenoiser, t: Tensor) -> None:
         dtype = denoiser.q_proj.weight.dtype
+        self._made_of = [t.clone(), *(weight.detach().clone() for weight in denoiser.parameters())]
         # In float64: a product of two weights would otherwise round twice.
         q, k, v, out = (
             module.weight.double()
@@ -111,6 +112,21 @@ class UnrolledDenoiser:
         self.shared = (time @ fold.t() + bias).to(dtype)
         self.of_candidates = of_candidates.to(dtype)
         self.last = denoiser.decoder[2]
+
+    @torch.no_grad()
+    def is_of(self, denoiser: QueryCandidateDenoiser, t: Tensor) -> bool:
+        """Whether this was made of the present weights of the network and of these steps.
+
+        All weights are compared: 2 ms at width 512, where making this anew takes 56 ms. Their
+        version counters would not tell: writing to `weight.data`, as averaging hooks do, leaves
+        them as they are.
+
+        Args:
+            denoiser: the network that this was made of.
+            t: the steps of the run.
+        """
+        present = [t, *denoiser.parameters()]
+        return all(_same(new, old) for new, old in zip(present, self._made_of, strict=True))
 
     @torch.no_grad()
     def project(self, candidates: Tensor, for_many_queries: bool = False) -> ProjectedCandidates:
@@ -174,3 +190,9 @@ class UnrolledDenoiser:
         decoded = torch.mv(hidden.flatten(0, 1), self.last.weight[0]).view_as(attention)
         decoded += torch.mv(shared[:, 0], self.last.weight[0])[:, None] + self.last.bias
         return decoded + attention
+
+
+def _same(new: Tensor, old: Tensor) -> bool:
+    if (new.device, new.dtype, new.shape) != (old.device, old.dtype, old.shape):
+        return False
+    return torch.equal(new, old)

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from diffusionret_mm.models.parallel import map_on_cores
 from diffusionret_mm.models.similarity.base import Similarity
+from diffusionret_mm.models.similarity.one_text import OneText
 from diffusionret_mm.models.similarity.packed_tokens import TokenBlock, token_blocks
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
@@ -96,7 +97,8 @@ class TokenInteraction(Similarity):
         Padding takes part in no product: under the rule 'zero' it is one more candidate of cosine 0
         in a maximum. Texts and videos of about the same numbers of tokens share a matrix product;
         a block of products is small enough for the cache, and there is never another one. Features
-        may lie on another device than the weights and have half precision.
+        may lie on another device than the weights and have half precision. One text and videos of
+        known frame weights, as in a search, are not packed: see `OneText`.
 
         Args:
             texts: N texts.
@@ -108,6 +110,10 @@ class TokenInteraction(Similarity):
         Returns:
             Scores in [-1, 1], shape [N, M].
         """
+        if len(texts) == 1 and frame_weights is not None and self.product_dtype == torch.float32:
+            text = texts.to(self.placement)
+            one = OneText.of(text, self.word_weights(text), self.padding == 'zero')
+            return one.score(videos, frame_weights)[None]
         sizes = dict(block_tokens=BLOCK_TOKENS, like=self.placement)
         scores = torch.zeros(len(texts), len(videos), device=self.placement.device)
         frames = videos.frames, videos.mask, self.frame_weight, frame_weights

@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import pytest
 import torch
 from mmaction.registry import MODELS
@@ -98,6 +100,36 @@ def test_what_is_taken_if_nothing_is_said():
     denoiser = generator.unroll()
     rows = denoiser.start(context.query, denoiser.project(context.candidates))
     assert generator.run(denoiser, rows, noise).shape == (4, 6)  # the last state alone
+
+
+class TestUnrolledIsKept:
+    def test_while_nothing_changes(self):
+        generator = build()
+        assert generator.unroll() is generator.unroll()
+
+    def test_not_after_a_write_that_no_version_counter_shows(self):
+        generator = build()
+        before, weight = generator.unroll(), generator.denoiser.k_proj.weight
+        version = weight._version
+        weight.data.mul_(2)
+        assert weight._version == version
+        torch.testing.assert_close(generator.unroll().match, 2 * before.match)
+
+    def test_not_for_other_steps_or_another_dtype(self):
+        generator = build()
+        before = generator.unroll()
+        generator.set_sampler(dict(type='DDIMScheduler'), 7)
+        assert len(generator.unroll().shared) == 7 < len(before.shared)
+        assert generator.double().unroll().match.dtype == torch.float64
+
+    def test_and_a_copy_of_the_generator_follows_its_own_weights(self):
+        generator = build()
+        kept = generator.unroll()
+        copied = deepcopy(generator)
+        copied.denoiser.decoder[2].weight.data.zero_()
+        assert not copied.unroll().last.weight.any()
+        assert generator.unroll() is kept
+        assert kept.last.weight.any()
 
 
 def test_bad_options():
