@@ -78,7 +78,7 @@ def train_test_search(cfg, folder):
     inferencer = TextVideoInferencer(cfg, best, device='cpu', num_workers=0, show_progress=False)
     gallery = inferencer.index(folder, folder.parent / 'gallery')
     found = inferencer.search('the clip a is shown', gallery, top_k=6)
-    assert sorted(Path(hit.item).stem for hit in found.hits) == list(NAMES)
+    assert sorted(Path(hit.video).stem for hit in found.hits) == list(NAMES)
     return inferencer, found
 
 
@@ -86,7 +86,7 @@ def test_a_similarity(make_run, folder):
     cfg = make_run('max_similarity', dict(similarity=dict(type='MaxSimilarity')))
     inferencer, found = train_test_search(cfg, folder)
     text = inferencer.encode_text('the clip a is shown')
-    videos = inferencer.encode_video([hit.item for hit in found.hits])
+    videos = inferencer.encode_video([hit.video for hit in found.hits])
     expected = inferencer.model.similarity(text, videos)[0]
     scores = torch.tensor([hit.similarity for hit in found.hits])
     torch.testing.assert_close(scores, expected.detach(), rtol=1e-3, atol=1e-3)  # of float16
@@ -114,7 +114,7 @@ def test_a_backbone(make_run, folder):
     inferencer, found = train_test_search(cfg, folder)
     assert inferencer.model.backbone.embed_dim == 8
     text = inferencer.encode_text('the clip a is shown')
-    videos = inferencer.encode_video([hit.item for hit in found.hits])
+    videos = inferencer.encode_video([hit.video for hit in found.hits])
     scores = torch.tensor([hit.similarity for hit in found.hits])
     expected = inferencer.model.similarity(text, videos)[0].detach()
     torch.testing.assert_close(scores, expected, rtol=1e-3, atol=1e-3)

@@ -22,24 +22,18 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 import numpy as np
 
 from diffusionret_mm.apis import Share
-from diffusionret_mm.apis.command_line import add_indexing_options
+from diffusionret_mm.apis.command_line import add_indexing_options, moments_option
 from diffusionret_mm.apis.decoding import decode_in_parallel
+from diffusionret_mm.apis.index_whole import encode_videos
 from diffusionret_mm.apis.index_work import Work, find_work
-from diffusionret_mm.apis.indexing import encode_videos, log_run
+from diffusionret_mm.apis.indexing import log_run, moments_of, refuse_to_cut
 from diffusionret_mm.apis.model_choice import build_inferencer
 from diffusionret_mm.apis.user_errors import GO_ON, stop_with_message
 from diffusionret_mm.datasets.video_reading import time_limit
 from diffusionret_mm.extras import import_extra
-from diffusionret_mm.search import (
-    Facts,
-    Gallery,
-    GalleryWriter,
-    Libraries,
-    Span,
-    facts_of,
-    layout_of,
-    maintain,
-)
+from diffusionret_mm.search import Facts, Gallery, GalleryWriter, Libraries, Span, facts_of
+from diffusionret_mm.search.maintenance import maintain
+from diffusionret_mm.search.schema import layout_of
 from diffusionret_mm.search.writing import COMMIT_ROWS
 
 if TYPE_CHECKING:
@@ -140,11 +134,14 @@ def main() -> None:
     on_cpu = argparse.Namespace(**vars(args) | dict(device='cpu'))
     here = build_inferencer(on_cpu, facts_of(args.gallery))
     work = find_work(here, args.videos, args.gallery, args.root, Share())
-    outcomes = run(work, here.facts({}, args.int8), here.transforms, args) if work.wanted else {}
+    moments = moments_of(work.gallery, moments_option(args))
+    refuse_to_cut(moments)
+    facts = here.facts({}, moments, args.int8)
+    outcomes = run(work, facts, here.transforms, args) if work.wanted else {}
     unreadable = {path: why for path, why in outcomes.items() if why}
     gallery = Gallery(args.gallery) if Gallery.exists(args.gallery) else None
-    seconds = time.perf_counter() - start
-    log_run(gallery, work, len(outcomes) - len(unreadable), unreadable, seconds)
+    num_added, seconds = len(outcomes) - len(unreadable), time.perf_counter() - start
+    log_run(gallery, work, num_added, unreadable, seconds)
     if gallery is not None:
         maintain(gallery)
 

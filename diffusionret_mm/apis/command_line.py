@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config, DictAction
 
 from diffusionret_mm.apis.backbone import use_backbone
+from diffusionret_mm.datasets.spans import MOMENTS, Moments
 from diffusionret_mm.engine.config_files import read_config_file, set_options
 from diffusionret_mm.search import GalleryError
 
@@ -125,13 +126,25 @@ def add_indexing_options(parser: argparse.ArgumentParser) -> None:
         '--time-limit',
         type=float,
         metavar='SECONDS',
-        help='give a video up after these, and one more for each 250 kB (default: 60)',
+        help='give a video up after these, and one more for each 250 kB (default: 60); of a video '
+        'that is cut, after so long without a moment',
+    )
+    parser.add_argument(
+        '--moments',
+        choices=MOMENTS,
+        help=f'cut videos into {Moments("windows")}, or into shots (default: as in the gallery, '
+        'or none for a new one: a video is found as a whole)',
     )
     parser.add_argument(
         '--int8',
         action='store_true',
         help='let a new gallery keep frames in 8 bits: half the disk, scores to 3e-4',
     )
+
+
+def moments_option(args: argparse.Namespace) -> Moments | None:
+    """Return the moments of a command line with the options of `add_indexing_options`."""
+    return None if args.moments is None else Moments(args.moments)
 
 
 class AddRoot(argparse.Action):

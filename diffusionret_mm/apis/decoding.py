@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain
@@ -161,15 +162,22 @@ def decode(transforms: bytes, path: str) -> dict[str, Any]:
     name = Path(path).name
     # No transform reads the caption; the pipeline of a data set tokenises one.
     entry = dict(filename=path, video_id=name, video_index=0, captions=['video'])
-    try:
+    with named_read_errors():
         item = _pipeline(transforms)(entry)
         duration = np.array(_duration(item['data_samples'].metainfo, path))
+    frames = {key: item['inputs'][key].numpy() for key in ('frames', 'frame_mask')}
+    return dict(frames, duration=duration)
+
+
+@contextmanager
+def named_read_errors() -> Iterator[None]:
+    """Raise a VideoReadError that names what was raised, if the file of a video is at fault."""
+    try:
+        yield
     except Exception as error:
         if not is_read_error(error):
             raise
         raise VideoReadError(f'{type(error).__name__}: {str(error).strip()[:300]}') from error
-    frames = {key: item['inputs'][key].numpy() for key in ('frames', 'frame_mask')}
-    return dict(frames, duration=duration)
 
 
 def _duration(facts: Mapping[str, Any], path: str) -> float:

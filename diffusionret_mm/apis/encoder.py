@@ -25,12 +25,10 @@ from diffusionret_mm.apis.images import image_as_video
 from diffusionret_mm.apis.weights import load_weights
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.transforms.captions import refuse_empty
-from diffusionret_mm.datasets.transforms.stored_frames import settings_of
 from diffusionret_mm.datasets.video_reading import time_limit
 from diffusionret_mm.engine.config_files import read_config_file
 from diffusionret_mm.export import ExportError, OnnxEncoders
-from diffusionret_mm.features.fingerprint import EXTRACTOR, hash_of_weights, passport_facts
-from diffusionret_mm.storage.fingerprint import fingerprint_of
+from diffusionret_mm.features.fingerprint import gallery_fingerprint
 from diffusionret_mm.storage.names import is_utf8, printable, why_not_a_file
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
@@ -96,7 +94,7 @@ class TextVideoEncoder:
         model = MODELS.build(self.cfg.model)
         load_weights(model, checkpoint)
         self.checkpoint = '' if checkpoint is None else os.path.abspath(checkpoint)
-        self.fingerprint = self._fingerprint(model)
+        self.fingerprint = gallery_fingerprint(model, self.cfg.model, self.transforms)
         self.model = model.to(self.device).eval()
         self.encoders = self.model if onnx is None else self._open_onnx(onnx)
 
@@ -209,17 +207,6 @@ class TextVideoEncoder:
                 'this one with tools/export_onnx.py.'
             )
         return encoders
-
-    def _fingerprint(self, model: torch.nn.Module) -> dict[str, str]:
-        config = Config(dict(model=self.cfg.model)).to_dict()['model']
-        config['backbone'].pop('pretrained', None)
-        extractor = {key: config.get(key) for key in EXTRACTOR}
-        return dict(
-            weights=hash_of_weights(model),
-            model=fingerprint_of(extractor),
-            transforms=fingerprint_of(settings_of(self.transforms)),
-            **passport_facts(model),
-        )
 
 
 def _why_unreadable(path: str) -> str:

@@ -40,7 +40,7 @@ class Clip:
 def export_hits(result: SearchResult, folder: str | os.PathLike[str]) -> list[str]:
     """Write the clips of the hits, `QUERY.edl` and `QUERY.csv` into a folder.
 
-    A clip has the frames that appear from the start of the hit's span to its end. A whole video is
+    A clip has the frames that appear from the start of the hit to its end. A whole video is
     copied as it is. Where both cuts fall on key frames, packets are copied; elsewhere frames are
     encoded in H.264 and sound in AAC. No file is overwritten: names that are taken get a number.
 
@@ -115,8 +115,8 @@ def timecode(seconds: float, rate: float) -> str:
 
 
 def _write_clip(hit: Hit, folder: Path, name: str) -> Clip:
-    cut = plan_cut(hit.item, hit.span.start, hit.span.end)
-    stem = f'{name}-{hit.rank:03d}-{_name_of(Path(hit.item).stem)}'
+    cut = plan_cut(hit.video, hit.start, hit.end)
+    stem = f'{name}-{hit.rank:03d}-{_name_of(Path(hit.video).stem)}'
     path = _free(folder / f'{stem}{cut.suffix}')
     with written_beside(path) as temporary:
         write_cut(cut, temporary)
@@ -131,7 +131,7 @@ def _table(query: str, clips: Sequence[Clip]) -> str:
         hit, cut = clip.hit, clip.cut
         times = f'{cut.start:.3f}', f'{cut.end:.3f}'
         scores = hit.similarity, hit.generator, hit.score
-        writer.writerow([query, hit.rank, printable(hit.item), *times, *scores, clip.path.name])
+        writer.writerow([query, hit.rank, printable(hit.video), *times, *scores, clip.path.name])
     return text.getvalue()
 
 

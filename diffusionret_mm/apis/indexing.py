@@ -1,4 +1,4 @@
-"""Indexing of video files into a gallery, batch by batch."""
+"""Indexing of video files into a gallery."""
 
 from __future__ import annotations
 
@@ -7,31 +7,20 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from mmengine.logging import print_log
 
-from diffusionret_mm.apis.decoding import decode_in_parallel, describe, list_reasons
+from diffusionret_mm.apis.decoding import describe, list_reasons
+from diffusionret_mm.apis.filling import GalleryFiller
+from diffusionret_mm.apis.index_spans import index_spans
+from diffusionret_mm.apis.index_whole import index_whole
 from diffusionret_mm.apis.index_work import Work, find_work
-from diffusionret_mm.apis.replicas import Replicas
 from diffusionret_mm.apis.shares import Share
-from diffusionret_mm.datasets.errors import VideoReadError
-from diffusionret_mm.datasets.video_reading import time_limit
-from diffusionret_mm.search import (
-    Gallery,
-    GalleryError,
-    GalleryWriter,
-    Span,
-    VideoFile,
-    layout_of,
-    maintain,
-)
+from diffusionret_mm.datasets.spans import Moments
+from diffusionret_mm.search import Gallery, GalleryError, GalleryWriter, VideoFile, maintain
 from diffusionret_mm.search.maintenance import KEPT
-from diffusionret_mm.search.pooling import frame_weights, pool_videos
-from diffusionret_mm.search.schema import FRAME_WEIGHTS, FRAMES, MASK, POOLED
 
 if TYPE_CHECKING:
     from diffusionret_mm.apis.inferencer import TextVideoInferencer
@@ -48,6 +37,7 @@ class IndexOptions:
         share: the part of the files that this process indexes.
         devices: where to encode; none: the inferencer's device.
         keep: age of the gallery's versions that stay.
+        moments: how videos are cut into spans; None: as in the gallery, or not at all if it is new.
         int8: whether a new gallery keeps frames in 8 bits.
     """
 
@@ -55,6 +45,7 @@ class IndexOptions:
     share: Share = Share()
     devices: Sequence[torch.device] = ()
     keep: timedelta = KEPT
+    moments: Moments | None = None
     int8: bool = False
 
 
@@ -67,24 +58,21 @@ def index_videos(
     """Index videos; see `TextVideoInferencer.index`."""
     start = time.perf_counter()
     work = find_work(inferencer, source, folder, options.roots, options.share)
-    run = _IndexRun(inferencer, folder, work, options)
-    with run:
-        results = decode_in_parallel(
-            inferencer.transforms,
-            list(work.wanted),
-            inferencer.num_workers or options.share.workers(),
-            inferencer.show_progress,
-            partial(time_limit, seconds=inferencer.time_limit),
-            when_idle=run.add_waiting,
-        )
-        for path, item, error in results:
-            run.take(path, item, error)
-        run.finish()
+    moments = moments_of(work.gallery, options.moments)
+    devices = options.devices or [inferencer.device]
+    workers = inferencer.num_workers or options.share.workers()
+    with GalleryFiller(inferencer, folder, work, moments, options.int8) as filler:
+        if moments.kind == 'none':
+            index_whole(inferencer, filler, devices, workers)
+        else:
+            index_spans(inferencer, filler, devices, workers, moments)
+    if options.share.world_size == 1:
+        filler.refuse_nothing()
     seconds = time.perf_counter() - start
-    log_run(run.gallery, work, run.num_added, run.unreadable, seconds)
-    if run.gallery is not None and _nothing_is_left(run.gallery, work.files, options.share):
-        maintain(run.gallery, options.keep)
-    return run.gallery
+    log_run(filler.gallery, work, filler.num_added, filler.unreadable, seconds)
+    if filler.gallery is not None and _nothing_is_left(filler.gallery, work.files, options.share):
+        maintain(filler.gallery, options.keep)
+    return filler.gallery
 
 
 def remove_vanished(
@@ -120,116 +108,29 @@ def remove_vanished(
     return removed
 
 
-class _IndexRun:
-    """Collects decoded videos into batches, encodes them and adds them to the gallery.
+def moments_of(gallery: Gallery | None, wanted: Moments | None) -> Moments:
+    """Return how videos are cut: as is wanted, or else as before, or else not at all.
 
-    A block under `with` ends with a commit of what was encoded, also on an interrupt.
+    Raises:
+        GalleryError: if the gallery's videos were cut otherwise.
     """
-
-    def __init__(
-        self,
-        inferencer: TextVideoInferencer,
-        folder: str,
-        work: Work,
-        options: IndexOptions,
-    ) -> None:
-        self.inferencer = inferencer
-        self.folder = folder
-        self.libraries = work.libraries
-        self.files = work.wanted
-        self.options = options
-        self.gallery: Gallery | None = None
-        self.unreadable: dict[str, str] = {}
-        self.num_added = 0
-        self._writer: GalleryWriter | None = None
-        self._items: dict[str, dict[str, Any]] = {}
-        self._num_noted = 0
-        self._replicas = Replicas(inferencer, options.devices or [inferencer.device], encode_videos)
-        if work.gallery is not None:
-            work.gallery.add_libraries(work.libraries)
-            self._write_to(work.gallery)
-
-    def __enter__(self) -> _IndexRun:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._replicas.close()
-        if self._writer is not None:
-            self._writer.commit()
-
-    def take(self, path: str, item: dict[str, Any] | None, error: str) -> None:
-        """Take a decoded video, or the reason why there is none."""
-        if item is None:
-            self.unreadable[path] = error
-            self._note_unreadable()
-        else:
-            self._items[path] = item
-        if len(self._items) == self.inferencer.batch_size:
-            self._encode_items()
-
-    def add_waiting(self) -> None:
-        """Add what is decoded, be it less than a batch: the next video may take long."""
-        if self._items:
-            self._encode_items()
-        self._add(self._replicas.finish())
-        if self._writer is not None:
-            self._writer.commit_if_due()
-
-    def finish(self) -> None:
-        """Add what is left."""
-        self.add_waiting()
-        if self.gallery is None and self.files and self.options.share.world_size == 1:
-            raise VideoReadError(
-                f'None of the {len(self.files)} videos can be read, so there is no gallery. '
-                + list_reasons(self.unreadable)
-            )
-
-    def _encode_items(self) -> None:
-        items, self._items = self._items, {}
-        self._add(self._replicas.submit(items))
-
-    def _add(self, results: Sequence[tuple[list[str], Any]]) -> None:
-        for paths, (ends, arrays) in results:
-            if self._writer is None:
-                facts = self.inferencer.facts(layout_of(arrays), self.options.int8)
-                self._write_to(Gallery.create(self.folder, facts, self.libraries))
-            spans = [
-                Span(self.files[path], 0.0, end) for path, end in zip(paths, ends, strict=True)
-            ]
-            self._writer.add(spans, arrays)
-            self.num_added += len(paths)
-
-    def _write_to(self, gallery: Gallery) -> None:
-        gallery.check_precision(self.options.int8)
-        self.gallery, self._writer = gallery, GalleryWriter(gallery)
-        self._note_unreadable()
-
-    def _note_unreadable(self) -> None:
-        if self._writer is None:  # they wait for the first video that can be read
-            return
-        for path, reason in list(self.unreadable.items())[self._num_noted :]:
-            self._writer.note_unreadable(self.files[path], reason)
-        self._num_noted = len(self.unreadable)
+    if gallery is None:
+        return wanted or Moments()
+    gallery.check_moments(wanted or gallery.facts.moments)
+    return gallery.facts.moments
 
 
-def encode_videos(
-    inferencer: TextVideoInferencer, items: Sequence[dict[str, Any]]
-) -> tuple[list[float], dict[str, np.ndarray]]:
-    """Encode decoded videos: their durations in seconds, and the arrays of a gallery.
+def refuse_to_cut(moments: Moments) -> None:
+    """Refuse moments where videos are indexed as wholes.
 
-    Weights and pooled vectors are made of the frames as they are kept, in half precision.
+    Raises:
+        ValueError: if videos are to be cut.
     """
-    videos = inferencer.encode_items(items)
-    kept = videos.to(videos.frames.half()).to(videos.frames)
-    weights = frame_weights(inferencer.model, kept)
-    tensors = {
-        POOLED: pool_videos(kept, weights),
-        FRAMES: kept.frames.half(),
-        FRAME_WEIGHTS: weights,
-        MASK: kept.mask,
-    }
-    arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-    return [float(item['duration']) for item in items], arrays
+    if moments.kind != 'none':
+        raise ValueError(
+            f'On a Ray cluster videos are indexed as wholes, not as {moments}; tools/index.py cuts '
+            'them.'
+        )
 
 
 def _nothing_is_left(gallery: Gallery, files: Mapping[str, VideoFile], share: Share) -> bool:

@@ -8,12 +8,15 @@ from pathlib import Path
 
 from diffusionret_mm.apis.encoder import PathLike, TextVideoEncoder
 from diffusionret_mm.apis.indexing import IndexOptions, index_videos
+from diffusionret_mm.datasets.spans import Moments
 from diffusionret_mm.datasets.video_files import looks_like_a_file
 from diffusionret_mm.features.fingerprint import passport_facts
 from diffusionret_mm.search import (
     Facts,
     Gallery,
+    Hit,
     SearchResult,
+    SentenceHit,
     match_sentences,
     search_like,
     search_texts,
@@ -32,20 +35,20 @@ class TextVideoInferencer(TextVideoEncoder):
 
     def __call__(
         self, query: str | Path, gallery: Gallery | PathLike, top_k: int = 10
-    ) -> SearchResult:
+    ) -> SearchResult[Hit]:
         """Search; see `search`."""
         return self.search(query, gallery, top_k)
 
-    def facts(self, layout: Layout, int8: bool = False) -> Facts:
-        """Return what a gallery of this model holds about it.
+    def facts(self, layout: Layout, moments: Moments, int8: bool = False) -> Facts:
+        """Return what a gallery of this model holds about how it was made.
 
         Args:
             layout: layout of the arrays of a span.
+            moments: how videos are cut into spans.
             int8: whether it keeps frames in 8 bits.
         """
-        passport = passport_facts(self.model)
-        model = self.cfg.pretty_text, self.checkpoint, passport
-        return Facts(self.fingerprint, layout, *model, int8=int8)
+        model = self.cfg.pretty_text, self.checkpoint, passport_facts(self.model)
+        return Facts(self.fingerprint, layout, *model, moments=moments, int8=int8)
 
     def index(
         self,
@@ -61,8 +64,8 @@ class TextVideoInferencer(TextVideoEncoder):
         Args:
             source: a folder of videos, searched with its sub-folders, or a file; or a list of them.
             folder: folder or address (`s3://BUCKET/PATH`) of the gallery; made if there is none.
-            options: libraries that have moved, devices, and the share of this process if several
-                index the same videos; None: all videos, on the inferencer's device.
+            options: moments, libraries that have moved, devices, and the share of this process if
+                several index the same videos; None: all videos, on the inferencer's device.
 
         Returns:
             The gallery; None if this process has a share, nothing in it can be read, and no other
@@ -70,7 +73,10 @@ class TextVideoInferencer(TextVideoEncoder):
 
         Raises:
             FileNotFoundError: if a folder or a file does not exist.
-            GalleryError: if the folder holds something else, or a gallery of another model.
+            ExportError: if moments are wanted of ONNX encoders.
+            GalleryError: if the folder holds something else, or a gallery of another model or other
+                moments.
+            ValueError: if moments are wanted, and the test pipeline does not read frame by frame.
         """
         return index_videos(self, source, os.fspath(folder), options or IndexOptions())
 
@@ -91,7 +97,8 @@ class TextVideoInferencer(TextVideoEncoder):
         top_k: int = 10,
         where: str | None = None,
         minus: str | None = None,
-    ) -> SearchResult:
+        all_spans: bool = False,
+    ) -> SearchResult[Hit]:
         """Find the videos of a gallery that fit a sentence, or are like a video.
 
         Args:
@@ -101,10 +108,12 @@ class TextVideoInferencer(TextVideoEncoder):
             where: a condition in SQL on library, path, start, end, kind, bytes, mtime or metadata,
                 such as `path LIKE 'holidays/%'`; what does not meet it is not searched.
             minus: a sentence whose scores are subtracted from those of the query, a sentence too.
+            all_spans: show each span alone; else at most three of a video, and those that overlap
+                or touch as one.
 
         Returns:
-            The best videos: path, similarity, generator score and final rank. The generators read
-            texts, so videos like a video have no generator score.
+            The best moments. The generators read texts, so videos like a video have no generator
+            score.
 
         Raises:
             ValueError: if the sentence is empty or the name of a video, `top_k` is below 1, or the
@@ -113,12 +122,12 @@ class TextVideoInferencer(TextVideoEncoder):
             FileNotFoundError, VideoReadError: if the video does not exist or cannot be read.
         """
         if isinstance(query, str):
-            return self.search_batch([query], gallery, top_k, where, minus)[0]
+            return self.search_batch([query], gallery, top_k, where, minus, all_spans)[0]
         if minus is not None:
             raise ValueError('A sentence is subtracted from a sentence; the query is a video.')
         _check_top_k(top_k)
         video, opened = self.encode_video(query), self.open_gallery(gallery)
-        return search_like(self.model, str(query), video, opened, top_k, where)
+        return search_like(self.model, str(query), video, opened, top_k, where, all_spans)
 
     def search_image(
         self,
@@ -126,7 +135,8 @@ class TextVideoInferencer(TextVideoEncoder):
         gallery: Gallery | PathLike,
         top_k: int = 10,
         where: str | None = None,
-    ) -> SearchResult:
+        all_spans: bool = False,
+    ) -> SearchResult[Hit]:
         """Find the videos of a gallery that are like an image, a video of one frame.
 
         Args:
@@ -134,6 +144,7 @@ class TextVideoInferencer(TextVideoEncoder):
             gallery: as of `search`.
             top_k: as of `search`.
             where: as of `search`.
+            all_spans: as of `search`.
 
         Raises:
             ValueError, GalleryError: as `search`.
@@ -141,7 +152,7 @@ class TextVideoInferencer(TextVideoEncoder):
         """
         _check_top_k(top_k)
         video, opened = self.encode_image(image), self.open_gallery(gallery)
-        return search_like(self.model, os.fspath(image), video, opened, top_k, where)
+        return search_like(self.model, os.fspath(image), video, opened, top_k, where, all_spans)
 
     def search_batch(
         self,
@@ -150,7 +161,8 @@ class TextVideoInferencer(TextVideoEncoder):
         top_k: int = 10,
         where: str | None = None,
         minus: str | None = None,
-    ) -> list[SearchResult]:
+        all_spans: bool = False,
+    ) -> list[SearchResult[Hit]]:
         """Find the videos that fit each of several sentences; see `search`."""
         _check_top_k(top_k)
         for text in texts:
@@ -161,9 +173,11 @@ class TextVideoInferencer(TextVideoEncoder):
                 )
         features, opened = self.encode_text(texts), self.open_gallery(gallery)
         other = None if minus is None else self.encode_text(minus)
-        return search_texts(self.model, texts, features, opened, top_k, where, other)
+        return search_texts(self.model, texts, features, opened, top_k, where, other, all_spans)
 
-    def match(self, video: PathLike, sentences: Sequence[str], top_k: int = 10) -> SearchResult:
+    def match(
+        self, video: PathLike, sentences: Sequence[str], top_k: int = 10
+    ) -> SearchResult[SentenceHit]:
         """Find the sentences that describe a video.
 
         Args:

@@ -13,7 +13,7 @@ from diffusionret_mm.apis.inferencer import TextVideoInferencer
 from diffusionret_mm.datasets.annotation_files import read_text
 from diffusionret_mm.datasets.video_files import looks_like_a_file
 from diffusionret_mm.evaluation.tables import Column, format_table, label
-from diffusionret_mm.search import Gallery, SearchResult
+from diffusionret_mm.search import Gallery, Hit, SearchResult
 from diffusionret_mm.search.conditions import all_of, changed_from, changed_to, within
 from diffusionret_mm.storage.names import is_visible
 
@@ -39,6 +39,9 @@ def add_query_options(parser: argparse.ArgumentParser) -> None:
 def add_filter_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which results are wanted."""
     parser.add_argument('--top-k', type=int, default=10, help='number of results')
+    parser.add_argument(
+        '--all-spans', action='store_true', help='show each moment alone, however many a video has'
+    )
     parser.add_argument('--min-score', type=float, metavar='X', help='leave out lower scores')
     parser.add_argument('--within', metavar='FOLDER', help='search only the files below a folder')
     parser.add_argument(
@@ -116,7 +119,7 @@ def run_queries(
             and `read_queries`.
     """
     where = condition_of(args, gallery)
-    common = dict(gallery=gallery, top_k=args.top_k, where=where)
+    common = dict(gallery=gallery, top_k=args.top_k, where=where, all_spans=args.all_spans)
     if args.video is not None:
         results = iter([inferencer.search(Path(args.video), **common)])
     elif args.image is not None:
@@ -139,12 +142,16 @@ def as_table(result: SearchResult) -> str:
     columns = [Column('rank')]
     columns += [Column(name, number='.4f') for name in ('similarity', 'generator', 'score')]
     rows = [
-        (hit.rank, hit.similarity, hit.generator, hit.score, os.path.relpath(hit.item))
-        for hit in result.hits
+        (*_numbers_of(hit), os.path.relpath(hit.video), hit.start, hit.end) for hit in result.hits
     ]
     milliseconds = [f'{name} {1000 * value:.0f} ms' for name, value in result.seconds.items()]
-    table = format_table([*columns, label('video')], rows, result.query)
+    times = [Column(name, number='.1f') for name in ('start (s)', 'end (s)')]
+    table = format_table([*columns, label('video'), *times], rows, result.query)
     return f'{table}\n' + ', '.join(milliseconds)
+
+
+def _numbers_of(hit: Hit) -> tuple[float | None, ...]:
+    return hit.rank, hit.similarity, hit.generator, hit.score
 
 
 def _with_scores_from(result: SearchResult, lowest: float | None) -> SearchResult:

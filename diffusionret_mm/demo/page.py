@@ -20,7 +20,7 @@ from diffusionret_mm.demo.uploads import (
     own_upload_folder,
 )
 from diffusionret_mm.extras import import_extra
-from diffusionret_mm.search import Hit
+from diffusionret_mm.search import SentenceHit
 
 if TYPE_CHECKING:
     import fastapi
@@ -193,7 +193,7 @@ def cards(found: Sequence[Found]) -> str:
     return f'<div class="videos">{"".join(figures)}</div>'
 
 
-def table(hits: Sequence[Hit]) -> str:
+def table(hits: Sequence[SentenceHit]) -> str:
     """Return the HTML of ranked sentences."""
     rows = [
         f'<tr><td>{hit.rank}</td><td>{html.escape(hit.item)}</td><td class="note">similarity '
@@ -203,7 +203,7 @@ def table(hits: Sequence[Hit]) -> str:
     return f'<table>{"".join(rows)}</table>'
 
 
-def _generator(result: Found | Hit) -> str:
+def _generator(result: Found | SentenceHit) -> str:
     return '' if result.generator is None else f', generator {result.generator:.3f}'
 
 

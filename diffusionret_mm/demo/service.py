@@ -22,12 +22,15 @@ from diffusionret_mm.demo.uploads import check_container
 from diffusionret_mm.search import (
     FoundSpan,
     Gallery,
+    Hit,
     SearchResult,
+    SentenceHit,
     Snapshot,
     match_sentences,
     search_like,
 )
 from diffusionret_mm.search.candidates import NUM_CANDIDATES
+from diffusionret_mm.search.grouping import best_of_each_video
 from diffusionret_mm.search.pooling import pool_texts
 from diffusionret_mm.search.steps import read_videos, score_candidates, shortlist
 from diffusionret_mm.storage.names import is_utf8
@@ -116,7 +119,7 @@ class DemoService:
             video = self.inferencer.encode_items([item])
             return self._found(search_like(self.model, '', video, self.gallery, TOP_K))
 
-    def describe(self, span: str, sentences: str) -> SearchResult:
+    def describe(self, span: str, sentences: str) -> SearchResult[SentenceHit]:
         """Find the sentences that describe a video of the gallery.
 
         Args:
@@ -173,7 +176,9 @@ class DemoService:
         snapshot = self.gallery.latest()
         (found,) = snapshot.candidates(pooled, NUM_CANDIDATES)
         videos, scores = score_candidates(self.model, text, snapshot, found.rows)
-        listed = shortlist(self.model, 't2v', scores, videos)
+        preferred = best_of_each_video(found.spans, scores.tolist())
+        places = torch.tensor(preferred, dtype=torch.int64, device=scores.device)
+        listed = shortlist(self.model, 't2v', scores, videos, places)
         query = listed.scores, text, listed.candidates, torch.zeros(1, dtype=torch.int64)
         try:
             trace = trace_diffusion(self.model, 't2v', *query)
@@ -196,9 +201,9 @@ class DemoService:
             rank_after=int((final > own).sum()) + 1,
         )
 
-    def _found(self, result: SearchResult) -> list[Found]:
+    def _found(self, result: SearchResult[Hit]) -> list[Found]:
         return [
-            Found(hit.span.id, os.path.basename(hit.item), hit.similarity, hit.generator)
+            Found(hit.span.id, os.path.basename(hit.video), hit.similarity, hit.generator)
             for hit in result.hits
         ]
 

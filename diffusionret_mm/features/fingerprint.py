@@ -1,4 +1,4 @@
-"""What the features of a cache depend on."""
+"""What the features of a cache or a gallery depend on."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from itertools import chain
 from typing import Any
 
 import torch
+from mmengine.config import Config
 
-from diffusionret_mm.datasets.transforms.stored_frames import version_of
+from diffusionret_mm.datasets.transforms.stored_frames import settings_of, version_of
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 from diffusionret_mm.storage.fingerprint import fingerprint_of
 
@@ -39,6 +40,30 @@ def fingerprint(
     return dict(
         weights=hash_of_weights(model),
         **{name: fingerprint_of(value) for name, value in parts.items()},
+        **passport_facts(model),
+    )
+
+
+def gallery_fingerprint(
+    model: TextVideoRetriever, config: Mapping[str, Any], transforms: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
+    """Return short texts, each of which differs for other features of any video.
+
+    Args:
+        model: the retriever.
+        config: its config.
+        transforms: configs of what reads videos.
+
+    Returns:
+        The text of each part: `weights`, `model`, `transforms`, and the facts of the backbone's
+        passport.
+    """
+    plain = Config(dict(model=config)).to_dict()['model']
+    plain['backbone'].pop('pretrained', None)
+    return dict(
+        weights=hash_of_weights(model),
+        model=fingerprint_of({key: plain.get(key) for key in EXTRACTOR}),
+        transforms=fingerprint_of(settings_of(transforms)),
         **passport_facts(model),
     )
 

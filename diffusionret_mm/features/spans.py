@@ -46,56 +46,62 @@ def encode_spans(
     """
     with open_video(path) as video:
         while True:
-            encoder = SpanEncoder(model, reader.num_frames, batch_size)
+            encoder = SpanEncoder(model, reader.num_frames)
             try:
-                blocks = list(encoder.encode(reader.stream(video)))
+                stream = blocks_of(reader.stream(video), batch_size)
+                blocks = [encoder.encode_block(block) for block in stream]
             except FramesChangedError:  # the video knows better now
                 continue
             spans = [span for part, _ in blocks for span in part]
-            return spans, VideoFeatures.cat([features for _, features in blocks])
+            return spans, VideoFeatures.cat([features.to('cpu') for _, features in blocks])
+
+
+def blocks_of(
+    stream: Iterable[StreamedSpan], batch_size: int = BATCH_SIZE
+) -> Iterator[list[StreamedSpan]]:
+    """Collect spans until there is enough to encode.
+
+    Args:
+        stream: what `SpanReader.stream` yields.
+        batch_size: frames of a block, at least; only the last block may have fewer.
+    """
+    block: list[StreamedSpan] = []
+    waiting = 0
+    for streamed in stream:
+        block.append(streamed)
+        waiting += len(streamed.images)
+        if waiting >= batch_size:
+            yield block
+            block, waiting = [], 0
+    if block:
+        yield block
 
 
 class SpanEncoder:
-    """Encodes streamed spans; it holds the features of those frames alone that spans still need.
+    """Encodes the spans of one video; it holds the features of those frames that spans still need.
 
     Args:
         model: the retriever, in evaluation mode.
         num_frames: number F of frames of a span, at most.
-        batch_size: frames that are encoded at a time, at least.
     """
 
-    def __init__(
-        self, model: TextVideoRetriever, num_frames: int, batch_size: int = BATCH_SIZE
-    ) -> None:
+    def __init__(self, model: TextVideoRetriever, num_frames: int) -> None:
         self._model = model
         self._num_frames = num_frames
-        self._batch_size = batch_size
         self._features: dict[int, Tensor] = {}
         self._padding: Tensor | None = None
 
     @torch.no_grad()
-    def encode(self, stream: Iterable[StreamedSpan]) -> Iterator[EncodedSpans]:
-        """Encode spans as they come.
+    def encode_block(self, block: Sequence[StreamedSpan]) -> EncodedSpans:
+        """Encode the next spans of the video.
 
         Args:
-            stream: what `SpanReader.stream` yields.
+            block: what `blocks_of` yields.
 
-        Yields:
-            Some spans, and their features on the CPU, [S, F, D] float32: those of
+        Returns:
+            The spans, and their features on the device of the model, [S, F, D] float32: those of
             `TextVideoRetriever.encode_video` for the frames of each span, to rounding.
         """
-        block: list[StreamedSpan] = []
-        waiting = 0
-        for streamed in stream:
-            block.append(streamed)
-            waiting += len(streamed.images)
-            if waiting >= self._batch_size:
-                yield self._encode_block(block)
-                block, waiting = [], 0
-        if block:
-            yield self._encode_block(block)
-
-    def _encode_block(self, block: Sequence[StreamedSpan]) -> EncodedSpans:
         images = {number: image for item in block for number, image in item.images.items()}
         if images:
             stacked = np.stack(list(images.values()))
@@ -107,7 +113,7 @@ class SpanEncoder:
         features = self._model.add_context(*self._assemble(spans))
         for number in [one for one in self._features if one < block[-1].keep_from]:
             del self._features[number]
-        return spans, features.to(torch.device('cpu'))
+        return spans, features
 
     def _encode_images(self, images: np.ndarray, is_real: bool = True) -> Tensor:
         """Encode images [B, H, W, 3], each on its own; return their features [B, D]."""

@@ -2,17 +2,12 @@
 
 from diffusionret_mm.search.errors import GalleryError
 from diffusionret_mm.search.gallery import Gallery, facts_of
+from diffusionret_mm.search.hits import Hit, SearchResult, SentenceHit
 from diffusionret_mm.search.libraries import Libraries
 from diffusionret_mm.search.maintenance import maintain
 from diffusionret_mm.search.schema import Facts, Span, VideoFile, layout_of
 from diffusionret_mm.search.snapshot import Candidates, FoundSpan, Snapshot
-from diffusionret_mm.search.steps import (
-    Hit,
-    SearchResult,
-    match_sentences,
-    search_like,
-    search_texts,
-)
+from diffusionret_mm.search.steps import match_sentences, search_like, search_texts
 from diffusionret_mm.search.writing import GalleryWriter
 
 __all__ = [
@@ -25,6 +20,7 @@ __all__ = [
     'Hit',
     'Libraries',
     'SearchResult',
+    'SentenceHit',
     'Snapshot',
     'Span',
     'VideoFile',

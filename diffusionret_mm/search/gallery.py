@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from diffusionret_mm.datasets.spans import Moments
 from diffusionret_mm.search.errors import GalleryError
 from diffusionret_mm.search.libraries import Libraries
 from diffusionret_mm.search.schema import (
@@ -74,7 +75,8 @@ class Gallery:
             libraries: libraries of the videos.
 
         Raises:
-            GalleryError: if the folder holds anything else, or a gallery of another model.
+            GalleryError: if the folder holds anything else, or a gallery of another model or other
+                moments.
         """
         folder = os.fspath(folder)
         spans, files = _tables(folder)
@@ -84,6 +86,7 @@ class Gallery:
             spans.create(spans_schema(facts))
         gallery = cls(folder)
         gallery.check_model(facts.fingerprint)
+        gallery.check_moments(facts.moments)
         gallery.check_precision(facts.int8)
         gallery.add_libraries(libraries or Libraries({}))
         return gallery
@@ -155,6 +158,19 @@ class Gallery:
                 f'The gallery {self.folder} was made by a model with other {", ".join(changed)}; '
                 'its features mean nothing to this one. Give the config and checkpoint that it was '
                 'made with, or index the videos with this model into another folder.'
+            )
+
+    def check_moments(self, moments: Moments) -> None:
+        """Refuse spans of another kind.
+
+        Raises:
+            GalleryError: if the gallery's videos are cut otherwise.
+        """
+        known = self.facts.moments
+        if moments != known:
+            raise GalleryError(
+                f'The gallery {self.folder} was made with moments {known}, not {moments}: leave '
+                'the moments out to go on with its own, or index the videos into another folder.'
             )
 
     def check_precision(self, int8: bool) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from diffusionret_mm.search.schema import FRAME_WEIGHTS, FRAMES, MASK, POOLED
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 if TYPE_CHECKING:
@@ -44,6 +46,30 @@ def pool_videos(videos: VideoFeatures, weights: Tensor) -> Tensor:
     """
     frames = F.normalize(videos.frames, dim=-1)
     return F.normalize(torch.einsum('mf,mfd->md', weights, frames), dim=-1)
+
+
+@torch.no_grad()
+def span_arrays(model: TextVideoRetriever, videos: VideoFeatures) -> dict[str, np.ndarray]:
+    """Return the arrays of a gallery for spans.
+
+    Weights and pooled vectors are made of the frames as they are kept, in half precision.
+
+    Args:
+        model: the retriever.
+        videos: n spans on its device.
+
+    Returns:
+        The arrays by name, [n, ...].
+    """
+    kept = videos.to(videos.frames.half()).to(videos.frames)
+    weights = frame_weights(model, kept)
+    tensors = {
+        POOLED: pool_videos(kept, weights),
+        FRAMES: kept.frames.half(),
+        FRAME_WEIGHTS: weights,
+        MASK: kept.mask,
+    }
+    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
 
 
 @torch.no_grad()

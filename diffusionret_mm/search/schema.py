@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diffusionret_mm.datasets.spans import Moments
 from diffusionret_mm.extras import import_extra
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of the model that made a gallery.
+    """What is known of how a gallery was made.
 
     Args:
         fingerprint: what the features depend on, by parts.
@@ -107,6 +108,7 @@ class Facts:
         config: text of the config.
         checkpoint: path of the checkpoint, as it was given.
         passport: facts of the backbone's passport.
+        moments: how videos are cut into spans.
         int8: whether the table keeps frames in 8 bits, with a scale each. They are given
             as the layout says, and read as float32.
     """
@@ -116,6 +118,7 @@ class Facts:
     config: str = ''
     checkpoint: str = ''
     passport: Mapping[str, Any] = field(default_factory=dict)
+    moments: Moments = Moments()
     int8: bool = False
 
     @property
@@ -146,7 +149,8 @@ class Facts:
             name: ArrayLayout(each['dtype'], tuple(each['shape']))
             for name, each in found.pop('layout').items()
         }
-        return cls(layout=layout, **found)
+        moments = Moments(**found.pop('moments', {}))  # galleries of before have whole videos
+        return cls(layout=layout, moments=moments, **found)
 
 
 def span_id(library: str, path: str, start: float, end: float) -> str:

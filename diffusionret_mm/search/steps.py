@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,54 +15,24 @@ from torch.nn import functional as F
 from diffusionret_mm.features.scoring import similarity_matrix
 from diffusionret_mm.search.candidates import NUM_CANDIDATES
 from diffusionret_mm.search.gallery import Gallery
+from diffusionret_mm.search.grouping import best_of_each_video
+from diffusionret_mm.search.hits import (
+    Hit,
+    Scores,
+    SearchResult,
+    SentenceHit,
+    moment_hits,
+    sentence_hits,
+)
 from diffusionret_mm.search.pooling import frame_weights, pool_texts, pool_videos
 from diffusionret_mm.search.schema import FRAME_WEIGHTS, FRAMES, MASK
-from diffusionret_mm.search.snapshot import FoundSpan, Snapshot
+from diffusionret_mm.search.snapshot import Candidates, Snapshot
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 if TYPE_CHECKING:
     from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 CHUNK = 256
-
-# Gives what stands at some places of what was scored.
-Items = Callable[[Sequence[int]], Sequence[str | FoundSpan]]
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A result of a search.
-
-    Args:
-        rank: place in the final order, from 1.
-        item: absolute path of a video, or a sentence.
-        similarity: the model's similarity.
-        generator: what the model's re-ranking adds to it; None where it adds nothing.
-        score: what is ranked by: the sum of both.
-        span: of a video, the span of it that was found.
-    """
-
-    rank: int
-    item: str
-    similarity: float
-    generator: float | None
-    score: float
-    span: FoundSpan | None = None
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """The results for one query.
-
-    Args:
-        query: the sentence, or the path of the video.
-        hits: the best results, the best first.
-        seconds: time of each step; of the first the mean over the queries of its batch.
-    """
-
-    query: str
-    hits: list[Hit]
-    seconds: dict[str, float] = field(default_factory=dict)
 
 
 @torch.no_grad()
@@ -74,12 +44,14 @@ def search_texts(
     top_k: int,
     where: str | None = None,
     minus: TextFeatures | None = None,
-) -> list[SearchResult]:
+    all_spans: bool = False,
+) -> list[SearchResult[Hit]]:
     """Find videos for texts.
 
     The 1,000 nearest pooled vectors, or `top_k` if that is more, are scored by the model's
-    similarity, and the model re-ranks the best of those, as many as it does in an evaluation. Every
-    query has the same start noise, so it does not matter which other queries it comes with.
+    similarity, and the model re-ranks the best of those, as many as it does in an evaluation: of
+    each video the best three first. Every query has the same start noise, so it does not matter
+    which other queries it comes with.
 
     Args:
         model: the retriever, in evaluation mode.
@@ -91,6 +63,7 @@ def search_texts(
         minus: one text whose scores are subtracted from those of each query: its pooled vector in
             the first step, its similarities in the second. What the model's re-ranking adds is that
             of the query alone.
+        all_spans: whether to show each span alone, however many a video has.
 
     Returns:
         The results of each text, all from one version of the gallery.
@@ -112,7 +85,9 @@ def search_texts(
         times = [time.perf_counter()]
         videos, scores = score_candidates(model, text, snapshot, candidates.rows, minus)
         times.append(time.perf_counter())
-        hits = _rerank(model, 't2v', scores, text, videos, candidates.at, top_k)
+        preferred = _few_of_each_video(candidates, scores)
+        final = _rerank(model, 't2v', scores, text, videos, preferred)
+        hits = moment_hits(candidates, final, top_k, all_spans or preferred is None)
         times.append(time.perf_counter())
         seconds = dict(zip(('similarity', 'generator'), np.diff(times).tolist(), strict=True))
         results.append(SearchResult(queries[number], hits, dict(pooled=pooled_seconds, **seconds)))
@@ -127,7 +102,8 @@ def search_like(
     gallery: Gallery,
     top_k: int,
     where: str | None = None,
-) -> SearchResult:
+    all_spans: bool = False,
+) -> SearchResult[Hit]:
     """Find videos like a video, by frames alone: no text, so no generator.
 
     The 1,000 nearest pooled vectors, or `top_k` if that is more, are scored by the mean over both
@@ -140,6 +116,7 @@ def search_like(
         gallery: where to search.
         top_k: number of results.
         where: a condition on columns of the gallery's table, in SQL; None: all spans.
+        all_spans: whether to show each span alone, however many a video has.
 
     Raises:
         ValueError: if the condition is none.
@@ -153,7 +130,9 @@ def search_like(
     others, other_weights = read_videos(snapshot, found.rows)
     others, other_weights = others.to(video.frames), other_weights.to(weights)
     scores = best_frame_similarity(video, weights, others, other_weights)
-    hits = _hits(found.at, scores, {}, scores, top_k)
+    values = scores.tolist()
+    each_alone = all_spans or _has_whole_videos(snapshot)
+    hits = moment_hits(found, Scores(values, values), top_k, each_alone)
     times.append(time.perf_counter())
     seconds = dict(zip(('pooled', 'similarity'), np.diff(times).tolist(), strict=True))
     return SearchResult(query, hits, seconds)
@@ -167,7 +146,7 @@ def match_sentences(
     sentences: Sequence[str],
     texts: TextFeatures,
     top_k: int,
-) -> SearchResult:
+) -> SearchResult[SentenceHit]:
     """Find the sentences that describe a video.
 
     All are scored by the similarity, and the model re-ranks the best of them.
@@ -181,12 +160,8 @@ def match_sentences(
         top_k: number of results.
     """
     scores = similarity_matrix(model, texts, video, CHUNK)[:, 0]
-
-    def at(places: Sequence[int]) -> list[str]:
-        return [sentences[place] for place in places]
-
-    hits = _rerank(model, 'v2t', scores, video, texts, at, top_k)
-    return SearchResult(query, hits)
+    final = _rerank(model, 'v2t', scores, video, texts)
+    return SearchResult(query, sentence_hits(sentences, final, top_k))
 
 
 def read_videos(snapshot: Snapshot, rows: np.ndarray) -> tuple[VideoFeatures, Tensor]:
@@ -253,6 +228,7 @@ def shortlist(
     direction: str,
     scores: Tensor,
     candidates: VideoFeatures | TextFeatures,
+    preferred: Tensor | None = None,
 ) -> Shortlist:
     """Take the candidates that the model re-ranks, as many as in an evaluation.
 
@@ -261,9 +237,14 @@ def shortlist(
         direction: 't2v' (candidates are videos) or 'v2t' (candidates are texts).
         scores: similarities of the C candidates, [C].
         candidates: their features, on any device and of any precision.
+        preferred: places of those that are taken before all others, [n] int64, on the device of the
+            scores; None: all are equal.
     """
-    count = model.num_candidates(direction)
-    places = scores.sort(descending=True, stable=True).indices[:count]
+    places = scores.sort(descending=True, stable=True).indices
+    if preferred is not None:
+        is_preferred = torch.isin(places, preferred)
+        places = torch.cat([places[is_preferred], places[~is_preferred]])
+    places = places[: model.num_candidates(direction)]
     chosen = candidates[places.to(candidates.mask.device)].to(scores)
     return Shortlist(places, scores[None, places], chosen)
 
@@ -290,43 +271,35 @@ def best_frame_similarity(
     return (forth + back) / 2
 
 
+def _has_whole_videos(snapshot: Snapshot) -> bool:
+    """Whether each span is a video of its own."""
+    return snapshot.facts.moments.kind == 'none'
+
+
+def _few_of_each_video(candidates: Candidates, scores: Tensor) -> Tensor | None:
+    """Return the places of the spans that are re-ranked before others; None: all are equal."""
+    if _has_whole_videos(candidates.snapshot):
+        return None  # so what the spans are need not be read
+    best = best_of_each_video(candidates.spans, scores.tolist())
+    return torch.tensor(best, dtype=torch.int64, device=scores.device)
+
+
 def _rerank(
     model: TextVideoRetriever,
     direction: str,
     scores: Tensor,
     query: TextFeatures | VideoFeatures,
     candidates: VideoFeatures | TextFeatures,
-    items: Items,
-    top_k: int,
-) -> list[Hit]:
+    preferred: Tensor | None = None,
+) -> Scores:
     """Let the model re-rank the best candidates; the others keep their similarity."""
-    best = shortlist(model, direction, scores, candidates)
-    final, added = scores.clone(), {}
-    if len(best.places):
-        index = torch.zeros(1, dtype=torch.int64)
-        after = model.rerank_queries(direction, best.scores, query, best.candidates, index)
-        final[best.places] = after[0]
-        added = dict(zip(best.places.tolist(), (after - best.scores)[0].tolist(), strict=True))
-    return _hits(items, scores, added, final, top_k)
-
-
-def _hits(
-    items: Items,
-    scores: Tensor,
-    added: Mapping[int, float],
-    final: Tensor,
-    top_k: int,
-) -> list[Hit]:
-    """Put the best into order; `added` has what the generator adds, by place."""
-    order = final.sort(descending=True, stable=True).indices[:top_k].tolist()
-    values, totals = scores.tolist(), final.tolist()
-    return [
-        _hit(item, rank, values[place], added.get(place), totals[place])
-        for rank, (place, item) in enumerate(zip(order, items(order), strict=True), start=1)
-    ]
-
-
-def _hit(item: str | FoundSpan, rank: int, *scores: float | None) -> Hit:
-    if isinstance(item, str):
-        return Hit(rank, item, *scores)
-    return Hit(rank, item.path, *scores, span=item)
+    best = shortlist(model, direction, scores, candidates, preferred)
+    if not len(best.places):
+        return Scores(scores.tolist(), scores.tolist())
+    index = torch.zeros(1, dtype=torch.int64)
+    after = model.rerank_queries(direction, best.scores, query, best.candidates, index)
+    final = scores.clone()
+    final[best.places] = after[0]
+    added = (after - best.scores)[0].tolist()
+    by_place = dict(zip(best.places.tolist(), added, strict=True))
+    return Scores(scores.tolist(), final.tolist(), by_place)

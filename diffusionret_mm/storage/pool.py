@@ -26,7 +26,7 @@ Outcome = tuple[Any, str]
 Failures = type[Exception] | tuple[type[Exception], ...]
 
 # A process that is forked need not import torch again; elsewhere forking is not safe.
-_START_METHOD = 'fork' if sys.platform == 'linux' else 'spawn'
+START_METHOD = 'fork' if sys.platform == 'linux' else 'spawn'
 CRASHED = 'the process that read it crashed'
 
 
@@ -138,8 +138,8 @@ class _Job(Generic[Task]):
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPool]:
     """Give a pool; whatever it still does at the end is stopped."""
-    context = multiprocessing.get_context(_START_METHOD)
-    pool = ProcessPool(workers, context=context, initializer=_start_worker, initargs=(os.getpid(),))
+    context = multiprocessing.get_context(START_METHOD)
+    pool = ProcessPool(workers, context=context, initializer=start_worker, initargs=(os.getpid(),))
     try:
         yield pool
     finally:
@@ -147,10 +147,11 @@ def _pool(workers: int) -> Iterator[ProcessPool]:
         pool.join()
 
 
-def _start_worker(parent: int) -> None:
+def start_worker(parent: int) -> None:
     """Leave an interrupt to the parent, and silence decoders: thousands of lines a broken file.
 
-    To be ended is left to the system: a decoder that hangs never gets to a handler of Python.
+    Called first in a process of decoders. To be ended is left to the system: a decoder that hangs
+    never gets to a handler of Python.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -41,7 +41,7 @@ def test_clips_a_list_of_cuts_and_a_table(result, tmp_path):
     assert events[0] == ['001', 'AX', 'V', 'C', *['00:00:00:03', '00:00:00:08'],
                          *['00:00:00:00', '00:00:00:05']]  # fmt: skip
     assert events[1][4:] == ['00:00:00:00', '00:00:01:02', '00:00:00:05', '00:00:01:07']
-    assert (out / clips[1]).read_bytes() == Path(result.hits[1].item).read_bytes()
+    assert (out / clips[1]).read_bytes() == Path(result.hits[1].video).read_bytes()
 
 
 def test_nothing_is_overwritten(result, tmp_path):
@@ -55,7 +55,7 @@ def test_nothing_is_overwritten(result, tmp_path):
 
 
 def test_a_video_that_is_gone_is_named_and_the_others_are_written(result, tmp_path):
-    Path(result.hits[0].item).write_bytes(b'nothing')
+    Path(result.hits[0].video).write_bytes(b'nothing')
     (failure,) = export_hits(result, tmp_path / 'out')
     assert 'my a.mp4' in failure
     assert len(list((tmp_path / 'out').glob('*.mp4'))) == 1

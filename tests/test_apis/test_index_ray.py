@@ -13,6 +13,7 @@ from tool_modules import load_tool
 
 from diffusionret_mm.apis import Share
 from diffusionret_mm.apis.index_work import find_work
+from diffusionret_mm.datasets.spans import Moments
 from diffusionret_mm.search import Gallery
 
 pytest.importorskip('lance')
@@ -55,7 +56,7 @@ def test_the_steps_give_the_rows_of_one_process(inferencer, arguments, clips, tm
     decoded = tool.decode(tool.pack(list(work.wanted.items())), inferencer.transforms, 10.0)
     encoded = tool.Encoder(arguments)(decoded)
     for _ in range(2):  # Ray runs a task again that has died
-        done = tool.commit(encoded, folder, inferencer.facts({}), work.libraries)
+        done = tool.commit(encoded, folder, inferencer.facts({}, Moments()), work.libraries)
     outcomes = dict(tool.unpack(done))
     assert len(outcomes) == 6
     assert [Path(path).name for path, why in outcomes.items() if why] == ['broken.mp4']
@@ -71,7 +72,8 @@ def test_no_gallery_is_made_of_unreadable_videos(inferencer, arguments, tmp_path
     work = find_work(inferencer, tmp_path / 'videos', folder, {}, Share())
     decoded = tool.decode(tool.pack(list(work.wanted.items())), inferencer.transforms, 10.0)
     encoded = tool.Encoder(arguments)(decoded)
-    ((_, why),) = tool.unpack(tool.commit(encoded, folder, inferencer.facts({}), work.libraries))
+    facts = inferencer.facts({}, Moments())
+    ((_, why),) = tool.unpack(tool.commit(encoded, folder, facts, work.libraries))
     assert 'cannot be read' in why
     assert not Gallery.exists(folder)
 

@@ -47,9 +47,10 @@ def test_only_what_is_new_or_changed_is_indexed(
     inferencer.index(folder, gallery.folder)
     assert added_in(logged[-1]) == 2
     assert len(gallery) == len(gallery.latest()) == 6
-    after = {hit.item: hit.similarity for hit in inferencer.search(TEXT, gallery).hits}
+    after = {hit.video: hit.similarity for hit in inferencer.search(TEXT, gallery).hits}
     for hit in before:
-        assert (after[hit.item] == pytest.approx(hit.similarity, abs=1e-6)) == (hit.item != changed)
+        is_same = after[hit.video] == pytest.approx(hit.similarity, abs=1e-6)
+        assert is_same == (hit.video != changed)
 
 
 def test_a_list_of_files_and_one_batch_more(new_inferencer, clips, tmp_path):
@@ -196,9 +197,9 @@ def test_frames_in_8_bits_are_kept_and_searched(new_inferencer, clips, tmp_path)
     assert gallery.latest().dataset.schema.field('frames').type.value_type == 'int8'
     plain = inferencer.index(folder, tmp_path / 'plain')
     found, expected = (inferencer.search(TEXT, each).hits for each in (gallery, plain))
-    similarities = {hit.item: hit.similarity for hit in expected}
-    assert {hit.item: hit.similarity for hit in found} == pytest.approx(similarities, abs=2e-3)
-    assert any(hit.similarity != similarities[hit.item] for hit in found)
+    similarities = {hit.video: hit.similarity for hit in expected}
+    assert {hit.video: hit.similarity for hit in found} == pytest.approx(similarities, abs=2e-3)
+    assert any(hit.similarity != similarities[hit.video] for hit in found)
     # The gallery says how it keeps them; a later run need not.
     assert inferencer.index(folder, gallery.folder).facts.int8
     with pytest.raises(GalleryError, match='keeps frames in half precision. Leave int8'):
@@ -214,7 +215,7 @@ def test_a_library_that_has_moved_is_not_indexed_again(new_inferencer, clips, tm
     inferencer.index(moved, gallery.folder, IndexOptions(dict(videos=moved)))
     assert added_in(logged[-1]) == 0
     hits = inferencer.search(TEXT, gallery.folder).hits
-    assert {hit.item for hit in hits} == {*map(str, moved.rglob('*.mp4'))}
+    assert {hit.video for hit in hits} == {*map(str, moved.rglob('*.mp4'))}
 
 
 def test_a_new_library_can_be_named(new_inferencer, clips, tmp_path):

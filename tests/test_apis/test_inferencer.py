@@ -23,7 +23,7 @@ def paths_in(folder):
 
 
 def scores_of(result):
-    return {hit.item: (hit.similarity, hit.score) for hit in result.hits}
+    return {hit.video: (hit.similarity, hit.score) for hit in result.hits}
 
 
 def test_a_search_ranks_as_an_evaluation_does(new_inferencer, clips, tmp_path):
@@ -42,7 +42,7 @@ def test_a_search_ranks_as_an_evaluation_does(new_inferencer, clips, tmp_path):
         result = inferencer(text, gallery, top_k=9)
         assert [hit.rank for hit in result.hits] == list(range(1, 10))
         for hit in result.hits:
-            column = paths.index(hit.item)
+            column = paths.index(hit.video)
             assert hit.similarity == pytest.approx(float(one[0, column]), abs=1e-5)
             assert hit.score == pytest.approx(float(final[column]), abs=1e-5)
             assert hit.score == pytest.approx(hit.similarity + (hit.generator or 0), abs=1e-5)
@@ -60,7 +60,7 @@ def test_batches_and_workers_change_nothing(new_inferencer, clips, tmp_path):
     results = many.search_batch(TEXTS, galleries[1], top_k=7)
     for text, result in zip(TEXTS, results, strict=True):
         alone = one.search(text, galleries[0], top_k=7)
-        assert [hit.item for hit in alone.hits] == [hit.item for hit in result.hits]
+        assert [hit.video for hit in alone.hits] == [hit.video for hit in result.hits]
         for path, values in scores_of(alone).items():
             assert values == pytest.approx(scores_of(result)[path], abs=1e-4)
 
@@ -88,7 +88,7 @@ def test_a_video_finds_itself_and_its_like(new_inferencer, clips, tmp_path):
     gallery = inferencer.index(folder, tmp_path / 'gallery')
     query = Path(paths_in(folder)[3])
     result = inferencer.search(query, gallery)
-    assert result.hits[0].item == str(query)
+    assert result.hits[0].video == str(query)
     assert result.hits[0].similarity == pytest.approx(1, abs=1e-3)
     assert len(result.hits) == 6
     assert {hit.generator for hit in result.hits} == {None}

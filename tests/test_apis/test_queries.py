@@ -47,12 +47,12 @@ def hits(done):
 
 
 def names(done):
-    return {Path(hit['item']).name for hit in hits(done)}
+    return {Path(hit['video']).name for hit in hits(done)}
 
 
 def test_a_sentence_minus_another(inferencer, gallery, search):
     found = hits(search(TEXT, '--not', OTHER, '--json'))
-    videos = inferencer.encode_video([hit['item'] for hit in found])
+    videos = inferencer.encode_video([hit['video'] for hit in found])
     videos = videos.to(videos.frames.half()).to(videos.frames)
     texts = inferencer.encode_text([TEXT, OTHER])
     with torch.no_grad():
@@ -64,7 +64,7 @@ def test_a_sentence_minus_another(inferencer, gallery, search):
     for hit in found:
         assert hit['score'] == pytest.approx(hit['similarity'] + (hit['generator'] or 0), abs=1e-5)
     best = sorted(range(6), key=lambda place: -expected[place])[: len(reranked)]
-    assert {found[place]['item'] for place in best} == {hit['item'] for hit in reranked}
+    assert {found[place]['video'] for place in best} == {hit['video'] for hit in reranked}
 
 
 def test_a_sentence_minus_itself_is_nothing(inferencer, gallery):
@@ -107,7 +107,7 @@ def test_an_image_is_a_video_of_one_frame(inferencer, gallery, search, frame, tm
     scores = [hit.score for hit in result.hits]
     assert scores == sorted(scores, reverse=True)
     found = hits(search('--image', image, '--json'))
-    assert [hit['item'] for hit in found] == [hit.item for hit in result.hits]
+    assert [hit['video'] for hit in found] == [hit.video for hit in result.hits]
     assert all(hit['generator'] is None for hit in found)
 
 
@@ -153,7 +153,7 @@ def test_a_file_of_sentences(search, inferencer, gallery, tmp_path):
     assert [result['query'] for result in found] == [TEXT, OTHER]
     for result in found:
         alone = inferencer.search(result['query'], gallery, 2)
-        assert [hit['item'] for hit in result['hits']] == [hit.item for hit in alone.hits]
+        assert [hit['video'] for hit in result['hits']] == [hit.video for hit in alone.hits]
     tables = search('--queries', file).out
     assert tables.index(TEXT) < tables.index(OTHER)
 

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from diffusionret_mm.datasets.spans import Moments
+from diffusionret_mm.search import Gallery
+
 pytest.importorskip('lance')
 
 TEXT = 'a red circle moves left'
@@ -32,16 +35,29 @@ def test_index_then_search(run, clips, tmp_path):
     result = json.loads(run('search', gallery, TEXT, '--top-k', 3, '--json').out)
     assert [hit['rank'] for hit in result['hits']] == [1, 2, 3]
     hit = result['hits'][0]
-    assert {*hit} == {'rank', 'item', 'similarity', 'generator', 'score', 'span'}
+    assert {*hit} == {'rank', 'video', 'start', 'end', 'similarity', 'generator', 'score', 'span'}
     assert {*hit['span']} == {'id', 'path', 'start', 'end', 'kind'}
     table = run('search', gallery, TEXT).out
     assert TEXT in table
     assert 'generator' in table
-    video = result['hits'][0]['item']
+    video = result['hits'][0]['video']
     like = json.loads(run('search', gallery, '--video', video, '--json').out)
-    assert like['hits'][0]['item'] == video
+    assert like['hits'][0]['video'] == video
     Path(video).unlink()
     assert '1 videos are gone' in run('index', folder, gallery, '--remove-vanished').out
+
+
+def test_moments_are_remembered(run, clips, tmp_path):
+    folder, gallery = clips(2), tmp_path / 'gallery'
+    run('index', folder, gallery, '--moments', 'windows', '--workers', 1)
+    (folder / '0/clip00.mp4').touch()
+    run('index', folder, gallery, '--workers', 1)
+    assert Gallery(gallery).facts.moments == Moments('windows')
+    assert len(Gallery(gallery).latest()) == 2
+    failed = run('index', folder, gallery, '--moments', 'none', status=2)
+    assert 'was made with moments windows of 10 s every 5 s, not none' in failed.err
+    failed = run('index_ray', folder, gallery, status=2)
+    assert 'On a Ray cluster videos are indexed as wholes, not as windows' in failed.err
 
 
 def test_mistakes_are_messages(run, clips, tmp_path):
@@ -57,7 +73,7 @@ def test_mistakes_are_messages(run, clips, tmp_path):
 
 def found(run, gallery, *where):
     result = json.loads(run('search', gallery, TEXT, '--json', '--where', *where).out)
-    return {Path(hit['item']).name for hit in result['hits']}
+    return {Path(hit['video']).name for hit in result['hits']}
 
 
 def test_conditions(run, clips, tmp_path):
@@ -71,7 +87,7 @@ def test_conditions(run, clips, tmp_path):
     assert found(run, gallery, "library = 'films'") == set()
     video = folder / '1/clip01.mp4'
     like = run('search', gallery, '--video', video, '--json', '--where', "path LIKE '2/%'")
-    names = {Path(hit['item']).name for hit in json.loads(like.out)['hits']}
+    names = {Path(hit['video']).name for hit in json.loads(like.out)['hits']}
     assert names == {'clip02.mp4', 'clip05.mp4'}
 
 
@@ -100,7 +116,7 @@ def test_libraries_that_have_moved(run, clips, tmp_path):
     moved = folder.rename(tmp_path / 'moved')
     root = f'videos={moved}'
     result = json.loads(run('search', gallery, TEXT, '--json', '--root', root).out)
-    assert {hit['item'] for hit in result['hits']} == {*map(str, moved.rglob('*.mp4'))}
+    assert {hit['video'] for hit in result['hits']} == {*map(str, moved.rglob('*.mp4'))}
     removing = 'index', moved, gallery, '--remove-vanished'
     assert '0 videos are gone' in run(*removing, '--root', root).out
     said = run('search', gallery, TEXT, '--root', 'films=/films', status=2).err

@@ -64,7 +64,7 @@ def test_folders_are_indexed_and_searched_without_a_checkpoint(zeroshot, run_too
     found = run_tool('search', gallery, TEXT, '--json', *cpu)
     hits = json.loads(found.out)['hits']
     inferencer = TextVideoInferencer(config, device='cpu', num_workers=1, show_progress=False)
-    videos = inferencer.encode_video([hit['item'] for hit in hits])
+    videos = inferencer.encode_video([hit['video'] for hit in hits])
     scores = inferencer.model.similarity(inferencer.encode_text(TEXT), videos)[0]
     assert [hit['similarity'] for hit in hits] == pytest.approx(scores.tolist(), abs=1e-3)
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 from tool_modules import TOOLS, load_tool
 
-from diffusionret_mm.datasets.spans import SpanReader
+from diffusionret_mm.datasets.spans import Moments, SpanReader
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def tool(monkeypatch):
 def test_shared_frames_are_encoded_once(tool, tiny_model, clip_pipeline, tmp_path):
     minute = tool.render_minute(tmp_path / 'minute.mp4')
     path = tool.repeat(minute, tmp_path / 'long.mp4', 4)
-    figures = tool.measure(tiny_model, SpanReader(clip_pipeline, 'windows'), path)
+    figures = tool.measure(tiny_model, SpanReader(clip_pipeline, Moments('windows')), path)
     assert figures['frames shown'] == 4 * 8 * 25
     assert figures['spans'] == 6
     assert figures['frames of spans'] == 6 * 4

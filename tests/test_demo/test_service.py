@@ -13,9 +13,9 @@ TEXT = 'a red circle moves left'
 def test_videos_of_a_sentence(service):
     found = service.find(TEXT)
     hits = service.inferencer.search(TEXT, service.gallery).hits
-    assert [video.name for video in found] == [Path(hit.item).name for hit in hits]
+    assert [video.name for video in found] == [Path(hit.video).name for hit in hits]
     assert [video.generator for video in found] == [hit.generator for hit in hits]
-    assert [service.file_of(video.id) for video in found] == [hit.item for hit in hits]
+    assert [service.file_of(video.id) for video in found] == [hit.video for hit in hits]
 
 
 def test_videos_like_a_video(service):

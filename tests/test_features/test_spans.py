@@ -5,14 +5,14 @@ import pytest
 import torch
 from mmengine.dataset import Compose
 
-from diffusionret_mm.datasets.spans import SpanReader
+from diffusionret_mm.datasets.spans import Moments, SpanReader
 from diffusionret_mm.datasets.video_reading import open_video
-from diffusionret_mm.features.spans import SpanEncoder, encode_spans
+from diffusionret_mm.features.spans import SpanEncoder, blocks_of, encode_spans
 
 
 @pytest.fixture
 def reader(clip_pipeline):
-    return lambda moments: SpanReader(clip_pipeline, moments)
+    return lambda moments: SpanReader(clip_pipeline, Moments(moments))
 
 
 @pytest.fixture
@@ -72,9 +72,10 @@ def test_features_in_memory_do_not_grow_with_the_video(tiny_model, reader, tmp_p
     most = []
     for seconds in (60, 180):
         path = numbered_clips.write(tmp_path / f'{seconds}.mp4', seconds * 2, rate=2)
-        encoder, held = SpanEncoder(tiny_model, 4, batch_size=8), []
+        encoder, held = SpanEncoder(tiny_model, 4), []
         with open_video(path) as video:
-            for _ in encoder.encode(reader('windows').stream(video)):
+            for block in blocks_of(reader('windows').stream(video), 8):
+                encoder.encode_block(block)
                 held.append(len(encoder._features))
         most.append(max(held))
     assert most[0] == most[1] <= 4

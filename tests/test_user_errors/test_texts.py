@@ -24,7 +24,7 @@ from diffusionret_mm.evaluation.tables import (
     format_table,
     label,
 )
-from diffusionret_mm.search.steps import Hit
+from diffusionret_mm.search import SentenceHit
 from diffusionret_mm.storage.names import printable
 from diffusionret_mm.visualization import style
 from diffusionret_mm.visualization.diffusion import DiffusionProcess, draw_diffusion
@@ -126,7 +126,7 @@ def test_pages_and_cards(tmp_path, text):
     pages = [
         (tmp_path / 'page.html').read_text(),
         cards([Found(1, text, 0.5, None)]),
-        table([Hit(rank=1, item=text, similarity=0.5, generator=None, score=0.5)]),
+        table([SentenceHit(rank=1, item=text, similarity=0.5, generator=None, score=0.5)]),
     ]
     for page in pages:
         for tag in ('<b>man', '<script>', '"him"'):

@@ -172,7 +172,7 @@ def search(args: argparse.Namespace, best: np.ndarray) -> dict[str, Any]:
             figures |= quantiles(f'{state}_{step}', of_step)
     figures['search_private_mb'] = memory_mb('RssAnon')
     figures['lookup_ms'] = look_up(gallery)
-    found = [[row_of(hit.item) for hit in result.hits] for result in results[: len(texts)]]
+    found = [[row_of(hit.video) for hit in result.hits] for result in results[: len(texts)]]
     figures['recall'] = recalls(found, best)
     figures['lengths'] = {str(n): try_length(model, texts, gallery, n, best) for n in LENGTHS}
     return figures

@@ -77,7 +77,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         start = time.perf_counter()
         hits = inferencer.search(sentence, gallery, args.clips).hits
         seconds.append(time.perf_counter() - start)
-        ranks.append(next(hit.rank for hit in hits if hit.item == path))
+        ranks.append(next(hit.rank for hit in hits if hit.video == path))
     return dict(
         clips=len(gallery),
         sentences=len(queries),

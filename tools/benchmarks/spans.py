@@ -25,7 +25,7 @@ from mmengine.registry import init_default_scope
 from diffusionret_mm.apis.backbone import follow_backbone, use_backbone
 from diffusionret_mm.apis.decoding import video_transforms
 from diffusionret_mm.apis.user_errors import stop_with_message
-from diffusionret_mm.datasets.spans import MOMENTS, SpanReader
+from diffusionret_mm.datasets.spans import MOMENTS, Moments, SpanReader
 from diffusionret_mm.datasets.video_reading import open_video
 from diffusionret_mm.engine.config_files import read_config_file
 from diffusionret_mm.engine.memory import peak_memory
@@ -69,7 +69,7 @@ def main() -> None:
         for minutes in args.minutes:
             path = repeat(minute, Path(folder, f'{minutes}.mp4'), minutes)
             for moments in args.moments:
-                reader = SpanReader(video_transforms(cfg), moments)
+                reader = SpanReader(video_transforms(cfg), Moments(moments))
                 figures.append(
                     dict(minutes=minutes, moments=moments, **measure(model, reader, path))
                 )

@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
-# Seconds of a window, from one to the next, and of the shortest video that has several.
-WINDOW = 10.0
-STRIDE = 5.0
-SEVERAL_WINDOWS = 15.0
+from diffusionret_mm.datasets.spans.moments import Moments
+
 # Seconds: below these, times are the same.
 TOLERANCE = 1e-6
 
@@ -94,19 +92,21 @@ def plan_video(timeline: Timeline, sample: Sample) -> list[PlannedSpan]:
     return [timeline.span(0.0, timeline.end, 'video', sample)]
 
 
-def plan_windows(timeline: Timeline, sample: Sample) -> list[PlannedSpan]:
+def plan_windows(timeline: Timeline, sample: Sample, moments: Moments) -> list[PlannedSpan]:
     """Plan overlapping windows; the last ends with the video, and may be shorter.
 
-    A short video is one span.
+    A video shorter than the first two windows is one span.
 
     Args:
         timeline: all frames of the video.
         sample: transform that chooses the frames of a span.
+        moments: says how long windows are, and how often one begins.
     """
-    if timeline.end < SEVERAL_WINDOWS:
+    length, step = moments.length, moments.step
+    if timeline.end < length + step:
         return plan_video(timeline, sample)
-    count = 1 + int(np.ceil((timeline.end - WINDOW - TOLERANCE) / STRIDE))
-    starts = STRIDE * np.arange(count)
-    ends = np.minimum(starts + WINDOW, timeline.end)
+    count = 1 + int(np.ceil((timeline.end - length - TOLERANCE) / step))
+    starts = step * np.arange(count)
+    ends = np.minimum(starts + length, timeline.end)
     bounds = zip(starts.tolist(), ends.tolist(), strict=True)
     return [timeline.span(start, end, 'window', sample) for start, end in bounds]

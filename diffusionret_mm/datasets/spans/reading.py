@@ -9,7 +9,13 @@ import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmengine.dataset import Compose
 
-from diffusionret_mm.datasets.spans.planning import plan_video, plan_windows
+from diffusionret_mm.datasets.spans.moments import Moments
+from diffusionret_mm.datasets.spans.planning import (
+    PlannedSpan,
+    Timeline,
+    plan_video,
+    plan_windows,
+)
 from diffusionret_mm.datasets.spans.streaming import (
     StreamedSpan,
     stream_planned,
@@ -19,10 +25,8 @@ from diffusionret_mm.datasets.spans.streaming import (
 from diffusionret_mm.datasets.transforms.decode_video import PUBLISHED_SEEKS
 from diffusionret_mm.datasets.transforms.randomness import draws_at_random
 from diffusionret_mm.datasets.video_reading import Video
+from diffusionret_mm.extras import import_extra
 
-# Ways to cut videos into spans.
-MOMENTS = ('none', 'windows', 'shots')
-PLANS = {'none': plan_video, 'windows': plan_windows}
 # Steps that treat each frame on its own, and those that do nothing to frames.
 ON_SINGLE_FRAMES = ('CLIPResizeCrop', 'Resize', 'CenterCrop')
 NOT_ON_FRAMES = ('TokenizeCaptions', 'PackTextVideoInputs')
@@ -33,17 +37,16 @@ class SpanReader:
 
     Args:
         transforms: configs of the steps, as `apis.decoding.video_transforms` returns them.
-        moments: 'none' for one span, the whole video; 'windows' for 10 seconds every 5 seconds;
-            'shots' for those between cuts.
+        moments: what the spans are.
 
     Raises:
-        ValueError: if there is no such way, or the pipeline does not decode frame by frame, or
-            draws at random.
+        ModuleNotFoundError: if shots are wanted and PySceneDetect is not installed.
+        ValueError: if the pipeline does not decode frame by frame, or draws at random.
     """
 
-    def __init__(self, transforms: Sequence[Mapping[str, Any]], moments: str = 'none') -> None:
-        if moments not in MOMENTS:
-            raise ValueError(f'moments must be one of {MOMENTS}; got {moments!r}.')
+    def __init__(self, transforms: Sequence[Mapping[str, Any]], moments: Moments) -> None:
+        if moments.kind == 'shots':
+            import_extra('scenedetect', 'moments')
         decode, steps = _split(transforms)
         self.moments = moments
         self.sample = TRANSFORMS.build(dict(decode['sample']))
@@ -63,13 +66,16 @@ class SpanReader:
 
         Raises:
             FramesChangedError: at the end, if the frames turned out to be others; begin again.
-            ModuleNotFoundError: if shots are wanted and PySceneDetect is not installed.
             VideoReadError: if none can be decoded.
         """
-        if self.moments == 'shots':
+        if self.moments.kind == 'shots':
             return stream_shots(video, self.sample, self._prepare)
-        spans = PLANS[self.moments](timeline_of(video), self.sample)
-        return stream_planned(video, spans, self._prepare)
+        return stream_planned(video, self._plan(timeline_of(video)), self._prepare)
+
+    def _plan(self, timeline: Timeline) -> list[PlannedSpan]:
+        if self.moments.kind == 'windows':
+            return plan_windows(timeline, self.sample, self.moments)
+        return plan_video(timeline, self.sample)
 
     def _prepare(self, image: np.ndarray) -> np.ndarray:
         shape = image.shape[:2]

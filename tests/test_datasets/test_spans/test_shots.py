@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from diffusionret_mm.datasets.spans import SpanReader
+from diffusionret_mm.datasets.spans import Moments, SpanReader
 from diffusionret_mm.datasets.spans.shots import ShotPlanner
 from diffusionret_mm.datasets.video_reading import open_video
 
@@ -95,7 +95,7 @@ def test_shots_of_a_clip_begin_where_it_was_cut(tmp_path, rate):
     cuts = [3.0, 5.4, 6.2, 11.0, 33.4]
     path = write_scenes(tmp_path / 'scenes.mp4', cuts, seconds=36, rate=rate)
     with open_video(path) as video:
-        streamed = list(SpanReader(STEPS, 'shots').stream(video))
+        streamed = list(SpanReader(STEPS, Moments('shots')).stream(video))
         times = video.table.times
     spans = [item.span for item in streamed]
     # 6.2 ends a shot of less than two seconds, and 11.0 to 33.4 is longer than twenty.
@@ -115,4 +115,4 @@ def test_without_the_extra_it_is_said_how_to_install_it(tmp_path, monkeypatch):
     path = write_scenes(tmp_path / 'scenes.mp4', [], seconds=1)
     monkeypatch.setitem(sys.modules, 'scenedetect', None)
     with open_video(path) as video, pytest.raises(ModuleNotFoundError, match=r'\[moments\]'):
-        list(SpanReader(STEPS, 'shots').stream(video))
+        list(SpanReader(STEPS, Moments('shots')).stream(video))

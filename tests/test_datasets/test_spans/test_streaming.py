@@ -7,7 +7,7 @@ import numbered_clips
 import numpy as np
 import pytest
 
-from diffusionret_mm.datasets.spans import SpanReader
+from diffusionret_mm.datasets.spans import Moments, SpanReader
 from diffusionret_mm.datasets.transforms.decode_video import DecodeVideo
 from diffusionret_mm.datasets.video_reading import FramesChangedError, Video, open_video
 
@@ -24,7 +24,7 @@ def needs_the_detector(request):
 
 def stream(path, moments, steps=STEPS):
     with open_video(path) as video:
-        return list(SpanReader(steps, moments).stream(video))
+        return list(SpanReader(steps, Moments(moments)).stream(video))
 
 
 def check(streamed, start=0):
@@ -98,7 +98,7 @@ def test_a_video_that_ends_early_is_read_to_its_end(tmp_path, moments):
     path = tmp_path / 'cut.mkv'
     path.write_bytes(data[: int(0.6 * len(data))])
     with open_video(path) as video:
-        reader = SpanReader(STEPS, moments)
+        reader = SpanReader(STEPS, Moments(moments))
         try:
             streamed = list(reader.stream(video))
         except FramesChangedError:
@@ -112,7 +112,7 @@ def test_a_wrong_promise_is_noticed_at_the_end(tmp_path):
     with open_video(path) as video:
         table = video.table
         video.table = type(table)(np.append(table.times, 4.0))  # one frame too many
-        reader = SpanReader(STEPS)
+        reader = SpanReader(STEPS, Moments())
         with pytest.raises(FramesChangedError):
             list(reader.stream(video))
         (item,) = reader.stream(video)
@@ -146,7 +146,7 @@ def test_images_in_memory_do_not_grow_with_the_video(tmp_path, moments, monkeypa
         monkeypatch.setattr(Video, '_image', lambda *a, own=own, count=counter: count(own(*a)))
         path = numbered_clips.write(tmp_path / f'{seconds}.mp4', seconds * 5, rate=5)
         with open_video(path) as video:
-            for _ in SpanReader(STEPS, moments).stream(video):
+            for _ in SpanReader(STEPS, Moments(moments)).stream(video):
                 pass
         monkeypatch.setattr(Video, '_image', own)
         most.append(counter.most)
@@ -178,12 +178,17 @@ def test_frames_are_prepared_one_by_one_as_the_pipeline_does(tmp_path):
 )
 def test_pipelines_that_do_not_read_frame_by_frame_are_refused(steps, said):
     with pytest.raises(ValueError, match=said):
-        SpanReader(steps, 'windows')
+        SpanReader(steps, Moments('windows'))
 
 
 def test_other_moments_are_refused():
     with pytest.raises(ValueError, match="moments must be one of .*; got 'scenes'"):
-        SpanReader(STEPS, 'scenes')
+        Moments('scenes')
+    with pytest.raises(ValueError, match="Only 'windows' have a length and a step, not 'shots'"):
+        Moments('shots', 5)
+    for length, step in ((3, 4), (3, 0), (-1, -1)):
+        with pytest.raises(ValueError, match=f'got windows of {length} s every {step} s'):
+            Moments('windows', length, step)
 
 
 class CountingContainer:
@@ -208,7 +213,7 @@ def test_no_frame_is_decoded_twice(tmp_path, moments, group):
     with open_video(path) as video:
         assert video.table.can_seek
         video._container = CountingContainer(video._container)
-        assert list(SpanReader(STEPS, moments).stream(video))
+        assert list(SpanReader(STEPS, Moments(moments)).stream(video))
         decoded = video._container.decoded
     assert 0 < len(decoded) <= 400
     assert len(set(decoded)) == len(decoded)

@@ -1,0 +1,79 @@
+"""Spans of the same video: a few in a shortlist, and neighbours as one result."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from diffusionret_mm.search.snapshot import FoundSpan
+
+# Spans of a video that are shown, and re-ranked before those of others: a long film must not fill
+# the shortlist.
+SPANS_A_VIDEO = 3
+# Seconds: spans that are no farther apart touch.
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A span, or several of a video that overlap or touch.
+
+    Args:
+        best: place of the best span.
+        start: second at which the first one begins.
+        end: second at which the last one ends.
+    """
+
+    best: int
+    start: float
+    end: float
+
+
+def best_first(scores: Sequence[float]) -> list[int]:
+    """Return the places of all scores, the best first; equal ones in their order."""
+    return sorted(range(len(scores)), key=lambda place: -scores[place])
+
+
+def best_of_each_video(spans: Sequence[FoundSpan], scores: Sequence[float]) -> list[int]:
+    """Choose the best spans of each video.
+
+    Args:
+        spans: C spans.
+        scores: their C scores.
+
+    Returns:
+        Places of at most `SPANS_A_VIDEO` spans per video, the best first.
+    """
+    counts: Counter[str] = Counter()
+    chosen = []
+    for place in best_first(scores):
+        counts[spans[place].path] += 1
+        if counts[spans[place].path] <= SPANS_A_VIDEO:
+            chosen.append(place)
+    return chosen
+
+
+def join_neighbours(spans: Sequence[FoundSpan], order: Sequence[int]) -> list[Moment]:
+    """Join the spans of a video that overlap or touch.
+
+    Args:
+        spans: spans by place.
+        order: places of those to join, the best first.
+
+    Returns:
+        The moments, in the order of their best spans.
+    """
+    rank = {place: number for number, place in enumerate(order)}
+    moments: list[Moment] = []
+    path = None
+    for place in sorted(order, key=lambda place: (spans[place].path, spans[place].start)):
+        span = spans[place]
+        if span.path == path and span.start <= moments[-1].end + TOLERANCE:
+            last = moments.pop()
+            best = min(last.best, place, key=rank.__getitem__)
+            moments.append(Moment(best, last.start, max(last.end, span.end)))
+        else:
+            moments.append(Moment(place, span.start, span.end))
+        path = span.path
+    return sorted(moments, key=lambda moment: rank[moment.best])

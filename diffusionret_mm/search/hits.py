@@ -1,0 +1,134 @@
+"""Results of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from diffusionret_mm.search.grouping import (
+    Moment,
+    best_first,
+    best_of_each_video,
+    join_neighbours,
+)
+from diffusionret_mm.search.snapshot import Candidates, FoundSpan
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A moment of a video that a search has found.
+
+    Args:
+        rank: place in the final order, from 1.
+        video: absolute path of the video.
+        start: second at which it begins.
+        end: second at which it ends; of a whole video its duration, 0 if that is unknown.
+        similarity: the model's similarity, of the best span of several that were joined.
+        generator: what the model's re-ranking adds to it; None where it adds nothing.
+        score: what is ranked by: the sum of both.
+        span: the best span.
+    """
+
+    rank: int
+    video: str
+    start: float
+    end: float
+    similarity: float
+    generator: float | None
+    score: float
+    span: FoundSpan
+
+
+@dataclass(frozen=True)
+class SentenceHit:
+    """A sentence that describes a video.
+
+    Args:
+        rank: place in the final order, from 1.
+        item: the sentence.
+        similarity: the model's similarity.
+        generator: what the model's re-ranking adds to it; None where it adds nothing.
+        score: what is ranked by: the sum of both.
+    """
+
+    rank: int
+    item: str
+    similarity: float
+    generator: float | None
+    score: float
+
+
+HitT = TypeVar('HitT', Hit, SentenceHit)
+
+
+@dataclass(frozen=True)
+class SearchResult(Generic[HitT]):
+    """The results for one query.
+
+    Args:
+        query: the sentence, or the path of the video.
+        hits: the best results, the best first.
+        seconds: time of each step; of the first the mean over the queries of its batch.
+    """
+
+    query: str
+    hits: list[HitT]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of C candidates.
+
+    Args:
+        similarity: the model's similarities, by place.
+        final: what is ranked by, by place.
+        added: what re-ranking adds to candidates, by place.
+    """
+
+    similarity: list[float]
+    final: list[float]
+    added: Mapping[int, float] = field(default_factory=dict)
+
+    def of(self, place: int) -> tuple[float, float | None, float]:
+        """Return similarity, what re-ranking adds, and the score of a candidate."""
+        return self.similarity[place], self.added.get(place), self.final[place]
+
+
+def moment_hits(candidates: Candidates, scores: Scores, top_k: int, each_alone: bool) -> list[Hit]:
+    """Put the best moments into order: a few spans of each video, neighbours as one.
+
+    Args:
+        candidates: the C candidates.
+        scores: their scores.
+        top_k: number of results.
+        each_alone: whether to show all spans, each alone.
+    """
+    if each_alone:
+        places = best_first(scores.final)[:top_k]  # what the others are need not be read
+        spans = dict(zip(places, candidates.at(places), strict=True))
+        found = [Moment(place, span.start, span.end) for place, span in spans.items()]
+    else:
+        spans = dict(enumerate(candidates.spans))
+        best = best_of_each_video(candidates.spans, scores.final)
+        found = join_neighbours(candidates.spans, best)[:top_k]
+    return [
+        Hit(
+            rank,
+            spans[moment.best].path,
+            moment.start,
+            moment.end,
+            *scores.of(moment.best),
+            span=spans[moment.best],
+        )
+        for rank, moment in enumerate(found, start=1)
+    ]
+
+
+def sentence_hits(sentences: Sequence[str], scores: Scores, top_k: int) -> list[SentenceHit]:
+    """Put the best sentences into order."""
+    return [
+        SentenceHit(rank, sentences[place], *scores.of(place))
+        for rank, place in enumerate(best_first(scores.final)[:top_k], start=1)
+    ]
