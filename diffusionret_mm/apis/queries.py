@@ -141,17 +141,15 @@ def as_table(result: SearchResult) -> str:
     """Return a result as a table, with the time of each step below."""
     columns = [Column('rank')]
     columns += [Column(name, number='.4f') for name in ('similarity', 'generator', 'score')]
-    rows = [
-        (*_numbers_of(hit), os.path.relpath(hit.video), hit.start, hit.end) for hit in result.hits
-    ]
+    columns += [Column(name, number='.1f') for name in ('start (s)', 'end (s)')]
+    rows = [(*_numbers_of(hit), os.path.relpath(hit.video)) for hit in result.hits]
     milliseconds = [f'{name} {1000 * value:.0f} ms' for name, value in result.seconds.items()]
-    times = [Column(name, number='.1f') for name in ('start (s)', 'end (s)')]
-    table = format_table([*columns, label('video'), *times], rows, result.query)
+    table = format_table([*columns, label('video')], rows, result.query)
     return f'{table}\n' + ', '.join(milliseconds)
 
 
 def _numbers_of(hit: Hit) -> tuple[float | None, ...]:
-    return hit.rank, hit.similarity, hit.generator, hit.score
+    return hit.rank, hit.similarity, hit.generator, hit.score, hit.start, hit.end
 
 
 def _with_scores_from(result: SearchResult, lowest: float | None) -> SearchResult:

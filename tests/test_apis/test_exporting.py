@@ -21,7 +21,10 @@ def result(write_clip, tmp_path):
         FoundSpan('0', str(videos[0]), 0.3, 0.8, 'window'),
         FoundSpan('1', str(videos[1]), 0.0, 1.2, 'video'),
     ]
-    hits = [Hit(n + 1, span.path, 0.5, None, 0.5 - n, span) for n, span in enumerate(spans)]
+    hits = [
+        Hit(n + 1, span.path, span.start, span.end, 0.5, None, 0.5 - n, span)
+        for n, span in enumerate(spans)
+    ]
     return SearchResult(TEXT, hits)
 
 

@@ -18,7 +18,7 @@ pytest.importorskip('lance')
 
 WORKER = Path(__file__).parents[1] / 'indexing_worker.py'
 # How often ranks are killed at random; 20 for a thorough run.
-KILLS = int(os.environ.get('GALLERY_KILLS', 3))
+KILLS = int(os.environ.get('GALLERY_KILLS', 2))
 
 
 @pytest.fixture

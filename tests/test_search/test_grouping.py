@@ -1,5 +1,7 @@
 """Results by moments: neighbours as one, and room for other videos."""
 
+from types import SimpleNamespace
+
 import numbered_clips
 import pytest
 import torch
@@ -31,6 +33,9 @@ def joined(*order):
     return [(each.best, each.start, each.end) for each in join_neighbours(SPANS, order)]
 
 
+CANDIDATES = SimpleNamespace(spans=SPANS, at=lambda places: [SPANS[place] for place in places])
+
+
 def test_spans_that_overlap_or_touch_are_one_moment():
     assert joined(2, 0, 1) == [(2, 0, 20)]
     assert joined(8, 7) == [(8, 20, 40)]
@@ -56,13 +61,13 @@ def test_no_video_has_more_than_three_spans():
 def test_hits_have_the_scores_of_the_best_span():
     similarity = [0.1, 0.2, 0.3, 0, 0, 0, 0.4, 0.5, 0]
     scores = Scores(similarity, [0.1, 0.9, *similarity[2:]], {1: 0.7})
-    first, second, third = moment_hits(SPANS, scores, top_k=5, all_spans=False)
+    first, second, third = moment_hits(CANDIDATES, scores, top_k=5, each_alone=False)
     assert (first.rank, first.video, first.start, first.end) == (1, 'film', 5, 20)
     assert (first.similarity, first.generator, first.score) == (0.2, 0.7, 0.9)
     assert first.span == SPANS[1]
     assert (second.rank, second.video, second.start, second.end) == (2, 'other', 20, 40)
     assert (third.rank, third.video, third.start, third.generator) == (3, 'film', 60, None)
-    alone = moment_hits(SPANS, scores, top_k=4, all_spans=True)
+    alone = moment_hits(CANDIDATES, scores, top_k=4, each_alone=True)
     assert [(hit.video, hit.start) for hit in alone] == [
         ('film', 5), ('other', 20), ('film', 60), ('film', 10),
     ]  # fmt: skip

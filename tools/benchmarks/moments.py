@@ -23,7 +23,7 @@ import av
 import numpy as np
 
 from diffusionret_mm.apis import IndexOptions, TextVideoInferencer
-from diffusionret_mm.apis.command_line import add_inferencer_options, build_inferencer
+from diffusionret_mm.apis.command_line import add_config_options, read_config
 from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.shapes.build import render_shapes
 from diffusionret_mm.datasets.spans import Moments
@@ -62,7 +62,9 @@ def parse_args() -> argparse.Namespace:
         The options.
     """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_inferencer_options(parser)
+    add_config_options(parser)
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--device', help='device of the model (default: a GPU if there is one)')
     parser.add_argument('--data', type=Path, default=Path('data/shapes'), help='the data set')
     parser.add_argument('--clips', type=int, default=60, help='number of clips')
     parser.add_argument('--videos', type=int, default=3, help='number of long videos')
@@ -76,7 +78,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run."""
     args = parse_args()
-    inferencer = build_inferencer(args, num_workers=args.workers, show_progress=False)
+    inferencer = TextVideoInferencer(
+        read_config(args),
+        args.checkpoint,
+        device=args.device,
+        num_workers=args.workers,
+        show_progress=False,
+    )
     render_shapes(args.data)
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(inferencer, args, Path(folder).resolve())
