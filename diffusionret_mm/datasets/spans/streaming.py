@@ -81,7 +81,7 @@ def stream_planned(
 def stream_shots(video: Video, sample: Sample, prepare: Prepare) -> Iterator[StreamedSpan]:
     """Find shots and yield them with their frames, in one pass.
 
-    Up to five frames a second are looked at. A shot begins with one of them, and has some of them.
+    Up to five frames per second are looked at. A shot begins with one of them, and has some.
     They are kept, as the model reads them, until the shot is known: those of 24 seconds, at most.
 
     Args:
