@@ -70,6 +70,9 @@ class TextVideoDataset(BaseDataset):
     manifest: Path | None = None
     """The file that says where each video is, if one is used."""
 
+    has_frames: bool = True
+    """Whether items have frames; those of a data set of features have none."""
+
     def __init__(
         self,
         data_root: str,
@@ -108,6 +111,15 @@ class TextVideoDataset(BaseDataset):
             test_mode=test_mode,
             **kwargs,
         )
+
+    @classmethod
+    def read_feature_width(cls, config: Mapping[str, Any]) -> int | None:
+        """Return the width of the features that a data set of a config gives; None: it has none.
+
+        Args:
+            config: arguments of the class; `type` is passed over.
+        """
+        return None
 
     @property
     def num_skipped(self) -> int:

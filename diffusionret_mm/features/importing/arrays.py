@@ -1,0 +1,164 @@
+"""Arrays by name: .npz, .pt, .pkl and .h5 files, read without running anything."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from diffusionret_mm.extras import import_extra
+from diffusionret_mm.features.importing.items import (
+    ImportFeaturesError,
+    Item,
+    Names,
+    make_item,
+)
+from diffusionret_mm.storage.plain_pickles import load_plain_pickle
+
+TORCH, PICKLE, HDF5 = ('.pt', '.pth'), ('.pkl', '.pickle'), ('.h5', '.hdf5')
+SUFFIXES = ('.npz', *TORCH, *PICKLE, *HDF5)
+
+
+@contextmanager
+def open_arrays(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Open a file as arrays by name; a group of .h5, or a dict in a dict, is a mapping again.
+
+    Arrays of .h5 are read where they are used, and those of .pt are mapped.
+
+    Args:
+        path: a file with one of the suffixes.
+
+    Raises:
+        ImportFeaturesError: if it cannot be read, or holds something else.
+        UnsafePickleError: if it is a pickle with code in it.
+    """
+    if path.suffix in HDF5:
+        h5py = import_extra('h5py', 'features')
+        try:
+            file = h5py.File(path, 'r')
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        with file:
+            yield file
+        return
+    content = _load(path)
+    if not isinstance(content, Mapping):
+        raise ImportFeaturesError(
+            f'{path} holds a {type(content).__name__}; a dict is expected: of id to features, or '
+            "with the entries 'features' and 'ids'."
+        )
+    yield content
+
+
+def _load(path: Path) -> Any:
+    if path.suffix in PICKLE:
+        return load_plain_pickle(path)
+    try:
+        if path.suffix == '.npz':
+            with np.load(path, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ImportFeaturesError(
+            f'{path} was not read: it holds something other than tensors, dicts, lists, texts and '
+            f'numbers, which could run code ({str(error).strip().splitlines()[0]:.100}).'
+        ) from error
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # a damaged file can raise anything
+        raise _unreadable(path, error) from error
+
+
+def side_of(arrays: Mapping[str, Any], side: str) -> Mapping[str, Any] | None:
+    """Return what a file with both sides holds of one, or None if it has no such side.
+
+    Args:
+        arrays: the file.
+        side: 'videos' or 'texts': the name of a mapping in it, or what stands before a slash in
+            names such as 'videos/features'.
+    """
+    if isinstance(arrays.get(side), Mapping):
+        return arrays[side]
+    start = f'{side}/'
+    own = {name.removeprefix(start): arrays[name] for name in arrays if name.startswith(start)}
+    return own or None
+
+
+def items_of(arrays: Mapping[str, Any], names: Names, where: str) -> Iterator[Item]:
+    """Yield the items of arrays by name.
+
+    With an entry of the name of `features`, the rows of that array are the items, and `ids`,
+    `mask`, `pooled` and `captions` are arrays or lists of the same length. Otherwise each entry is
+    an item, and its name the id.
+
+    Args:
+        arrays: the arrays.
+        names: what the fields are called.
+        where: the file, for messages.
+    """
+    if names.of('features') in arrays:
+        yield from _rows(arrays, names, where)
+        return
+    for key in arrays:
+        value = arrays[key]
+        if isinstance(value, Mapping):
+            raise ImportFeaturesError(
+                f'{where}, {key}: a mapping in place of an array; a file with both sides has the '
+                'entries videos and texts and is given without --videos and --texts.'
+            )
+        yield make_item(str(key), value, f'{where}, key {key!r}')
+
+
+def to_texts(values: Any, where: str) -> list[str]:
+    """Return ids or captions as texts; integers are written out.
+
+    Raises:
+        ImportFeaturesError: if one is neither.
+    """
+    plain = values if isinstance(values, list | tuple) else np.asarray(values).tolist()
+    texts = [value.decode() if isinstance(value, bytes) else value for value in plain]
+    for number, text in enumerate(texts):
+        if isinstance(text, bool) or not isinstance(text, str | int):
+            raise ImportFeaturesError(f'{where}, row {number}: {text!r:.50} is no id and no text.')
+    return [str(text) for text in texts]
+
+
+def check_length(values: Sequence[Any], length: int, what: str, where: str) -> None:
+    """Refuse a list that has not an entry for each row of the features."""
+    if len(values) != length:
+        raise ImportFeaturesError(
+            f'{where}: {len(values):,} {what} for the {length:,} rows of the features.'
+        )
+
+
+def _rows(arrays: Mapping[str, Any], names: Names, where: str) -> Iterator[Item]:
+    features = arrays[names.of('features')]
+    found = {
+        field: arrays[names.of(field)]
+        for field in ('ids', 'mask', 'pooled', 'captions')
+        if names.of(field) in arrays
+    }
+    if 'ids' not in found:
+        raise ImportFeaturesError(
+            f'{where} has {names.of("features")!r} and no {names.of("ids")!r} with an id for each '
+            f'row; its names are {", ".join(map(repr, list(arrays)[:8]))} (--names ids=NAME).'
+        )
+    for field, values in found.items():
+        check_length(values, len(features), field, where)
+    ids = to_texts(found.pop('ids'), f'{where}, {names.of("ids")}')
+    captions = found.pop('captions', None)
+    captions = [None] * len(ids) if captions is None else to_texts(captions, f'{where}, captions')
+    for row, (key, caption) in enumerate(zip(ids, captions, strict=True)):
+        rest = {field: values[row] for field, values in found.items()}
+        where_row = f'{where}, row {row} (id {key!r})'
+        yield make_item(key, features[row], where_row, caption=caption, **rest)
+
+
+def _unreadable(path: Path, error: Exception) -> ImportFeaturesError:
+    text = f'{type(error).__name__}: {error}'
+    return ImportFeaturesError(f'{path} cannot be read ({text:.200}); was it cut off?')
