@@ -9,6 +9,4 @@ _base_ = [
 
 model = dict(backbone=None, embed_dim=None)
 optim_wrapper = dict(paramwise_cfg=dict(backbone_lr_mult=1.0))
-default_hooks = dict(
-    stage_switch=_base_.stage_switch, feature_cache=dict(type='FeatureCacheHook')
-)
+default_hooks = dict(stage_switch=_base_.stage_switch, feature_cache=dict(type='FeatureCacheHook'))

@@ -17,15 +17,11 @@ val_dataloader = dict(
     batch_size=128,
     num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='FeatureDataset', data_root=f'{data_root}/val', pipeline=[], test_mode=True
-    ),
+    dataset=dict(type='FeatureDataset', data_root=f'{data_root}/val', pipeline=[], test_mode=True),
 )
 test_dataloader = dict(
     batch_size=128,
     num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='FeatureDataset', data_root=f'{data_root}/test', pipeline=[], test_mode=True
-    ),
+    dataset=dict(type='FeatureDataset', data_root=f'{data_root}/test', pipeline=[], test_mode=True),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ from diffusionret_mm.features.importing.items import (
 from diffusionret_mm.storage.plain_pickles import load_plain_pickle
 
 TORCH, PICKLE, HDF5 = ('.pt', '.pth'), ('.pkl', '.pickle'), ('.h5', '.hdf5')
+# Where torch.load names what it refuses.
+GLOBAL = re.compile(r'GLOBAL (\S+)')
 SUFFIXES = ('.npz', *TORCH, *PICKLE, *HDF5)
 
 
@@ -64,9 +67,11 @@ def _load(path: Path) -> Any:
                 return {name: arrays[name] for name in arrays.files}
         return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
+        asked = GLOBAL.search(str(error))
+        what = f'asks for {asked[1]}' if asked else 'is damaged, or asks for more than data'
         raise ImportFeaturesError(
-            f'{path} was not read: it holds something other than tensors, dicts, lists, texts and '
-            f'numbers, which could run code ({str(error).strip().splitlines()[0]:.100}).'
+            f'{path} was not read: it {what}, which could run code; save tensors, dicts, lists, '
+            'texts and numbers alone.'
         ) from error
     except FileNotFoundError:
         raise

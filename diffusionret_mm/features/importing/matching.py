@@ -96,8 +96,8 @@ def refuse_defects(
     for side, ids in matched.missing.items():
         if ids and not skip_missing:
             raise ImportFeaturesError(
-                f'{len(ids):,} {side} that {texts_from} names have no features: {_some(ids)}; add '
-                'them, or leave these pairs out by --skip-missing.'
+                f'{len(ids):,} {side} are named by {texts_from} and have no features: '
+                f'{_some(ids)}; add them, or leave these pairs out by --skip-missing.'
             )
 
 

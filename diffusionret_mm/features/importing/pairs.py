@@ -23,11 +23,13 @@ class Pair:
         text: id of the text.
         video: id of the video.
         caption: the text itself, if it is known.
+        group: videos that a `GroupSampler` keeps in one batch have the same; None: a group alone.
     """
 
     text: str
     video: str
     caption: str | None = None
+    group: str | None = None
 
 
 def pairs_of_ids(texts: Iterable[str], videos: Container[str]) -> list[Pair]:
@@ -47,9 +49,10 @@ def read_pairs(path: Path) -> list[Pair]:
     """Read a file of pairs.
 
     Args:
-        path: .csv with the columns `text_id` and `video_id`, and `caption` if it is known; .json
-            (a list) or .jsonl (one a line) of objects with these keys, or of annotations:
-            `video_id` and `captions`, whose texts have the ids `VIDEO_ID#0`, `VIDEO_ID#1`, ...
+        path: .csv with the columns `text_id` and `video_id`, and `caption` and `group` if they are
+            known; .json (a list) or .jsonl (one a line) of objects with these keys, or of
+            annotations, `video_id` and `captions`, whose texts have the ids `VIDEO_ID#0`,
+            `VIDEO_ID#1`, ...
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -92,16 +95,16 @@ def _parse(line: str, where: str) -> Any:
 def _of_row(row: Any, where: str) -> list[Pair]:
     if not isinstance(row, dict) or 'video_id' not in row:
         raise ImportFeaturesError(f'{where}: an object with "video_id" is expected: {row!r:.100}.')
-    video, captions = str(row['video_id']), row.get('captions')
+    video, captions, group = str(row['video_id']), row.get('captions'), row.get('group')
     if isinstance(captions, list):
         return [
-            Pair(f'{video}{NUMBER}{number}', video, str(caption))
+            Pair(f'{video}{NUMBER}{number}', video, str(caption), group)
             for number, caption in enumerate(captions)
         ]
     if 'text_id' not in row:
         raise ImportFeaturesError(f'{where}: "text_id" or "captions" is missing: {row!r:.100}.')
     caption = row.get('caption')
-    return [Pair(str(row['text_id']), video, None if caption is None else str(caption))]
+    return [Pair(str(row['text_id']), video, None if caption is None else str(caption), group)]
 
 
 def _before_number(key: str) -> str:

@@ -10,6 +10,7 @@ from diffusionret_mm.features.importing.arrays import SUFFIXES, items_of, open_a
 from diffusionret_mm.features.importing.clip_retrieval import embedding_shards, is_embedding_folder
 from diffusionret_mm.features.importing.items import SIDES, ImportFeaturesError, Item, Names
 from diffusionret_mm.features.importing.tables import (
+    is_companion,
     npy_folder,
     npy_rows,
     parquet_rows,
@@ -62,7 +63,11 @@ class Sources:
             for side in SIDES
         }
         for side, paths in found.items():
-            sources = [path for path in paths if path.is_dir() or path.suffix in KNOWN]
+            sources = [
+                path
+                for path in paths
+                if path.is_dir() or (path.suffix in KNOWN and not is_companion(path))
+            ]
             if not sources:
                 raise ImportFeaturesError(
                     f'{folder} has no file or folder whose name begins with {side!r} and no '

@@ -24,14 +24,17 @@ from diffusionret_mm.features.importing.items import (
 )
 
 IDS = '.ids.txt'
+COMPANIONS = dict(mask='.mask.npy', pooled='.pooled.npy')
 BATCH = 256  # rows of a parquet file that are read at a time
 
 
 def npy_rows(path: Path) -> Iterator[Item]:
-    """Yield the rows of one array, whose ids stand in a file beside it, a line each.
+    """Yield the rows of an array `NAME.npy`, whose ids are the lines of `NAME.ids.txt` beside it.
+
+    There may be `NAME.mask.npy` and `NAME.pooled.npy`, too.
 
     Raises:
-        ImportFeaturesError: if there is no such file, or it has another number of lines.
+        ImportFeaturesError: if there are no ids, or a file has another number of rows.
     """
     ids = path.with_suffix(IDS)
     if not ids.is_file():
@@ -39,17 +42,33 @@ def npy_rows(path: Path) -> Iterator[Item]:
             f'{path} says nothing of the ids of its rows; write them into {ids.name} beside it, '
             'one a line.'
         )
-    keys, array = read_lines(ids), read_npy(path)
-    check_length(keys, len(array), f'ids in {ids.name}', str(path))
+    keys, array, companions = read_lines(ids), read_npy(path), _companions(path)
+    for values, name in ((keys, ids.name), *((value, key) for key, value in companions.items())):
+        check_length(values, len(array), f'rows in {name}', str(path))
     for row, key in enumerate(keys):
-        yield make_item(key, array[row], f'{path}, row {row} (id {key!r})')
+        rest = {field: values[row] for field, values in companions.items()}
+        yield make_item(key, array[row], f'{path}, row {row} (id {key!r})', **rest)
 
 
 def npy_folder(folder: Path) -> Iterator[Item]:
-    """Yield the .npy files of a folder, each a video or text whose id is the name of the file."""
+    """Yield the files `ID.npy` of a folder, each a video or text.
+
+    There may be `ID.mask.npy` and `ID.pooled.npy`, too.
+    """
     for path in sorted(folder.rglob('*.npy')):
-        key = path.relative_to(folder).with_suffix('').as_posix()
-        yield make_item(key, read_npy(path), str(path))
+        if not is_companion(path):
+            key = path.relative_to(folder).with_suffix('').as_posix()
+            yield make_item(key, read_npy(path), str(path), **_companions(path))
+
+
+def is_companion(path: Path) -> bool:
+    """Tell whether an .npy file belongs to the features in another one."""
+    return path.name.endswith(tuple(COMPANIONS.values()))
+
+
+def _companions(path: Path) -> dict[str, np.ndarray]:
+    files = {field: path.with_suffix(suffix) for field, suffix in COMPANIONS.items()}
+    return {field: read_npy(file) for field, file in files.items() if file.is_file()}
 
 
 def read_npy(path: Path, file: Any = None) -> np.ndarray:
@@ -145,7 +164,8 @@ def tar_samples(path: Path, names: Names) -> Iterator[Item]:
                 if 'npy' in sample:
                     yield _sample(path, key, sample, names)
     except tarfile.TarError as error:
-        raise ImportFeaturesError(f'{path} is no tar, or was cut off ({error}).') from error
+        reason = str(error).partition('\n')[0]
+        raise ImportFeaturesError(f'{path} is no tar, or was cut off ({reason}).') from error
 
 
 def _key_of(member: tarfile.TarInfo) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,10 +93,7 @@ def _write(out: Path, matched: Matched, spools: Mapping[str, Spool]) -> None:
         [spools['texts'].row_of[pair.text] for pair in pairs]
         for pairs in matched.texts_of_video.values()
     ]
-    entries = [
-        dict(video_id=key, captions=[_caption(pair, spools['texts']) for pair in pairs])
-        for key, pairs in matched.texts_of_video.items()
-    ]
+    entries = [_entry(key, pairs, spools['texts']) for key, pairs in matched.texts_of_video.items()]
     with build_folder(out) as folder:
         writer = FeatureWriter(folder)
         with closing(writer):
@@ -108,6 +106,13 @@ def _write(out: Path, matched: Matched, spools: Mapping[str, Spool]) -> None:
                 _write_texts(writer, kept['texts'], texts[part], words)
             write_json(folder / VIDEOS_FILE, entries)
             writer.finish(KIND)
+
+
+def _entry(key: str, pairs: Sequence[Pair], texts: Spool) -> dict[str, Any]:
+    entry: dict[str, Any] = dict(video_id=key, captions=[_caption(pair, texts) for pair in pairs])
+    if pairs[0].group is not None:
+        entry['group'] = pairs[0].group
+    return entry
 
 
 def _caption(pair: Pair, texts: Spool) -> str:
