@@ -33,22 +33,7 @@ def parse_args() -> argparse.Namespace:
         help="source with both sides: a folder with 'videos*' and 'texts*', a folder of "
         "clip-retrieval, or a .npz, .pt, .pkl or .h5 with the entries 'videos' and 'texts'",
     )
-    for side in SIDES:
-        parser.add_argument(
-            f'--{side}',
-            nargs='+',
-            type=Path,
-            default=[],
-            metavar='SRC',
-            help=f'files and folders with features of {side} alone',
-        )
-    parser.add_argument(
-        '--pairs',
-        type=Path,
-        metavar='FILE',
-        help='.csv, .json or .jsonl that says which text belongs to which video (default: '
-        'a text video7 or video7#0 belongs to the video video7)',
-    )
+    add_sides(parser)
     parser.add_argument('--out', type=Path, required=True, metavar='FOLDER', help='folder to make')
     parser.add_argument(
         '--names',
@@ -67,6 +52,26 @@ def parse_args() -> argparse.Namespace:
         '--skip-missing', action='store_true', help='leave out pairs that have no features'
     )
     return parser.parse_args()
+
+
+def add_sides(parser: argparse.ArgumentParser) -> None:
+    """Add sources of one side, and what belongs together."""
+    for side in SIDES:
+        parser.add_argument(
+            f'--{side}',
+            nargs='+',
+            type=Path,
+            default=[],
+            metavar='SRC',
+            help=f'files and folders with features of {side} alone',
+        )
+    parser.add_argument(
+        '--pairs',
+        type=Path,
+        metavar='FILE',
+        help='.csv, .json or .jsonl that says which text belongs to which video (default: '
+        'a text video7 or video7#0 belongs to the video video7)',
+    )
 
 
 def parse_names(options: list[str]) -> dict[str, str]:
