@@ -9,6 +9,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
 # isort: split
 from diffusionret_mm.apis.user_errors import stop_with_message
+from diffusionret_mm.evaluation.score_files import ROWS
 from diffusionret_mm.features.importing import (
     FIELDS,
     POOLED_RULES,
@@ -51,6 +52,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--skip-missing', action='store_true', help='leave out pairs that have no features'
     )
+    add_scores(parser)
     return parser.parse_args()
 
 
@@ -74,6 +76,22 @@ def add_sides(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_scores(parser: argparse.ArgumentParser) -> None:
+    """Add score matrices."""
+    parser.add_argument(
+        '--scores',
+        nargs='+',
+        type=Path,
+        default=[],
+        metavar='SCORES.npy',
+        help='scores of these texts and videos in the order of the sources, texts x videos, and '
+        'videos x texts if they are others; a model with ImportedScores takes them',
+    )
+    parser.add_argument(
+        '--rows', choices=ROWS, help='what the rows of SCORES are; a square matrix needs it'
+    )
+
+
 def parse_names(options: list[str]) -> dict[str, str]:
     """Return the names by field.
 
@@ -94,8 +112,14 @@ def parse_names(options: list[str]) -> dict[str, str]:
 
 @stop_with_message()
 def main() -> None:
-    """Import."""
+    """Import.
+
+    Raises:
+        ImportFeaturesError: if there are more than two matrices of scores.
+    """
     args = parse_args()
+    if len(args.scores) > 2:
+        raise ImportFeaturesError('--scores takes one matrix, or one for each direction.')
     sources = Sources(videos=args.videos, texts=args.texts, pairs=args.pairs)
     for path in args.sources:
         sources.add(path)
@@ -106,6 +130,8 @@ def main() -> None:
         log=print,
         pooled=args.pooled,
         skip_missing=args.skip_missing,
+        scores=args.scores,
+        rows=args.rows,
     )
     print(f'Written: {args.out}')
 

@@ -12,6 +12,7 @@ import torch
 from mmaction.registry import DATASETS
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
+from torch import Tensor
 
 from diffusionret_mm.datasets.annotation_files import read_list
 from diffusionret_mm.datasets.entry_checks import check_entry
@@ -120,6 +121,21 @@ class TextVideoDataset(BaseDataset):
             config: arguments of the class; `type` is passed over.
         """
         return None
+
+    def imported_scores(self) -> tuple[Tensor, Tensor]:
+        """Return the scores of another program, for `ImportedScores`.
+
+        Returns:
+            Those of N texts and M videos in the order of the data set, [N, M], and of videos and
+            texts, [M, N], float32; mapped from a file where they can be.
+
+        Raises:
+            ValueError: if the data set has none.
+        """
+        raise ValueError(
+            f'{self.ann_file} comes without scores; ImportedScores needs a FeatureDataset whose '
+            'scores were imported, by tools/import_features.py --scores.'
+        )
 
     @property
     def num_skipped(self) -> int:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 ROWS = ('texts', 'videos')
+CHUNK = 1024  # rows that are checked at a time
 
 
 def read_matrix(path: str | os.PathLike[str]) -> Tensor:
-    """Read a matrix of finite numbers.
+    """Read a matrix of finite numbers, mapped from its file if it is of float32 or float64.
 
     Args:
         path: .npy file; it is read without running code that it may contain.
@@ -30,13 +31,14 @@ def read_matrix(path: str | os.PathLike[str]) -> Tensor:
             f'{path} must hold a matrix of numbers; it holds {array.dtype} of the shape '
             f'{list(array.shape)}.'
         )
-    finite = np.isfinite(array)
-    if not finite.all():
-        row, column = np.argwhere(~finite)[0]
-        raise ValueError(
-            f'{path}: {array.size - finite.sum():,} scores are NaN or infinite, the first in row '
-            f'{row}, column {column}.'
-        )
+    for start in range(0, len(array), CHUNK):
+        finite = np.isfinite(array[start : start + CHUNK])
+        if not finite.all():
+            row, column = np.argwhere(~finite)[0]
+            raise ValueError(
+                f'{path}: scores are NaN or infinite, the first in row {start + row}, column '
+                f'{column}.'
+            )
     dtype = np.float64 if array.dtype == np.float64 else np.float32
     return torch.from_numpy(np.ascontiguousarray(array, dtype))
 
@@ -128,12 +130,12 @@ def texts_by_videos(
             f'{path} has the shape {shape}, so its rows cannot be {rows}: there are {num_texts} '
             'texts. Give the other --rows.'
         )
-    return by_text.contiguous()
+    return by_text
 
 
 def _read_array(path: str | os.PathLike[str]) -> np.ndarray:
     try:
-        array = np.load(path, allow_pickle=False)
+        array = np.load(path, mmap_mode='c', allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(
             f'{path} is no .npy file of numbers ({error}); write it by numpy.save.'

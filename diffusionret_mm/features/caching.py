@@ -55,7 +55,10 @@ def cache_features(
         with precision():
             encode_videos(writer, model, videos, batch_size, num_workers, log)
         if model.num_cached_negatives is not None:
-            found = hardest_of_training_set(model, writer.read_back(), model.num_cached_negatives)
+            given = videos.imported_scores() if model.similarity.is_imported else None
+            found = hardest_of_training_set(
+                model, writer.read_back(), model.num_cached_negatives, given
+            )
             for name, rows in found.items():
                 writer.append(name, rows)
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from mmaction.registry import DATASETS
 from mmengine.structures import BaseDataElement
+from torch import Tensor
 
 from diffusionret_mm.datasets.annotation_files import read_list
 from diffusionret_mm.datasets.errors import AnnotationError
@@ -17,6 +19,7 @@ from diffusionret_mm.datasets.splits import Split
 from diffusionret_mm.datasets.text_video import TextVideoDataset
 from diffusionret_mm.datasets.transforms.captions import draw_captions
 from diffusionret_mm.datasets.transforms.packing import META_KEYS
+from diffusionret_mm.features.importing.scores import SCORES, SCORES_V2T
 from diffusionret_mm.features.importing.writing import KIND, VIDEOS_FILE
 from diffusionret_mm.features.store import MANIFEST, FeatureStore, defect
 
@@ -98,6 +101,19 @@ class FeatureDataset(TextVideoDataset):
             entry['first_text'] = int(following[entry['row']])
             following[entry['row']] += len(entry['captions'])
         return entries
+
+    def imported_scores(self) -> tuple[Tensor, Tensor]:
+        """Return the scores that were imported; see `TextVideoDataset`."""
+        arrays = self.store.arrays
+        if SCORES not in arrays:
+            return super().imported_scores()
+        first, last = (self.get_data_info(number)['row'] for number in (0, -1))
+        behind = self.store.first_text[last] + self.store.texts_of_video[last]
+        texts, videos = slice(self.store.first_text[first], behind), slice(first, last + 1)
+        t2v = torch.from_numpy(arrays[SCORES])[texts, videos]
+        if SCORES_V2T not in arrays:
+            return t2v, t2v.t()
+        return t2v, torch.from_numpy(arrays[SCORES_V2T])[videos, texts]
 
     def run_pipeline(self, info: dict[str, Any]) -> dict[str, Any]:
         """Return the features of an entry, of the captions that it draws if it draws some."""

@@ -61,10 +61,10 @@ class SplitPictures:
         """Return the ranks of all queries by (ranking, direction); the final ranking is ''."""
         scored = self.scored
         return {
-            ('discrimination', 't2v'): query_ranks(scored.similarity, self.video_of_text),
+            ('discrimination', 't2v'): query_ranks(scored.before('t2v'), self.video_of_text),
             ('', 't2v'): query_ranks(scored.t2v, self.video_of_text),
             ('discrimination', 'v2t'): grouped_query_ranks(
-                scored.similarity.t(), self.video_of_text
+                scored.before('v2t'), self.video_of_text
             ),
             ('', 'v2t'): grouped_query_ranks(scored.v2t, self.video_of_text),
         }
@@ -87,9 +87,9 @@ class SplitPictures:
         of_texts = direction == 't2v'
         rows = self._rows(queries, direction)
         own, others = self.split.texts, self.split.videos
-        scores = self.scored.similarity
+        scores = self.scored.before(direction)
         if not of_texts:
-            own, others, scores = others, own, scores.t()
+            own, others = others, own
         trace = trace_diffusion(
             self.model, direction, scores[rows.to(scores.device)], own[rows], others, rows
         )

@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 
 from diffusionret_mm.apis import run as runs
 from diffusionret_mm.apis.run import build_runner, train_retriever
+from diffusionret_mm.evaluation import evaluate_ranking
 from diffusionret_mm.features import FeatureStore, WholeVideos
 from diffusionret_mm.features.importing import Sources, import_features
 
@@ -63,9 +64,8 @@ def entries_of(dataset):
     ]
 
 
-def save_own(state, path):
+def save_own(state, path, left_out=('backbone.', 'temporal.')):
     """Save what a model without a backbone has of the weights."""
-    left_out = 'backbone.', 'temporal.'
     own = {name: value for name, value in state.items() if not name.startswith(left_out)}
     torch.save(dict(state_dict=own | {'backbone.log_scale': torch.zeros(())}, meta={}), path)
 
@@ -223,3 +223,64 @@ def test_widths_follow_the_features_and_must_agree(cosine_cfg, imported_cfg, tmp
     cfg = cosine_cfg(**{'val_dataloader.dataset.data_root': str(tmp_path / 'three')})
     with pytest.raises(ValueError, match="the widths are {'train_dataloader': 64, 'val_datal.*3,"):
         build_runner(cfg)
+
+
+@pytest.fixture
+def scores_cfg(imported_cfg, plain, tmp_path):
+    """A function that makes a config of the generators behind imported scores."""
+
+    def make(scores, train_scores=()):
+        cfg = imported_cfg('npz')
+        cfg.work_dir = str(tmp_path / 'scores')
+        cfg.model.similarity = dict(type='ImportedScores')
+        cfg.model.negatives = 'training_set'
+        for name, matrices in dict(train=train_scores, test=scores).items():
+            files = [tmp_path / f'{name}_{number}.npy' for number in range(len(matrices))]
+            for file, matrix in zip(files, matrices, strict=True):
+                np.save(file, matrix.numpy())
+            sources = Sources()
+            sources.add(plain['folder'] / 'npz/source' / name)
+            options = dict(names={}, log=lambda text: None, scores=files, rows='texts')
+            import_features(sources, tmp_path / name, **options)
+            cfg[f'{name}_dataloader'].dataset.data_root = str(tmp_path / name)
+        cfg.val_dataloader, cfg.val_evaluator = cfg.test_dataloader, cfg.test_evaluator
+        return cfg
+
+    return make
+
+
+def test_the_scores_of_the_run_as_a_first_stage_give_its_metrics(scores_cfg, plain, tmp_path):
+    (best,) = {*(plain['folder'] / 'plain').glob('best_*.pth')}
+    state = torch.load(best, weights_only=False)['state_dict']
+    save_own(state, tmp_path / 'own.pth', ('backbone.', 'temporal.', 'similarity.'))
+    cfg = scores_cfg([plain['scores'][0]])
+    assert runs.test_retriever(cfg, str(tmp_path / 'own.pth'), out=None) == plain['metrics']
+    assert all(map(torch.equal, KeepFeatures.kept['scores'], plain['scores']))
+
+
+def test_generators_are_trained_and_tested_behind_a_matrix_for_each_direction(scores_cfg, plain):
+    def draw(split):
+        texts, videos = (len(plain['splits'][split][side]['ids']) for side in (1, 0))
+        generator = torch.Generator().manual_seed(0)
+        return [
+            torch.rand(shape, generator=generator) for shape in ((texts, videos), (videos, texts))
+        ]
+
+    train, test = draw('train'), draw('test')
+    metrics = train_retriever(scores_cfg(test, train))
+    own = KeepFeatures.kept['test'].video_of_text
+    for name, value in evaluate_ranking(*test, own).items():
+        assert metrics[f'discrimination/{name}'] == value
+    assert torch.equal(KeepFeatures.kept['scores'][0], test[0])
+    assert not torch.equal(KeepFeatures.kept['scores'][2], test[1])  # re-ranked
+
+
+def test_what_has_no_scores_is_refused(scores_cfg, plain):
+    cfg = scores_cfg([])
+    cfg.model.stage = 'discrimination'
+    torch.save(
+        dict(state_dict=MODELS.build(cfg.model | dict(embed_dim=64)).state_dict()),
+        plain['folder'] / 's.pth',
+    )
+    with pytest.raises(ValueError, match='videos.json comes without scores; ImportedScores needs'):
+        runs.test_retriever(cfg, str(plain['folder'] / 's.pth'), out=None)

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from diffusionret_mm.features.importing.items import SIDES, ImportFeaturesError, Names
 from diffusionret_mm.features.importing.matching import Matched, describe, match, refuse_defects
 from diffusionret_mm.features.importing.pairs import Pair, pairs_of_ids, read_pairs
+from diffusionret_mm.features.importing.scores import read_scores, write_scores
 from diffusionret_mm.features.importing.sources import Sources
 from diffusionret_mm.features.importing.spool import Kept, Spool
 from diffusionret_mm.features.open_or_build import Log, check_space
@@ -35,6 +37,8 @@ def import_features(
     log: Log,
     pooled: str | None = None,
     skip_missing: bool = False,
+    scores: Sequence[Path] = (),
+    rows: str | None = None,
 ) -> None:
     """Read features of videos and texts, and write those that belong together.
 
@@ -48,6 +52,8 @@ def import_features(
         log: takes the table, and what is odd.
         pooled: see `Spool`.
         skip_missing: whether pairs without features may be left out.
+        scores: files of `read_scores`, whose rows and columns are in the order of the sources.
+        rows: see `read_scores`.
 
     Raises:
         ImportFeaturesError: if something cannot be read, or cannot be trusted.
@@ -68,7 +74,8 @@ def import_features(
             if not spool.seen:
                 raise ImportFeaturesError(f'The sources hold no {side}.')
         matched = _match(sources.pairs, spools, skip_missing, log)
-        _write(out, matched, spools)
+        counts = len(spools['texts'].seen), len(spools['videos'].seen)
+        _write(out, matched, spools, read_scores(scores, rows, *counts))
 
 
 def _match(path: Path | None, spools: Mapping[str, Spool], skip_missing: bool, log: Log) -> Matched:
@@ -86,7 +93,9 @@ def _match(path: Path | None, spools: Mapping[str, Spool], skip_missing: bool, l
     return matched
 
 
-def _write(out: Path, matched: Matched, spools: Mapping[str, Spool]) -> None:
+def _write(
+    out: Path, matched: Matched, spools: Mapping[str, Spool], scores: Mapping[str, Tensor]
+) -> None:
     kept = {side: spool.open() for side, spool in spools.items()}
     videos = [spools['videos'].row_of[key] for key in matched.texts_of_video]
     texts = [
@@ -99,11 +108,13 @@ def _write(out: Path, matched: Matched, spools: Mapping[str, Spool]) -> None:
         with closing(writer):
             frames = int(kept['videos'].lengths[videos].max())
             words = int(kept['texts'].lengths[np.concatenate(texts)].max())
-            check_space(folder, 4 * len(videos) * frames * spools['videos'].width)
+            size = len(videos) * (frames * spools['videos'].width + len(scores) * matched.num_texts)
+            check_space(folder, 4 * size)
             for start in range(0, len(videos), CHUNK):
                 part = slice(start, start + CHUNK)
                 _write_videos(writer, kept['videos'], np.array(videos[part]), frames, start)
                 _write_texts(writer, kept['texts'], texts[part], words)
+            write_scores(writer, scores, np.concatenate(texts), np.array(videos))
             write_json(folder / VIDEOS_FILE, entries)
             writer.finish(KIND)
 

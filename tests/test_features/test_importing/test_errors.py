@@ -248,3 +248,34 @@ def test_a_folder_that_is_there_is_not_replaced(write, run_tool, tmp_path):
     source = write()
     done = run_tool('import_features', source, '--out', source)
     assert (done.status, 'exists already; give --out another' in done.err) == (2, True)
+
+
+SHAPES = {
+    'has the shape [3, 2], and neither side is the number of texts, 4.': [(3, 2)],
+    'Say so by --rows videos.': [(3, 4)],
+    'has scores of the shape [4, 5]; [4, 3] is expected for the 4 texts and 3 vid': [(4, 5)],
+    'has scores of the shape [4, 3]; [3, 4] is expected': [(4, 3), (4, 3)],
+    '--scores takes one matrix, or one for each direction.': [(4, 3), (3, 4), (4, 3)],
+}
+
+
+@pytest.mark.parametrize(('message', 'shapes'), SHAPES.items(), ids=lambda value: str(value)[:20])
+def test_scores_of_another_shape_or_orientation(write, refused, tmp_path, message, shapes):
+    files = [tmp_path / f'{number}.npy' for number in range(len(shapes))]
+    for file, shape in zip(files, shapes, strict=True):
+        np.save(file, np.zeros(shape, np.float32))
+    assert message in refused(write(), '--scores', *files)
+
+
+def test_square_scores_need_their_orientation_said(flat, write, refused, import_tool, tmp_path):
+    def three_texts(flat):
+        flat.texts = {name: values[1:] for name, values in flat.texts.items()}
+
+    scores = np.arange(9, dtype=np.float64).reshape(3, 3)
+    np.save(tmp_path / 's.npy', scores)
+    source = write(three_texts)
+    assert 'is square, [3, 3], so its shape' in refused(source, '--scores', tmp_path / 's.npy')
+    for rows, expected in (('texts', scores), ('videos', scores.T)):
+        _, store = import_tool(source, '--scores', tmp_path / 's.npy', '--rows', rows, out=rows)
+        # Columns are v2, v0, v1 in the source, and in the order of the texts in the result.
+        np.testing.assert_array_equal(store.arrays['scores'], expected[:, [1, 2, 0]])
