@@ -107,7 +107,7 @@ class FeatureDataset(TextVideoDataset):
         arrays = self.store.arrays
         if SCORES not in arrays:
             return super().imported_scores()
-        first, last = (self.get_data_info(number)['row'] for number in (0, -1))
+        first, last = (self.get_data_info(number)['row'] for number in (0, len(self) - 1))
         behind = self.store.first_text[last] + self.store.texts_of_video[last]
         texts, videos = slice(self.store.first_text[first], behind), slice(first, last + 1)
         t2v = torch.from_numpy(arrays[SCORES])[texts, videos]

@@ -14,6 +14,7 @@ from diffusionret_mm.apis import TextVideoInferencer
 from diffusionret_mm.apis.backbone import use_backbone
 from diffusionret_mm.datasets.errors import AnnotationError
 from diffusionret_mm.features.importing import Sources, import_features
+from diffusionret_mm.visualization import PictureError, read_sample
 
 
 @pytest.fixture(scope='module')
@@ -116,6 +117,25 @@ def test_other_folders_and_damaged_ones_are_refused(make, source, tmp_path):
         make(copy)
     with pytest.raises(ValueError, match='give it pipeline='):
         make(pipeline=[dict(type='PackTextVideoInputs')])
+
+
+def test_pictures_of_frames_are_refused(make, source):
+    with pytest.raises(PictureError, match='lists imported features; what shows frames needs the'):
+        read_sample(make(), 0)
+
+
+def test_scores_of_chosen_rows(source, make, tmp_path):
+    scores = np.arange(8, dtype=np.float32).reshape(4, 2)
+    np.save(tmp_path / 's.npy', scores)
+    sources = Sources()
+    sources.add(source[0].parent / 'both.npz')
+    files = [tmp_path / 's.npy']
+    import_features(sources, tmp_path / 'out', names={}, log=lambda text: None, scores=files)
+    t2v, v2t = make(tmp_path / 'out', rows=(1, None)).imported_scores()
+    np.testing.assert_array_equal(t2v, scores[1:, 1:])
+    np.testing.assert_array_equal(v2t, scores[1:, 1:].T)
+    with pytest.raises(ValueError, match='comes without scores; ImportedScores needs'):
+        make().imported_scores()
 
 
 def test_nothing_is_encoded_without_a_backbone(model_cfg, make):

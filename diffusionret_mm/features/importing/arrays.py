@@ -126,11 +126,27 @@ def to_texts(values: Any, where: str) -> list[str]:
         ImportFeaturesError: if one is neither.
     """
     plain = values if isinstance(values, list | tuple) else np.asarray(values).tolist()
-    texts = [value.decode() if isinstance(value, bytes) else value for value in plain]
-    for number, text in enumerate(texts):
-        if isinstance(text, bool) or not isinstance(text, str | int):
-            raise ImportFeaturesError(f'{where}, row {number}: {text!r:.50} is no id and no text.')
-    return [str(text) for text in texts]
+    return [_to_text(value, f'{where}, row {number}') for number, value in enumerate(plain)]
+
+
+def _to_text(value: Any, where: str) -> str:
+    if isinstance(value, bytes):
+        return decode(value, where)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ImportFeaturesError(f'{where}: {value!r:.50} is no id and no text.')
+    return str(value)
+
+
+def decode(content: bytes, where: str) -> str:
+    """Return a text of UTF-8.
+
+    Raises:
+        ImportFeaturesError: if it is none.
+    """
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ImportFeaturesError(f'{where} is not UTF-8: {content!r:.50}.') from error
 
 
 def check_length(values: Sequence[Any], length: int, what: str, where: str) -> None:

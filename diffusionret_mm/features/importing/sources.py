@@ -46,8 +46,11 @@ class Sources:
         file is of one of the formats of `arrays`.
 
         Raises:
+            FileNotFoundError: if it does not exist.
             ImportFeaturesError: if it is neither.
         """
+        if not path.exists():
+            raise FileNotFoundError(f'There is no file or folder {path}.')
         if path.is_dir():
             self._add_folder(path)
         elif path.suffix in SUFFIXES:

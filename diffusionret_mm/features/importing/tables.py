@@ -14,7 +14,7 @@ import numpy as np
 
 from diffusionret_mm.datasets.annotation_files import read_lines
 from diffusionret_mm.extras import import_extra
-from diffusionret_mm.features.importing.arrays import check_length
+from diffusionret_mm.features.importing.arrays import check_length, decode
 from diffusionret_mm.features.importing.items import (
     FIELDS,
     ImportFeaturesError,
@@ -190,7 +190,9 @@ def _sample(path: Path, key: str, sample: dict[str, bytes], names: Names) -> Ite
         facts[named] = key
     if named not in facts:
         raise ImportFeaturesError(f'{where}.json has no {named!r}; it should hold the id.')
-    caption = sample['txt'].decode().strip() if 'txt' in sample else facts.get('caption')
+    caption = facts.get('caption')
+    if 'txt' in sample:
+        caption = decode(sample['txt'], f'{where}.txt').strip()
     return make_item(str(facts[named]), where=where, caption=caption, **arrays)
 
 

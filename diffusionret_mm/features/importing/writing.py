@@ -65,7 +65,9 @@ def import_features(
     out.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(locked(out, on_wait=log))
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=out.parent)))
+        scratch = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(dir=out.parent, prefix=f'.{out.name}-'))
+        )
         spools = {side: Spool(scratch / side, side, pooled) for side in SIDES}
         for side, spool in spools.items():
             stack.enter_context(closing(spool))

@@ -155,6 +155,7 @@ def test_sources_that_do_not_say_what_they_are(refused, tmp_path, flat):
     assert "no file or folder whose name begins with 'videos'" in refused(tmp_path / 'empty')
     assert 'has no .npy file, no .tar' in refused('--videos', tmp_path / 'empty')
     assert 'There is no file or folder' in refused('--videos', tmp_path / 'gone.npz')
+    assert 'There is no file or folder' in refused(tmp_path / 'gone')
     assert 'There are no videos; give them by --videos' in refused('--texts', tmp_path / 'v.npy')
     assert "has the extension '.csv'" in _of_kind(refused, tmp_path, 'csv')
     assert 'FIELD=NAME is expected' in refused('--videos', tmp_path, '--names', 'features')
@@ -187,6 +188,10 @@ def test_masks_pooled_features_and_groups_of_another_form(refused, tmp_path):
     for message, change in cases.items():
         np.savez(tmp_path / 'v.npz', **(dict(features=np.ones((1, 2, 8)), ids=ids) | change))
         assert message in refused('--videos', tmp_path / 'v.npz')
+    np.savez(tmp_path / 'v.npz', features=np.ones((2, 8)), ids=np.array([b'a', b'\xff']))
+    assert "v.npz, ids, row 1 is not UTF-8: b'\\xff'." in refused('--videos', tmp_path / 'v.npz')
+    np.savez(tmp_path / 'v.npz', features=np.ones((2, 8)), ids=np.array([0.5, 1]))
+    assert 'v.npz, ids, row 0: 0.5 is no id and no text.' in refused('--videos', tmp_path / 'v.npz')
     with h5py.File(tmp_path / 'v.h5', 'w') as file:
         file['a/b'] = np.ones(8)
     assert 'a mapping in place of an array' in refused('--videos', tmp_path / 'v.h5')
