@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,12 @@ from diffusionret_mm.datasets.errors import AnnotationError
 from diffusionret_mm.features.importing import Sources, import_features
 from diffusionret_mm.visualization import PictureError, read_sample
 
+ROOT = Path(__file__).parents[2]
+METHODS = (
+    *('clip4clip', 'diffusionret', 'drl', 'emcl', 'textdiff', 'tmass', 'xpool'),
+    *('zeroshot_mean', 'zeroshot_words'),
+)
+
 
 @pytest.fixture(scope='module')
 def source(tmp_path_factory):
@@ -23,7 +30,7 @@ def source(tmp_path_factory):
     folder = tmp_path_factory.mktemp('features')
     rng = np.random.default_rng(0)
     arrays = {
-        'videos/features': rng.standard_normal((2, 3, 64), dtype=np.float32),
+        'videos/features': rng.standard_normal((2, 12, 64), dtype=np.float32),
         'videos/ids': np.array(['a', 'b']),
         'texts/features': rng.standard_normal((4, 64), dtype=np.float32),
         'texts/ids': np.array(['a', 'b#0', 'b#1', 'b#2']),
@@ -102,6 +109,22 @@ def test_a_batch_passes_the_model_as_it_is(make, model_cfg, source):
     model.load_pretrained()  # nothing is random
 
 
+@pytest.mark.parametrize('name', METHODS)
+def test_every_method_takes_features(make, name):
+    model = Config.fromfile(ROOT / f'configs/_base_/models/{name}.py').model
+    temporal = dict(type='TemporalTransformer', width=None, num_layers=1)
+    model = MODELS.build(dict(temporal=temporal) | model | dict(backbone=None, embed_dim=64))
+    batch = model.data_preprocessor(pseudo_collate([*make()]))
+    losses = model(**batch, mode='loss')
+    assert all(bool(loss.isfinite().all()) for loss in losses.values())
+    model.eval()
+    with torch.no_grad():
+        texts, videos = model(**batch, mode='tensor')
+        scores = model.similarity.score_gallery(texts, videos)
+        t2v, v2t = model.rerank(scores, texts, videos)
+    assert (t2v.shape, v2t.shape) == ((4, 2), (2, 4))
+
+
 def test_other_folders_and_damaged_ones_are_refused(make, source, tmp_path):
     with pytest.raises(FileNotFoundError, match='no folder .*gone of imported features'):
         make(tmp_path / 'gone')
@@ -151,3 +174,5 @@ def test_nothing_is_encoded_without_a_backbone(model_cfg, make):
         model.encode_video(torch.zeros(1, 2, 3, 8, 8), torch.ones(1, 2, dtype=torch.bool))
     with pytest.raises(ValueError, match='needs the width of its features'):
         MODELS.build(dict(model_cfg, embed_dim=None))
+    with pytest.raises(ValueError, match='embed_dim=64 is for models with backbone=None'):
+        MODELS.build(dict(model_cfg, backbone=dict(type='FeatureBackbone', embed_dim=64)))

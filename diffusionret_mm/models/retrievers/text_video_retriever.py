@@ -82,6 +82,11 @@ class TextVideoRetriever(InStages, ReRanking, FromPretrained, BaseModel):
             raise ValueError(f'encode_chunk counts videos, at least 1; got {encode_chunk}.')
         if backbone is None:
             backbone = dict(type='FeatureBackbone', embed_dim=embed_dim)
+        elif embed_dim is not None:
+            raise ValueError(
+                f'embed_dim={embed_dim} is for models with backbone=None; leave it out: widths '
+                'follow the backbone.'
+            )
         encoder: TextVideoBackbone = MODELS.build(backbone)
         super().__init__(data_preprocessor=_build_preprocessor(data_preprocessor, encoder))
         self.backbone = encoder
