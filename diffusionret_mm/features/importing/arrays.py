@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pickle
 import re
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ SUFFIXES = ('.npz', *TORCH, *PICKLE, *HDF5)
 def open_arrays(path: Path) -> Iterator[Mapping[str, Any]]:
     """Open a file as arrays by name; a group of .h5, or a dict in a dict, is a mapping again.
 
-    Arrays of .h5 are read where they are used, and those of .pt are mapped.
+    Arrays of .npz and .h5 are read where they are used, and those of .pt are mapped.
 
     Args:
         path: a file with one of the suffixes.
@@ -40,32 +41,27 @@ def open_arrays(path: Path) -> Iterator[Mapping[str, Any]]:
         ImportFeaturesError: if it cannot be read, or holds something else.
         UnsafePickleError: if it is a pickle with code in it.
     """
-    if path.suffix in HDF5:
-        h5py = import_extra('h5py', 'features')
-        try:
-            file = h5py.File(path, 'r')
-        except OSError as error:
-            raise _unreadable(path, error) from error
-        with file:
-            yield file
-        return
-    content = _load(path)
-    if not isinstance(content, Mapping):
-        raise ImportFeaturesError(
-            f'{path} holds a {type(content).__name__}; a dict is expected: of id to features, or '
-            "with the entries 'features' and 'ids'."
-        )
-    yield content
+    with ExitStack() as stack:
+        content = _open(path, stack)
+        if not isinstance(content, Mapping):
+            raise ImportFeaturesError(
+                f'{path} holds a {type(content).__name__}; a dict is expected: of id to features, '
+                "or with the entries 'features' and 'ids'."
+            )
+        yield content
 
 
-def _load(path: Path) -> Any:
+def _open(path: Path, stack: ExitStack) -> Any:
     if path.suffix in PICKLE:
         return load_plain_pickle(path)
     try:
+        if path.suffix in HDF5:
+            h5py = import_extra('h5py', 'features')
+            return stack.enter_context(h5py.File(path, 'r'))
         if path.suffix == '.npz':
-            with np.load(path, allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files}
-        return torch.load(path, map_location='cpu', weights_only=True)
+            return stack.enter_context(np.load(path, allow_pickle=False))
+        mapped = zipfile.is_zipfile(path)  # files of before torch 1.6 are none
+        return torch.load(path, map_location='cpu', weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         asked = GLOBAL.search(str(error))
         what = f'asks for {asked[1]}' if asked else 'is damaged, or asks for more than data'
@@ -73,10 +69,22 @@ def _load(path: Path) -> Any:
             f'{path} was not read: it {what}, which could run code; save tensors, dicts, lists, '
             'texts and numbers alone.'
         ) from error
-    except FileNotFoundError:
+    except (FileNotFoundError, ModuleNotFoundError):
         raise
     except Exception as error:  # a damaged file can raise anything
         raise _unreadable(path, error) from error
+
+
+def read_entry(arrays: Mapping[str, Any], name: str, where: str) -> Any:
+    """Read an entry of a file of arrays.
+
+    Raises:
+        ImportFeaturesError: if it is damaged, or an array of objects, which could run code.
+    """
+    try:
+        return arrays[name]
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ImportFeaturesError(f'{where}, key {name!r} cannot be read ({error}).') from error
 
 
 def side_of(arrays: Mapping[str, Any], side: str) -> Mapping[str, Any] | None:
@@ -90,8 +98,24 @@ def side_of(arrays: Mapping[str, Any], side: str) -> Mapping[str, Any] | None:
     if isinstance(arrays.get(side), Mapping):
         return arrays[side]
     start = f'{side}/'
-    own = {name.removeprefix(start): arrays[name] for name in arrays if name.startswith(start)}
-    return own or None
+    names = {name.removeprefix(start): name for name in arrays if name.startswith(start)}
+    return _Renamed(arrays, names) if names else None
+
+
+class _Renamed(Mapping[str, Any]):
+    """Entries of a mapping by other names, read where they are used."""
+
+    def __init__(self, arrays: Mapping[str, Any], names: Mapping[str, str]) -> None:
+        self._arrays, self._names = arrays, names
+
+    def __getitem__(self, name: str) -> Any:
+        return self._arrays[self._names[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def items_of(arrays: Mapping[str, Any], names: Names, where: str) -> Iterator[Item]:
@@ -110,7 +134,7 @@ def items_of(arrays: Mapping[str, Any], names: Names, where: str) -> Iterator[It
         yield from _rows(arrays, names, where)
         return
     for key in arrays:
-        value = arrays[key]
+        value = read_entry(arrays, key, where)
         if isinstance(value, Mapping):
             raise ImportFeaturesError(
                 f'{where}, {key}: a mapping in place of an array; a file with both sides has the '
@@ -158,9 +182,9 @@ def check_length(values: Sequence[Any], length: int, what: str, where: str) -> N
 
 
 def _rows(arrays: Mapping[str, Any], names: Names, where: str) -> Iterator[Item]:
-    features = arrays[names.of('features')]
+    features = read_entry(arrays, names.of('features'), where)
     found = {
-        field: arrays[names.of(field)]
+        field: read_entry(arrays, names.of(field), where)
         for field in ('ids', 'mask', 'pooled', 'captions')
         if names.of(field) in arrays
     }

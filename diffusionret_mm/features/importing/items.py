@@ -11,7 +11,7 @@ import torch
 SIDES = ('videos', 'texts')
 # What a source may hold of each side, and what it is called unless `--names` says otherwise.
 FIELDS = ('features', 'ids', 'mask', 'pooled', 'captions')
-FLOATS = 'fiu'
+NUMBERS = 'fiu'  # kinds of dtypes
 
 
 class ImportFeaturesError(ValueError):
@@ -108,7 +108,7 @@ def to_numbers(value: Any, where: str) -> np.ndarray:
         array = np.asarray(value)
     except ValueError as error:  # a ragged list
         raise ImportFeaturesError(f'{where}: features are no array ({error}).') from error
-    if array.dtype.kind not in FLOATS:
+    if array.dtype.kind not in NUMBERS:
         raise ImportFeaturesError(f'{where}: numbers are expected; it holds {array.dtype}.')
     return array.astype(np.float32)
 

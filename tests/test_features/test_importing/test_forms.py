@@ -1,11 +1,14 @@
 """Every form holds the same features."""
 
 import json
+import pickle
 
+import h5py
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+import torch
 from feature_forms import FORMS, write_form, write_tar
 
 ORDER = [1, 2, 0]  # rows of the videos v0, v1, v2, in the order of the texts
@@ -81,8 +84,6 @@ def test_an_entry_for_each_video_and_both_sides_in_one_file(kind, flat, import_t
 
 
 def _write_pkl(path, values):
-    import pickle
-
     nested = {'videos': {}, 'texts': {}}
     for name, row in values.items():
         side, _, key = name.partition('/')
@@ -91,16 +92,12 @@ def _write_pkl(path, values):
 
 
 def _write_h5(path, values):
-    import h5py
-
     with h5py.File(path, 'w') as file:
         for name, row in values.items():
             file[name] = row
 
 
 def _write_pt(path, values):
-    import torch
-
     torch.save({name: torch.from_numpy(row) for name, row in values.items()}, path)
 
 
@@ -144,10 +141,9 @@ def test_shards_of_webdataset_and_names_of_their_own(flat, import_tool, tmp_path
 
 
 def test_other_dtypes_become_float32(flat, import_tool, tmp_path):
-    import torch
-
     half = torch.from_numpy(flat.videos['features']).bfloat16()
-    torch.save(dict(features=half, ids=flat.videos['ids'].tolist()), tmp_path / 'v.pt')
+    content = dict(features=half, ids=flat.videos['ids'].tolist())
+    torch.save(content, tmp_path / 'v.pt', _use_new_zipfile_serialization=False)  # of old versions
     double = flat.texts['features'].astype(np.float64)
     np.savez(tmp_path / 't.npz', features=double, ids=flat.texts['ids'])
     _, store = import_tool('--videos', tmp_path / 'v.pt', '--texts', tmp_path / 't.npz')
