@@ -39,7 +39,7 @@ from diffusionret_mm.search.writing import COMMIT_ROWS
 if TYPE_CHECKING:
     import pyarrow
 
-VIDEOS_A_TASK = 16
+VIDEOS_PER_TASK = 16
 
 
 def pack(rows: Sequence[Any]) -> pyarrow.Table:
@@ -114,8 +114,8 @@ def run(work: Work, facts: Facts, transforms: Any, args: argparse.Namespace) -> 
     actor = dict(batch_format='pyarrow', max_restarts=-1, max_task_retries=-1, **model_on)
     videos = ray.data.from_arrow(pack(list(work.wanted.items())))
     results = (
-        videos.repartition(-(-len(work.wanted) // VIDEOS_A_TASK))
-        .map_batches(read, batch_size=VIDEOS_A_TASK, **again)
+        videos.repartition(-(-len(work.wanted) // VIDEOS_PER_TASK))
+        .map_batches(read, batch_size=VIDEOS_PER_TASK, **again)
         .map_batches(Encoder, batch_size=args.batch_size, fn_constructor_args=[args], **actor)
         .map_batches(save, batch_size=COMMIT_ROWS, **again)
     )

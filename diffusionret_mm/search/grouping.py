@@ -10,7 +10,7 @@ from diffusionret_mm.search.snapshot import FoundSpan
 
 # Spans of a video that are shown, and re-ranked before those of others: a long film must not fill
 # the shortlist.
-SPANS_A_VIDEO = 3
+SPANS_PER_VIDEO = 3
 # Seconds: spans that are no farther apart touch.
 TOLERANCE = 1e-3
 
@@ -43,13 +43,13 @@ def best_of_each_video(spans: Sequence[FoundSpan], scores: Sequence[float]) -> l
         scores: their C scores.
 
     Returns:
-        Places of at most `SPANS_A_VIDEO` spans per video, the best first.
+        Places of at most `SPANS_PER_VIDEO` spans per video, the best first.
     """
     counts: Counter[str] = Counter()
     chosen = []
     for place in best_first(scores):
         counts[spans[place].path] += 1
-        if counts[spans[place].path] <= SPANS_A_VIDEO:
+        if counts[spans[place].path] <= SPANS_PER_VIDEO:
             chosen.append(place)
     return chosen
 
