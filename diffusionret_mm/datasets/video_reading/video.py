@@ -96,7 +96,8 @@ class Video:
         packets = read_packets(container, stream)
         self.hidden = packets.hidden
         self.table = table_of_packets(packets, self.fps, self._tick, self._start)
-        if not len(self.table):
+        self._packets = len(self.table)
+        if not self._packets:
             raise VideoReadError('it has no frame')
 
     def close(self) -> None:
@@ -126,6 +127,19 @@ class Video:
     def end(self) -> float:
         """Second at which the last frame ends."""
         return float(self.table.times[-1]) + self._period
+
+    @property
+    def broken_tail(self) -> str:
+        """What is wrong with the end of the file, as far as was found by now; empty if nothing is.
+
+        A file that was cut off while it was fetched may be readable up to there without any error.
+        """
+        if len(self.table) < self._packets:
+            return f'its last frames cannot be decoded: {len(self.table)} of {self._packets} can'
+        there = len(self.table) + self.hidden
+        if there < self.promised:
+            return f'its header promises {self.promised} frames, {there} are there'
+        return ''
 
     @property
     def _period(self) -> float:
