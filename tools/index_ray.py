@@ -22,11 +22,11 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 import numpy as np
 
 from diffusionret_mm.apis import Share
-from diffusionret_mm.apis.command_line import add_indexing_options, check_indexing
 from diffusionret_mm.apis.decoding import decode_in_parallel
 from diffusionret_mm.apis.index_whole import encode_videos
 from diffusionret_mm.apis.index_work import Work, find_work
 from diffusionret_mm.apis.indexing import Outcome, log_run, refuse_to_cut
+from diffusionret_mm.apis.indexing_options import add_indexing_options, check_indexing
 from diffusionret_mm.apis.model_choice import build_inferencer
 from diffusionret_mm.apis.user_errors import GO_ON, stop_with_message
 from diffusionret_mm.datasets.video_reading import time_limit

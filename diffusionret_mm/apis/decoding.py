@@ -168,8 +168,9 @@ def decode(transforms: bytes, path: str) -> dict[str, np.ndarray]:
         path: the file.
 
     Returns:
-        frames [F, 3, H, W] uint8, frame_mask [F] bool and duration [] float64 in seconds, 0 if it
-        is unknown; arrays of numpy: tensors would go from process to process through open files.
+        frames [F, 3, H, W] uint8, frame_mask [F] bool and duration [] float64, the seconds until
+        the last frame ends; arrays of numpy: tensors would go from process to process through open
+        files.
 
     Raises:
         VideoReadError: if it cannot be read.
@@ -206,7 +207,7 @@ def _duration(facts: Mapping[str, Any], path: str) -> float:
     if 'duration' in facts:
         return facts['duration']
     with open_video(path) as video:
-        return video.duration
+        return video.end
 
 
 @lru_cache(maxsize=4)

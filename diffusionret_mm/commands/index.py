@@ -13,7 +13,7 @@ from datetime import timedelta
 import torch
 
 from diffusionret_mm.apis import IndexOptions, Share, remove_vanished
-from diffusionret_mm.apis.command_line import add_indexing_options, check_indexing
+from diffusionret_mm.apis.indexing_options import add_indexing_options, check_indexing
 from diffusionret_mm.apis.model_choice import build_inferencer
 from diffusionret_mm.apis.user_errors import GO_ON, stop_with_message
 from diffusionret_mm.search import facts_of
