@@ -4,10 +4,8 @@ import os
 import signal
 import threading
 import time
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numbered_clips
 import numpy as np
 import pytest
@@ -81,33 +79,6 @@ def test_windows_of_other_lengths(new_inferencer, videos, tmp_path):
         'clip.mp4': [(start, start + 3, 'window') for start in range(4)],
         'short.mp4': [(0, 2, 'video')],
     }
-
-
-def write_sound(path):
-    with av.open(str(path), 'w') as container:
-        stream = container.add_stream('aac', rate=16000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.float32), 'fltp', 'mono')
-        frame.sample_rate = 16000
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-
-
-def test_files_of_all_sorts(new_inferencer, videos, tmp_path):
-    folder = videos(good=31)
-    ticks = np.cumsum(np.random.default_rng(0).integers(20, 600, 120)).tolist()
-    numbered_clips.write(folder / 'variable.mkv', 120, ticks=ticks, tick=Fraction(1, 1000))
-    numbered_clips.write(folder / 'broken.ts', 310, rate=10, g='10')
-    data = (folder / 'broken.ts').read_bytes()
-    (folder / 'broken.ts').write_bytes(data[: len(data) * 2 // 3])
-    write_sound(folder / 'sound.mp4')
-    (folder / 'none.mp4').write_bytes(b'this is no video')
-    gallery = new_inferencer().index(folder, tmp_path / 'gallery', WINDOWS)
-    assert {os.path.basename(path) for path in gallery.unreadable()} == {'sound.mp4', 'none.mp4'}
-    spans = spans_of(gallery)
-    assert [*spans] == ['broken.ts', 'good.mp4', 'variable.mkv']
-    assert spans['good.mp4'][-1] == (25, pytest.approx(31), 'window')
-    assert spans['variable.mkv'][-1][1] == pytest.approx((ticks[-1] - ticks[0]) / 1000, abs=0.7)
-    assert 15 < spans['broken.ts'][-1][1] < 25
 
 
 @pytest.fixture
