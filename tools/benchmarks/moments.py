@@ -66,6 +66,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--device', help='device of the model (default: a GPU if there is one)')
     parser.add_argument('--data', type=Path, default=Path('data/shapes'), help='the data set')
+    parser.add_argument('--split', choices=['val', 'test'], default='test', help='whose clips')
     parser.add_argument('--clips', type=int, default=60, help='number of clips')
     parser.add_argument('--videos', type=int, default=3, help='number of long videos')
     parser.add_argument('--window', type=float, nargs=2, default=(3, 1), metavar=('LENGTH', 'STEP'))
@@ -99,7 +100,7 @@ def measure(
     inferencer: TextVideoInferencer, args: argparse.Namespace, folder: Path
 ) -> list[dict[str, str | float]]:
     """Index and search in each way; return a row of figures for each."""
-    clips = read_clips(args.data, args.clips)
+    clips = read_clips(args.data, args.split, args.clips)
     parts = [clips[number :: args.videos] for number in range(args.videos)]
     placed = [
         each
@@ -118,9 +119,9 @@ def measure(
     return rows
 
 
-def read_clips(data: Path, count: int) -> list[Clip]:
-    """Return the first test clips."""
-    found = json.loads((data / 'test.json').read_text(encoding='utf-8'))[:count]
+def read_clips(data: Path, split: str, count: int) -> list[Clip]:
+    """Return the first clips of a split."""
+    found = json.loads((data / f'{split}.json').read_text(encoding='utf-8'))[:count]
     paths = [str((data / clip['video']).resolve()) for clip in found]
     return [
         Clip(path, 0.0, length_of(path), tuple(clip['captions']))
