@@ -109,7 +109,7 @@ class TextVideoInferencer(TextVideoEncoder):
                 such as `path LIKE 'holidays/%'`; what does not meet it is not searched.
             minus: a sentence whose scores are subtracted from those of the query, a sentence too.
             all_spans: show each span alone; else at most three of a video, and those that overlap
-                or touch as one.
+                as one.
 
         Returns:
             The best moments. The generators read texts, so videos like a video have no generator

@@ -11,13 +11,13 @@ from diffusionret_mm.search.snapshot import FoundSpan
 # Spans of a video that are shown, and re-ranked before those of others: a long film must not fill
 # the shortlist.
 SPANS_PER_VIDEO = 3
-# Seconds: spans that are no farther apart touch.
+# Seconds: spans overlap that share more.
 TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A span, or several of a video that overlap or touch.
+    """A span, or several of a video that overlap.
 
     Args:
         best: place of the best span.
@@ -55,7 +55,9 @@ def best_of_each_video(spans: Sequence[FoundSpan], scores: Sequence[float]) -> l
 
 
 def join_neighbours(spans: Sequence[FoundSpan], order: Sequence[int]) -> list[Moment]:
-    """Join the spans of a video that overlap or touch.
+    """Join the spans of a video that overlap.
+
+    Shots touch and are not joined: a cut lies between them.
 
     Args:
         spans: spans by place.
@@ -69,7 +71,7 @@ def join_neighbours(spans: Sequence[FoundSpan], order: Sequence[int]) -> list[Mo
     path = None
     for place in sorted(order, key=lambda place: (spans[place].path, spans[place].start)):
         span = spans[place]
-        if span.path == path and span.start <= moments[-1].end + TOLERANCE:
+        if span.path == path and span.start < moments[-1].end - TOLERANCE:
             last = moments.pop()
             best = min(last.best, place, key=rank.__getitem__)
             moments.append(Moment(best, last.start, max(last.end, span.end)))
