@@ -67,7 +67,7 @@ def test_clips_are_found_in_each_way(shapes, tmp_path):
     torch.save(MODELS.build(Config.fromfile(CONFIG).model).state_dict(), tmp_path / 'random.pth')
     options = dict(device='cpu', num_workers=1, show_progress=False)
     inferencer = TextVideoInferencer(CONFIG, tmp_path / 'random.pth', **options)
-    args = Namespace(data=shapes, split='test', clips=6, videos=2, window=(3, 1))
+    args = Namespace(data=shapes, split='test', clips=6, videos=2, windows=(3, 1))
     files, whole, windows, alone, *shots = load_tool('benchmarks/moments').measure(
         inferencer, args, tmp_path
     )

@@ -69,7 +69,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--split', choices=['val', 'test'], default='test', help='whose clips')
     parser.add_argument('--clips', type=int, default=60, help='number of clips')
     parser.add_argument('--videos', type=int, default=3, help='number of long videos')
-    parser.add_argument('--window', type=float, nargs=2, default=(3, 1), metavar=('LENGTH', 'STEP'))
+    parser.add_argument(
+        '--windows',
+        type=float,
+        nargs='+',
+        default=[3, 1, 2, 0.5],
+        metavar='SECONDS',
+        help='length and step of windows, of one kind after the other',
+    )
     parser.add_argument('--workers', type=int, help='decoding processes (default: one per core)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures to this file')
     return parser.parse_args()
@@ -109,9 +116,11 @@ def measure(
     ]
     files = inferencer.index([clip.video for clip in clips], folder / 'clips')
     rows = [dict(searched='clips as files', **recall(inferencer, files, clips, False))]
-    for moments in (Moments(), Moments('windows', *args.window), Moments('shots')):
+    pairs = zip(args.windows[::2], args.windows[1::2], strict=True)
+    windows = [Moments('windows', *pair) for pair in pairs]
+    for moments in (Moments(), *windows, Moments('shots')):
         options = IndexOptions(moments=moments)
-        gallery = inferencer.index(folder / 'videos', folder / moments.kind, options)
+        gallery = inferencer.index(folder / 'videos', folder / str(moments), options)
         for all_spans in (False, True)[: 1 if moments.kind == 'none' else 2]:
             name = 'whole videos' if moments.kind == 'none' else str(moments)
             name += ', each alone' if all_spans else ''
