@@ -148,7 +148,7 @@ def test_an_interrupt_keeps_the_videos_that_are_done(
 
 
 def test_a_run_that_is_killed_begins_a_video_again(new_inferencer, videos, tmp_path):
-    folder, inferencer = videos(a=16, long=500), new_inferencer()
+    folder, inferencer = videos(a=4, long=50), new_inferencer()
     inferencer.cfg.dump(tmp_path / 'config.py')
     arguments = tmp_path / 'config.py', tmp_path / 'random_0.pth', folder, tmp_path / 'gallery'
     process = start_script(KILLED_WORKER, *arguments, 'long.mp4')
@@ -157,7 +157,7 @@ def test_a_run_that_is_killed_begins_a_video_again(new_inferencer, videos, tmp_p
     assert [*spans_of(Gallery(tmp_path / 'gallery'))] == ['a.mp4']
     gallery = inferencer.index(folder, tmp_path / 'gallery')  # the moments are the gallery's
     rows = rows_of(gallery)
-    assert len({row['id'] for row in rows}) == len(rows) == 3 + 99
+    assert len({row['id'] for row in rows}) == len(rows) == 4 + 50
     assert len(gallery) == len(gallery.files.open()) == 2
 
 
