@@ -36,6 +36,8 @@ SIZE = (128, 96)
 TICK = Fraction(1, 1000)
 IOU = 0.5
 TOP = (1, 5)
+# Seconds: shorter clips have a recall of their own.
+SHORT = 3
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,11 @@ def recall(
     for count in TOP:
         right = [any(is_right(hit, clip) for hit in hits[:count]) for clip, hits in pairs]
         figures[f'R@{count}'] = 100 * float(np.mean(right))
+    first = np.array([is_right(hits[0], clip) for clip, hits in pairs])
+    is_short = np.array([clip.end - clip.start < SHORT for clip, _ in pairs])
+    for name, rows in ((f'R@1 under {SHORT} s', is_short), (f'R@1 from {SHORT} s on', ~is_short)):
+        if rows.any():
+            figures[name] = 100 * float(first[rows].mean())
     in_video = [hits[0].video == clip.video for clip, hits in pairs]
     lengths = [hits[0].end - hits[0].start for _, hits in pairs]
     return figures | {
