@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,10 +15,11 @@ from diffusionret_mm.apis.command_line import (
 from diffusionret_mm.apis.model_choice import build_inferencer
 from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.annotation_files import read_lines
-from diffusionret_mm.demo.page import build_app
+from diffusionret_mm.demo.app import build_app
 from diffusionret_mm.demo.service import DemoService
-from diffusionret_mm.extras import import_extra
+from diffusionret_mm.demo.serving import bind, serve
 from diffusionret_mm.search import Gallery
+from diffusionret_mm.storage.names import printable
 
 
 def parse_args(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
@@ -34,7 +37,7 @@ def parse_args(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace
     parser.add_argument(
         '--host', default='127.0.0.1', help='address to listen on; 0.0.0.0 lets others in'
     )
-    parser.add_argument('--port', type=int, default=7860)
+    parser.add_argument('--port', type=int, default=7860, help='0 takes one that is free')
     return parser.parse_args(arguments)
 
 
@@ -47,9 +50,21 @@ def main(arguments: Sequence[str] | None = None, prog: str = 'tools/demo.py') ->
         prog: what the command is called.
     """
     args = parse_args(arguments, prog)
-    uvicorn = import_extra('uvicorn', 'demo')
     sentences = read_lines(args.sentences) if args.sentences else []
     gallery = Gallery(args.gallery, args.root)
     inferencer = build_inferencer(args, gallery.facts, show_progress=False)
-    app = build_app(DemoService(inferencer, gallery, sentences))
-    uvicorn.run(app, host=args.host, port=args.port, log_level='warning')
+    service = DemoService(inferencer, gallery, sentences)
+    _name_lost_folders(gallery)
+    with bind(args.host, args.port) as bound:
+        serve(build_app(service), bound)
+
+
+def _name_lost_folders(gallery: Gallery) -> None:
+    for name, root in gallery.libraries.roots.items():
+        if not os.path.isdir(root):
+            print(
+                f'The folder {printable(root)} of the library {printable(name)} is gone: its '
+                'videos are found, but cannot be played. Say where it is now by '
+                f'--root {printable(name)}=FOLDER.',
+                file=sys.stderr,
+            )
