@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -104,6 +105,10 @@ def run_tool(monkeypatch, capsys):
 @pytest.fixture
 def tiny_model_cfg() -> dict:
     """Config of a DiffusionRet that builds in milliseconds."""
+    return _model_cfg()
+
+
+def _model_cfg() -> dict:
     return dict(
         type='DiffusionRet',
         stage='discrimination',
@@ -174,7 +179,7 @@ def batch():
     return draw
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def write_clip():
     """A function that writes an .mp4 whose frame i has the grey value 8 i."""
 
@@ -189,14 +194,14 @@ def write_clip():
     return write
 
 
-@pytest.fixture
-def new_inferencer(tiny_model_cfg, tmp_path):
-    """A function that makes an inferencer of the tiny model in stage two."""
+@pytest.fixture(scope='session')
+def inferencer_in():
+    """A function that makes an inferencer of the tiny model, with its checkpoint in a folder."""
 
-    def make(seed=0, model=None, pipeline=PIPELINE, **kwargs):
-        cfg = model or dict(tiny_model_cfg, stage='generation')
+    def make(folder, seed=0, model=None, pipeline=PIPELINE, **kwargs):
+        cfg = model or dict(_model_cfg(), stage='generation')
         torch.manual_seed(seed)
-        checkpoint = tmp_path / f'random_{seed}.pth'
+        checkpoint = folder / f'random_{seed}.pth'
         torch.save(MODELS.build(cfg).state_dict(), checkpoint)
         dataset = dict(pipeline=pipeline)
         config = Config(dict(model=cfg, test_dataloader=dict(dataset=dataset)))
@@ -207,12 +212,24 @@ def new_inferencer(tiny_model_cfg, tmp_path):
 
 
 @pytest.fixture
-def clips(tmp_path, write_clip):
-    """A function that writes clips of different lengths and returns their folder."""
+def new_inferencer(inferencer_in, tmp_path):
+    """A function that makes an inferencer of the tiny model in stage two."""
+    return partial(inferencer_in, tmp_path)
 
-    def write(count, folder='videos'):
+
+@pytest.fixture(scope='session')
+def clips_in(write_clip):
+    """A function that writes clips of different lengths into a folder and returns it."""
+
+    def write(folder, count):
         for number in range(count):
-            write_clip(tmp_path / folder / f'{number % 3}/clip{number:02d}.mp4', 6 + number)
-        return tmp_path / folder
+            write_clip(folder / f'{number % 3}/clip{number:02d}.mp4', 6 + number)
+        return folder
 
     return write
+
+
+@pytest.fixture
+def clips(clips_in, tmp_path):
+    """A function that writes clips of different lengths and returns their folder."""
+    return lambda count, folder='videos': clips_in(tmp_path / folder, count)

@@ -17,7 +17,7 @@ from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.annotation_files import read_lines
 from diffusionret_mm.demo.app import build_app
 from diffusionret_mm.demo.service import DemoService
-from diffusionret_mm.demo.serving import bind, serve
+from diffusionret_mm.demo.serving import bind, server_of
 from diffusionret_mm.search import Gallery
 from diffusionret_mm.storage.names import printable
 
@@ -56,7 +56,11 @@ def main(arguments: Sequence[str] | None = None, prog: str = 'tools/demo.py') ->
     service = DemoService(inferencer, gallery, sentences)
     _name_lost_folders(gallery)
     with bind(args.host, args.port) as bound:
-        serve(build_app(service), bound)
+        server_of(build_app(service), bound, _announce).run([bound])
+
+
+def _announce(address: str) -> None:
+    print(f'The page is at {address}; Ctrl-C ends it.', flush=True)
 
 
 def _name_lost_folders(gallery: Gallery) -> None:

@@ -56,18 +56,19 @@ class Page:
         with blocks(
             title='Search videos', analytics_enabled=False, delete_cache=day
         ) as self.blocks:
-            gr.HTML(heading(service.inferencer, service.gallery))
-            with gr.Row():
+            plain = dict(apply_default_css=False)
+            gr.HTML(heading(service.inferencer, service.gallery), elem_id='heading', **plain)
+            with gr.Row(equal_height=True):
                 self.sentence = gr.Textbox(
                     label='Sentence', max_length=MAX_CHARACTERS, scale=4, elem_id='sentence'
                 )
                 search = gr.Button('Search', variant='primary', scale=1, elem_id='search')
             files = self._uploads()
-            self.results = gr.HTML(elem_id='results')
+            self.results = gr.HTML(elem_id='results', **plain)
             with gr.Column(visible=False) as self.actions:
                 self.chosen = gr.Dropdown(label='Choose a moment', choices=[], elem_id='chosen')
                 buttons = self._buttons()
-            self.details = gr.HTML(elem_id='details')
+            self.details = gr.HTML(elem_id='details', **plain)
             self.found = [self.results, self.chosen, self.actions, self.details]
             for event in (search.click, self.sentence.submit):
                 searched = event(self._search, self.sentence, self.found, api_name='search')

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from diffusionret_mm.extras import import_extra
 
 if TYPE_CHECKING:
     import fastapi
+    import uvicorn
 
 # Seconds for which requests may go on when the page ends; a browser that shows it keeps one open.
 SECONDS_TO_END = 1
+LAST_PORT = 2**16 - 1
 EVERYWHERE = ('0.0.0.0', '::')
 
 
@@ -23,27 +26,31 @@ def bind(host: str, port: int) -> socket.socket:
         port: number of the port; 0: one that is free.
 
     Raises:
-        ValueError: if it cannot be had.
+        ValueError: if it cannot be had, or is none.
     """
+    if not 0 <= port <= LAST_PORT:
+        raise ValueError(f'--port {port}: a port is a number from 0 to {LAST_PORT}.')
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, 'strerror', None) or error
+    except OSError as error:
         raise ValueError(
-            f'The page cannot be at --host {host} --port {port}: {reason}. Choose another.'
+            f'The page cannot be at --host {host} --port {port}: {error.strerror}. Choose another.'
         ) from error
     return bound
 
 
-def serve(app: fastapi.FastAPI, bound: socket.socket) -> None:
-    """Serve an application until the process is interrupted; print its address once it answers.
+def server_of(
+    app: fastapi.FastAPI, bound: socket.socket, when_ready: Callable[[str], Any]
+) -> uvicorn.Server:
+    """Return a server, whose `run` serves until the process is interrupted.
 
     Args:
         app: the application.
         bound: what `bind` returned.
+        when_ready: is called with the address of the page once it answers.
 
     Raises:
         ModuleNotFoundError: if uvicorn is not installed.
@@ -53,10 +60,10 @@ def serve(app: fastapi.FastAPI, bound: socket.socket) -> None:
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            print(f'The page is at {address_of(bound)}; Ctrl-C ends it.', flush=True)
+            when_ready(address_of(bound))
 
     options = dict(log_level='warning', timeout_graceful_shutdown=SECONDS_TO_END)
-    Server(uvicorn.Config(app, **options)).run(sockets=[bound])
+    return Server(uvicorn.Config(app, **options))
 
 
 def address_of(bound: socket.socket) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from diffusionret_mm.demo.found import FoundVideo
 from diffusionret_mm.search import Hit
@@ -47,13 +49,29 @@ def timeline(video: FoundVideo, scale: Scale) -> str:
         scale: heights of scores.
     """
     first = video.first_span(video.hits[0])
-    bars = [_bar(span, video, scale, is_first=span.span.id == first) for span in video.spans]
+    bars = [
+        _bar(span, video, edges, scale.height(span.score), is_first=span.span.id == first)
+        for span, edges in zip(video.spans, edges_of(video.spans), strict=True)
+    ]
     seconds = max(span.end for span in video.spans)
     label = html.escape(f'Time line of {video.name}')
     return (
         f'<div class="timeline" role="group" aria-label="{label}" '
         f'style="--seconds: {seconds:.3f}">{"".join(bars)}</div>'
     )
+
+
+def edges_of(spans: Sequence[Hit]) -> list[tuple[float, float]]:
+    """Return where bars begin and end, in seconds; those of spans that overlap share the overlap.
+
+    Args:
+        spans: spans of a video, in order.
+    """
+    starts, ends = [span.start for span in spans], [span.end for span in spans]
+    for number, (left, right) in enumerate(pairwise(spans)):
+        if right.start < left.end:
+            ends[number] = starts[number + 1] = (left.end + right.start) / 2
+    return list(zip(starts, ends, strict=True))
 
 
 def address(span: str, start: float, end: float) -> str:
@@ -99,12 +117,13 @@ def clock(seconds: float) -> str:
     return f'{hours}:{minute:02d}:{second}' if hours else f'{minute}:{second}'
 
 
-def _bar(span: Hit, video: FoundVideo, scale: Scale, is_first: bool) -> str:
+def _bar(
+    span: Hit, video: FoundVideo, edges: tuple[float, float], height: float, is_first: bool
+) -> str:
     is_shown = any(hit.start <= span.start and span.end <= hit.end for hit in video.hits)
     label = f'{times(span.start, span.end)}, score {span.score:.3f}'
     return (
         f'<button class="bar{" shown" if is_shown else ""}" tabindex="{0 if is_first else -1}" '
         f'{plays(span.span.id, span.start, span.end)} title="{label}" aria-label="{label}" '
-        f'style="--from: {span.start:.3f}; --to: {span.end:.3f}; '
-        f'--height: {scale.height(span.score):.3f}"></button>'
+        f'style="--from: {edges[0]:.3f}; --to: {edges[1]:.3f}; --height: {height:.3f}"></button>'
     )

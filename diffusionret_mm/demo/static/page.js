@@ -63,12 +63,20 @@
     if (Math.abs(video.currentTime - start(video)) > NEAR) video.currentTime = start(video);
   });
 
-  onVideos('timeupdate', (video, card) => {
+  // Events of time come four times a second; a moment ends between them.
+  function follow(video, card) {
     setTime(card, '--now', video.currentTime);
-    if (end(video) > start(video) && video.currentTime >= end(video) - NEAR) {
+    if (end(video) > start(video) && video.currentTime >= end(video)) {
       video.dataset.end = 0; // once: who plays on sees what follows
       video.pause();
     }
+    if (!video.paused && video.isConnected) {
+      window.requestAnimationFrame(() => follow(video, card));
+    }
+  }
+  onVideos('playing', follow);
+  onVideos('timeupdate', (video, card) => {
+    if (video.paused) follow(video, card);
   });
 
   onVideos('error', (video, card) => {
