@@ -62,7 +62,7 @@ def build_app(service: DemoService) -> fastapi.FastAPI:
     with own_upload_folder(Path(temporary.name)) as uploads:
         blocks = Page(gr, service, uploads).blocks
         blocks.queue(max_size=QUEUE, default_concurrency_limit=1)
-        options = dict(max_file_size=MAX_UPLOAD_MB * 10**6, ssr_mode=False, footer_links=['api'])
+        options = dict(max_file_size=MAX_UPLOAD_MB * 10**6, ssr_mode=False, footer_links=[])
         return gr.mount_gradio_app(app, blocks, path='/', head=_head(), **options)
 
 

@@ -72,8 +72,10 @@ def _card(video: FoundVideo, scale: Scale) -> str:
 
 
 def _moment(video: FoundVideo, hit: Hit) -> str:
+    is_played = str(hit is video.hits[0]).lower()
     return (
-        f'<li><button class="hit" {plays(video.first_span(hit), hit.start, hit.end)}>'
+        f'<li><button class="hit" {plays(video.first_span(hit), hit.start, hit.end)} '
+        f'aria-current="{is_played}">'
         f'<b>{hit.rank}.</b> {times(hit.start, hit.end)} <span class="note">{scores(hit)}</span>'
         '</button></li>'
     )

@@ -27,7 +27,7 @@
     const video = card.querySelector('video');
     for (const each of card.querySelectorAll(PLAYS)) {
       const isChosen = start(each) === start(button) && end(each) === end(button);
-      each.toggleAttribute('aria-current', isChosen);
+      each.setAttribute('aria-current', String(isChosen));
     }
     Object.assign(video.dataset, {start: button.dataset.start, end: button.dataset.end});
     if (video.getAttribute('src') === button.dataset.src) video.currentTime = start(button);
@@ -63,21 +63,28 @@
     if (Math.abs(video.currentTime - start(video)) > NEAR) video.currentTime = start(video);
   });
 
-  // Events of time come four times a second; a moment ends between them.
-  function follow(video, card) {
+  function showTime(video, card) {
     setTime(card, '--now', video.currentTime);
     if (end(video) > start(video) && video.currentTime >= end(video)) {
       video.dataset.end = 0; // once: who plays on sees what follows
       video.pause();
     }
-    if (!video.paused && video.isConnected) {
-      window.requestAnimationFrame(() => follow(video, card));
-    }
+  }
+  onVideos('timeupdate', showTime);
+
+  // Those events come four times a second, and a moment ends between them.
+  const followed = new WeakSet();
+  function follow(video, card) {
+    if (followed.has(video)) return;
+    followed.add(video);
+    const step = () => {
+      showTime(video, card);
+      if (video.paused || !video.isConnected) followed.delete(video);
+      else window.requestAnimationFrame(step);
+    };
+    step();
   }
   onVideos('playing', follow);
-  onVideos('timeupdate', (video, card) => {
-    if (video.paused) follow(video, card);
-  });
 
   onVideos('error', (video, card) => {
     card.querySelector('.gone').hidden = false;
