@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numbered_clips
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
@@ -34,7 +35,8 @@ def write_odd_files(folder):
     (folder / 'broken.ts').write_bytes(data[: len(data) * 2 // 3])
     with av.open(str(folder / 'sound.mp4'), 'w') as container:
         stream = container.add_stream('aac', rate=8000, layout='mono')
-        frame = av.AudioFrame(format='fltp', layout='mono', samples=1024)
+        silence = np.zeros((1, 1024), np.float32)
+        frame = av.AudioFrame.from_ndarray(silence, format='fltp', layout='mono')
         frame.sample_rate, frame.pts = 8000, 0
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
