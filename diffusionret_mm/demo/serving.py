@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,11 @@ def server_of(
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             when_ready(address_of(bound))
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # It logs a traceback for each request that is cut off.
+            logging.getLogger('uvicorn.error').setLevel(logging.CRITICAL)
+            await super().shutdown(sockets)
 
     options = dict(log_level='warning', timeout_graceful_shutdown=SECONDS_TO_END)
     return Server(uvicorn.Config(app, **options))
