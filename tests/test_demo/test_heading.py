@@ -1,6 +1,7 @@
 """What the page says about itself."""
 
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -14,6 +15,11 @@ def test_videos_length_and_model(service, film_service):
     assert '<p class="note">DiffusionRet</p>' in text
     text = heading(film_service.inferencer, film_service.gallery)
     assert '<h1>Search 2 videos, 14 seconds</h1>' in text  # each second once
+
+
+def test_an_unknown_length_is_not_told(service):
+    gallery = MagicMock(__len__=lambda _: 1, latest=lambda: SimpleNamespace(seconds=0.0))
+    assert '<h1>Search 1 video</h1>' in heading(service.inferencer, gallery)
 
 
 @pytest.mark.parametrize(
