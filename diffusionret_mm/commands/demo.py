@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,6 @@ from diffusionret_mm.demo.app import build_app
 from diffusionret_mm.demo.service import DemoService
 from diffusionret_mm.demo.serving import bind, server_of
 from diffusionret_mm.search import Gallery
-from diffusionret_mm.storage.names import printable
 
 
 def parse_args(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
@@ -54,21 +52,11 @@ def main(arguments: Sequence[str] | None = None, prog: str = 'tools/demo.py') ->
     gallery = Gallery(args.gallery, args.root)
     inferencer = build_inferencer(args, gallery.facts, show_progress=False)
     service = DemoService(inferencer, gallery, sentences)
-    _name_lost_folders(gallery)
+    for sentence in gallery.libraries.lost():
+        print(sentence, file=sys.stderr)
     with bind(args.host, args.port) as bound:
         server_of(build_app(service), bound, _announce).run([bound])
 
 
 def _announce(address: str) -> None:
     print(f'The page is at {address}; Ctrl-C ends it.', flush=True)
-
-
-def _name_lost_folders(gallery: Gallery) -> None:
-    for name, root in gallery.libraries.roots.items():
-        if not os.path.isdir(root):
-            print(
-                f'The folder {printable(root)} of the library {printable(name)} is gone: its '
-                'videos are found, but cannot be played. Say where it is now by '
-                f'--root {printable(name)}=FOLDER.',
-                file=sys.stderr,
-            )

@@ -121,7 +121,7 @@ def joined(hits: Sequence[Hit], top_k: int) -> list[Hit]:
         top_k: number of results.
     """
     spans = [hit.span for hit in hits]
-    best = best_of_each_video(spans, [hit.score for hit in hits])
+    best = best_of_each_video(spans, range(len(hits), 0, -1))
     return [
         replace(hits[moment.best], rank=rank, start=moment.start, end=moment.end)
         for rank, moment in enumerate(join_neighbours(spans, best)[:top_k], start=1)

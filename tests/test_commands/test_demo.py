@@ -50,13 +50,13 @@ def test_the_address_is_printed(serve, moved, capsys):
     assert serve(gallery, '--root', f'videos={folder}') == [200]
     printed = capsys.readouterr()
     assert printed.out.endswith('The page is at ADDRESS; Ctrl-C ends it.\n')
-    assert 'is gone' not in printed.err
+    assert 'does not exist' not in printed.err
 
 
 def test_a_folder_that_is_gone_is_named(serve, moved, capsys):
     assert serve(moved[0]) == [200]
     error = capsys.readouterr().err
-    assert 'videos of the library videos is gone: its videos are found, but cannot be' in error
+    assert "of the library 'videos' does not exist" in error
     assert '--root videos=FOLDER' in error
 
 
