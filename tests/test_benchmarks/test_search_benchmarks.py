@@ -33,7 +33,8 @@ def benchmark(_beside_the_script):
 @pytest.fixture(scope='module')
 def args(tmp_path_factory):
     folder = tmp_path_factory.mktemp('benchmark') / 'gallery'
-    return Namespace(folder=folder, queries=2, max_sim_spans=300, int8=False, **SIZES)
+    options = dict(queries=2, max_sim_spans=300, int8=False, segment_rows=2500)
+    return Namespace(folder=folder, **options, **SIZES)
 
 
 @pytest.fixture(scope='module')
