@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from diffusionret_mm.search.snapshot import FoundSpan
@@ -35,11 +35,11 @@ def best_first(scores: Sequence[float]) -> list[int]:
     return sorted(range(len(scores)), key=lambda place: -scores[place])
 
 
-def best_of_each_video(spans: Sequence[FoundSpan], scores: Sequence[float]) -> list[int]:
+def best_of_each_video(videos: Sequence[str], scores: Sequence[float]) -> list[int]:
     """Choose the best spans of each video.
 
     Args:
-        spans: C spans.
+        videos: the videos of C spans.
         scores: their C scores.
 
     Returns:
@@ -48,13 +48,29 @@ def best_of_each_video(spans: Sequence[FoundSpan], scores: Sequence[float]) -> l
     counts: Counter[str] = Counter()
     chosen = []
     for place in best_first(scores):
-        counts[spans[place].path] += 1
-        if counts[spans[place].path] <= SPANS_A_VIDEO:
+        counts[videos[place]] += 1
+        if counts[videos[place]] <= SPANS_A_VIDEO:
             chosen.append(place)
     return chosen
 
 
-def join_neighbours(spans: Sequence[FoundSpan], order: Sequence[int]) -> list[Moment]:
+def first_videos(videos: Sequence[str], order: Sequence[int], count: int) -> list[int]:
+    """Keep the spans of the videos that the first moments are of.
+
+    Args:
+        videos: the videos of C spans.
+        order: what `best_of_each_video` returned.
+        count: number of moments that are wanted.
+
+    Returns:
+        The places of the order that may be in the first `count` moments.
+    """
+    # A moment has at most so many of these spans, so each of the first moments begins before.
+    first = {videos[place] for place in order[: SPANS_A_VIDEO * count]}
+    return [place for place in order if videos[place] in first]
+
+
+def join_neighbours(spans: Mapping[int, FoundSpan], order: Sequence[int]) -> list[Moment]:
     """Join the spans of a video that overlap or touch.
 
     Args:

@@ -23,7 +23,7 @@ def maintain(gallery: Gallery, keep: timedelta = KEPT, segment_rows: int = SEGME
         gallery: the gallery.
         keep: age of the versions that stay. Zero gives the room of removed videos back at once;
             then nobody should search meanwhile.
-        segment_rows: rows of a segment of the index, about, and of a file at most.
+        segment_rows: rows of a segment of the index, and of a file, about.
     """
     is_local = gallery.spans.folder is not None
     with locked(Path(gallery.folder, 'maintenance'), print) if is_local else nullcontext():

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import pyarrow
 
 
-COLUMNS = ('id', 'library', 'path', 'start', 'end', 'kind')
+VIDEO_COLUMNS = ('library', 'path')
+COLUMNS = ('id', *VIDEO_COLUMNS, 'start', 'end', 'kind')
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ class Candidates:
     def spans(self) -> list[FoundSpan]:
         """All the spans, in the order of the rows; read when they are first wanted."""
         return self.snapshot.spans(self.rows)
+
+    @cached_property
+    def videos(self) -> list[str]:
+        """Absolute paths of their videos, in the order of the rows; read without the rest."""
+        return self.snapshot.videos(self.rows)
 
     def at(self, places: Sequence[int]) -> list[FoundSpan]:
         """Read the spans at some places of the rows."""
@@ -159,6 +165,12 @@ class Snapshot:
             FoundSpan(each, self.libraries.path_of(library, path), *rest)
             for each, library, path, *rest in zip(*columns, strict=True)
         ]
+
+    def videos(self, rows: np.ndarray) -> list[str]:
+        """Read the absolute paths of the videos of spans; arguments as of `read`."""
+        taken, back = self._take(rows, VIDEO_COLUMNS)
+        columns = (taken[name].take(back).to_pylist() for name in VIDEO_COLUMNS)
+        return [self.libraries.path_of(*key) for key in zip(*columns, strict=True)]
 
     def _take(self, rows: np.ndarray, columns: Sequence[str]) -> tuple[pyarrow.Table, np.ndarray]:
         """Read columns in the disk's order, and say at which place of it each row is."""

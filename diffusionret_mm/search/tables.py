@@ -132,7 +132,7 @@ class Table:
         """Write small fragments together, and those with deleted rows again without them.
 
         Args:
-            file_rows: rows of a fragment that is written, at most.
+            file_rows: rows of a fragment, about: what would be less than that is added to the last.
         """
         with readable(self.place):
             self._again_on_conflict(lambda: self._compact(file_rows))

@@ -52,7 +52,7 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_options(parser, spans=60_000)
-    parser.set_defaults(segment_rows=15_000)
+    parser.set_defaults(segment_rows=12_000)
     parser.add_argument(
         '--processes', type=int, nargs='+', default=[1, 2], help='numbers of processes'
     )
