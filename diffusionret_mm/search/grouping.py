@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from diffusionret_mm.search.snapshot import FoundSpan
@@ -35,17 +35,17 @@ def best_first(scores: Sequence[float]) -> list[int]:
     return sorted(range(len(scores)), key=lambda place: -scores[place])
 
 
-def best_of_each_video(videos: Sequence[str], scores: Sequence[float]) -> list[int]:
+def best_of_each_video(videos: Sequence[Hashable], scores: Sequence[float]) -> list[int]:
     """Choose the best spans of each video.
 
     Args:
-        videos: the videos of C spans.
+        videos: what tells the videos of C spans apart.
         scores: their C scores.
 
     Returns:
         Places of at most `SPANS_A_VIDEO` spans per video, the best first.
     """
-    counts: Counter[str] = Counter()
+    counts: Counter[Hashable] = Counter()
     chosen = []
     for place in best_first(scores):
         counts[videos[place]] += 1
@@ -54,11 +54,11 @@ def best_of_each_video(videos: Sequence[str], scores: Sequence[float]) -> list[i
     return chosen
 
 
-def first_videos(videos: Sequence[str], order: Sequence[int], count: int) -> list[int]:
+def first_videos(videos: Sequence[Hashable], order: Sequence[int], count: int) -> list[int]:
     """Keep the spans of the videos that the first moments are of.
 
     Args:
-        videos: the videos of C spans.
+        videos: what tells the videos of C spans apart.
         order: what `best_of_each_video` returned.
         count: number of moments that are wanted.
 

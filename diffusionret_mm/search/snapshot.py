@@ -63,8 +63,8 @@ class Candidates:
         return self.snapshot.spans(self.rows)
 
     @cached_property
-    def videos(self) -> list[str]:
-        """Absolute paths of their videos, in the order of the rows; read without the rest."""
+    def videos(self) -> list[tuple[str, str]]:
+        """Libraries and paths of their videos, in the order of the rows; read without the rest."""
         return self.snapshot.videos(self.rows)
 
     def at(self, places: Sequence[int]) -> list[FoundSpan]:
@@ -166,11 +166,11 @@ class Snapshot:
             for each, library, path, *rest in zip(*columns, strict=True)
         ]
 
-    def videos(self, rows: np.ndarray) -> list[str]:
-        """Read the absolute paths of the videos of spans; arguments as of `read`."""
+    def videos(self, rows: np.ndarray) -> list[tuple[str, str]]:
+        """Read libraries and paths of the videos of spans; arguments as of `read`."""
         taken, back = self._take(rows, VIDEO_COLUMNS)
         columns = (taken[name].take(back).to_pylist() for name in VIDEO_COLUMNS)
-        return [self.libraries.path_of(*key) for key in zip(*columns, strict=True)]
+        return list(zip(*columns, strict=True))
 
     def _take(self, rows: np.ndarray, columns: Sequence[str]) -> tuple[pyarrow.Table, np.ndarray]:
         """Read columns in the disk's order, and say at which place of it each row is."""
