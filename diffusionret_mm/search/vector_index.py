@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -105,7 +105,7 @@ def update_index(table: Table, segment_rows: int = SEGMENT_ROWS) -> None:
         table.change_index(_take_up)
         return
     lasting = [] if is_whole else _lasting(rows, segments, segment_rows)
-    for group in _groups(rows, _behind(rows, lasting), segment_rows):
+    for group in _groups(rows, _units(rows, segments, lasting), segment_rows):
         table.change_index(partial(_make_segment, fragments=group))
 
 
@@ -150,16 +150,35 @@ def _lasting(rows: dict[int, int], segments: Sequence[Segment], segment_rows: in
     return [each for each in segments if 2 * _count(rows, each.fragments) >= segment_rows]
 
 
-def _groups(rows: dict[int, int], fragments: Sequence[int], segment_rows: int) -> list[list[int]]:
-    """Divide fragments into groups of about as many rows, neighbours together."""
-    total = _count(rows, fragments)
+def _units(
+    rows: dict[int, int], segments: Sequence[Segment], lasting: Sequence[Segment]
+) -> list[list[int]]:
+    """Return the fragments that new segments are made of, those of an old segment together."""
+    given_up = [segment.fragments for segment in segments if segment not in lasting]
+    units = [[number for number in fragments if number in rows] for fragments in given_up]
+    return [*units, *([number] for number in _behind(rows, segments))]
+
+
+def _groups(
+    rows: dict[int, int], units: Sequence[Sequence[int]], segment_rows: int
+) -> list[list[int]]:
+    """Join fragments into groups of about as many rows, neighbours together.
+
+    Args:
+        rows: rows of each fragment.
+        units: fragments that stay together, as those of a segment: a new segment takes the place of
+            whole ones.
+        segment_rows: rows of a group, about.
+    """
+    total = sum(_count(rows, unit) for unit in units)
     number = _num_segments(total, segment_rows)
     groups: list[list[int]] = [[] for _ in range(number)]
     before = 0
-    for fragment in fragments:
-        middle = before + rows[fragment] / 2
-        groups[min(number - 1, int(number * middle / total))].append(fragment)
-        before += rows[fragment]
+    for unit in units:
+        own = _count(rows, unit)
+        middle = before + own / 2
+        groups[min(number - 1, int(number * middle / max(1, total)))] += unit
+        before += own
     return [group for group in groups if group]
 
 
@@ -167,11 +186,11 @@ def _num_segments(rows: int, segment_rows: int) -> int:
     return max(1, round(rows / segment_rows))
 
 
-def _behind(fragments: Sequence[int] | dict[int, int], segments: Sequence[Segment]) -> list[int]:
+def _behind(fragments: Collection[int], segments: Sequence[Segment]) -> list[int]:
     """Return the fragments whose vectors are in none of some segments."""
     covered = frozenset().union(*(segment.fragments for segment in segments))
     return [number for number in fragments if number not in covered]
 
 
-def _count(rows: dict[int, int], fragments: Sequence[int] | frozenset[int]) -> int:
+def _count(rows: dict[int, int], fragments: Collection[int]) -> int:
     return sum(rows.get(number, 0) for number in fragments)

@@ -144,5 +144,10 @@ def test_segments_of_before_are_joined_where_one_is_enough(new_gallery, add):
     ],
 )
 def test_groups_of_neighbouring_fragments(rows, groups):
-    found = vector_index._groups(dict(enumerate(rows)), [*range(len(rows))], 100)
+    found = vector_index._groups(dict(enumerate(rows)), [[each] for each in range(len(rows))], 100)
     assert found == groups
+
+
+def test_fragments_of_a_segment_stay_in_one_group():
+    rows, units = [40, 25, 25, 60], [[0], [1, 2], [3]]
+    assert vector_index._groups(dict(enumerate(rows)), units, 75) == [[0, 1, 2], [3]]
