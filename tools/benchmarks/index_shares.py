@@ -9,6 +9,8 @@ afterwards.
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
 import multiprocessing
 import os
@@ -79,11 +81,11 @@ def run_rank(args: argparse.Namespace, count: int, port: int, rank: int) -> dict
         TORCHELASTIC_USE_AGENT_STORE='True',
     )
     found: dict[str, Any] = {}
-    before = memory_mb('RssAnon')
+    before = private_mb()
     search_by_shares(
         str(args.folder), Share(rank, count, rank, count), partial(measure, args, found)
     )
-    return dict(grown_mb=memory_mb('RssAnon') - before) | found
+    return dict(grown_mb=private_mb() - before) | found
 
 
 @torch.no_grad()
@@ -91,7 +93,7 @@ def measure(args: argparse.Namespace, found: dict[str, Any], searchers: Searcher
     """Time step 1 and whole queries, on rank 0."""
     model, texts = build_model(args.width), draw_queries(args)
     pooled = pool_texts(model, texts).numpy()
-    before = memory_mb('RssAnon')
+    before = private_mb()
     gallery = Gallery(args.folder, searchers=searchers)
     snapshot, seconds = gallery.latest(), []
     for _ in range(WARM_PASSES + 1):
@@ -100,7 +102,7 @@ def measure(args: argparse.Namespace, found: dict[str, Any], searchers: Searcher
             snapshot.candidates(pooled[row : row + 1], NUM_CANDIDATES)
             seconds.append(time.perf_counter() - start)
     found |= quantiles('pooled', seconds[len(texts) :])
-    found['grown_mb'] = memory_mb('RssAnon') - before
+    found['grown_mb'] = private_mb() - before
     results = [
         search_texts(model, [''], texts[row : row + 1], gallery, BEST)[0]
         for _ in range(2)  # the first pass warms up
@@ -108,6 +110,13 @@ def measure(args: argparse.Namespace, found: dict[str, Any], searchers: Searcher
     ][len(texts) :]
     found |= quantiles('query', [sum(result.seconds.values()) for result in results])
     found['hits'] = [[(hit.span.id, hit.score) for hit in result.hits] for result in results]
+
+
+def private_mb() -> float:
+    """Private memory of this process, without what it has freed (Linux, glibc)."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    return memory_mb('RssAnon')
 
 
 def compare(figures: dict[int, dict[str, Any]]) -> None:
