@@ -10,14 +10,14 @@ from diffusionret_mm.search.snapshot import FoundSpan
 
 # Spans of a video that are shown, and re-ranked before those of others: a long film must not fill
 # the shortlist.
-SPANS_A_VIDEO = 3
-# Seconds: spans that are no farther apart touch.
+SPANS_PER_VIDEO = 3
+# Seconds: spans overlap that share more.
 TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A span, or several of a video that overlap or touch.
+    """A span, or several of a video that overlap.
 
     Args:
         best: place of the best span.
@@ -43,13 +43,13 @@ def best_of_each_video(videos: Sequence[Hashable], scores: Sequence[float]) -> l
         scores: their C scores.
 
     Returns:
-        Places of at most `SPANS_A_VIDEO` spans per video, the best first.
+        Places of at most `SPANS_PER_VIDEO` spans per video, the best first.
     """
     counts: Counter[Hashable] = Counter()
     chosen = []
     for place in best_first(scores):
         counts[videos[place]] += 1
-        if counts[videos[place]] <= SPANS_A_VIDEO:
+        if counts[videos[place]] <= SPANS_PER_VIDEO:
             chosen.append(place)
     return chosen
 
@@ -66,12 +66,14 @@ def first_videos(videos: Sequence[Hashable], order: Sequence[int], count: int) -
         The places of the order that may be in the first `count` moments.
     """
     # A moment has at most so many of these spans, so each of the first moments begins before.
-    first = {videos[place] for place in order[: SPANS_A_VIDEO * count]}
+    first = {videos[place] for place in order[: SPANS_PER_VIDEO * count]}
     return [place for place in order if videos[place] in first]
 
 
 def join_neighbours(spans: Mapping[int, FoundSpan], order: Sequence[int]) -> list[Moment]:
-    """Join the spans of a video that overlap or touch.
+    """Join the spans of a video that overlap.
+
+    Shots touch and are not joined: a cut lies between them.
 
     Args:
         spans: spans by place.
@@ -85,7 +87,7 @@ def join_neighbours(spans: Mapping[int, FoundSpan], order: Sequence[int]) -> lis
     path = None
     for place in sorted(order, key=lambda place: (spans[place].path, spans[place].start)):
         span = spans[place]
-        if span.path == path and span.start <= moments[-1].end + TOLERANCE:
+        if span.path == path and span.start < moments[-1].end - TOLERANCE:
             last = moments.pop()
             best = min(last.best, place, key=rank.__getitem__)
             moments.append(Moment(best, last.start, max(last.end, span.end)))

@@ -128,11 +128,19 @@ class Snapshot:
             ValueError: if the condition is none.
         """
         if where is not None:
-            check_where(self.dataset, where)
+            self.check(where)
         question = Question(queries, count, where)
         with readable(self.dataset.uri):
             found = self._searchers.nearest(self.dataset, self.parts, question)
         return [self._by_id(each.rows) for each in found]
+
+    def check(self, where: str) -> None:
+        """Refuse a condition that spans cannot be filtered by.
+
+        Raises:
+            ValueError: if it is none; it says why.
+        """
+        check_where(self.dataset, where)
 
     def find(self, span: str) -> Candidates:
         """Find a span by its id; there is none, or one."""
