@@ -1,10 +1,14 @@
-"""Serve a web page that searches a gallery."""
+"""Serve a web page that searches a gallery.
+
+Several processes, each of which holds a part of the index: torchrun.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from diffusionret_mm.apis.command_line import (
@@ -12,12 +16,14 @@ from diffusionret_mm.apis.command_line import (
     add_model_options,
 )
 from diffusionret_mm.apis.model_choice import build_inferencer
+from diffusionret_mm.apis.serving import search_by_shares
+from diffusionret_mm.apis.shares import Share
 from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.annotation_files import read_lines
 from diffusionret_mm.demo.app import build_app
 from diffusionret_mm.demo.service import DemoService
 from diffusionret_mm.demo.serving import bind, server_of
-from diffusionret_mm.search import Gallery
+from diffusionret_mm.search import Gallery, Searchers
 
 
 def parse_args(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
@@ -48,8 +54,12 @@ def main(arguments: Sequence[str] | None = None, prog: str = 'tools/demo.py') ->
         prog: what the command is called.
     """
     args = parse_args(arguments, prog)
+    search_by_shares(args.gallery, Share.of_this_process(), partial(_serve, args))
+
+
+def _serve(args: argparse.Namespace, searchers: Searchers) -> None:
     sentences = read_lines(args.sentences) if args.sentences else []
-    gallery = Gallery(args.gallery, args.root)
+    gallery = Gallery(args.gallery, args.root, searchers)
     inferencer = build_inferencer(args, gallery.facts, show_progress=False)
     service = DemoService(inferencer, gallery, sentences)
     for sentence in gallery.libraries.lost():

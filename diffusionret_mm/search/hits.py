@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
-from diffusionret_mm.search.grouping import best_first, best_of_each_video, join_neighbours
+from diffusionret_mm.search.grouping import (
+    Moment,
+    best_first,
+    best_of_each_video,
+    first_videos,
+    join_neighbours,
+)
 from diffusionret_mm.search.snapshot import Candidates, FoundSpan
 
 
@@ -100,17 +106,28 @@ def moment_hits(candidates: Candidates, scores: Scores, top_k: int, each_alone: 
         top_k: number of results.
         each_alone: whether to show all spans, each alone.
     """
-    places = best_first(scores.final)
     if each_alone:
-        places = places[:top_k]
-        spans = candidates.at(places)  # what the others are need not be read
+        places = best_first(scores.final)[:top_k]
     else:
-        spans = [candidates.spans[place] for place in places]
-    hits = [
-        Hit(rank, span.path, span.start, span.end, *scores.of(place), span)
-        for rank, (place, span) in enumerate(zip(places, spans, strict=True), start=1)
+        best = best_of_each_video(candidates.videos, scores.final)
+        places = first_videos(candidates.videos, best, top_k)
+    # What the others are need not be read.
+    spans = dict(zip(places, candidates.at(places), strict=True))
+    if each_alone:
+        found = [Moment(place, span.start, span.end) for place, span in spans.items()]
+    else:
+        found = join_neighbours(spans, places)[:top_k]
+    return [
+        Hit(
+            rank,
+            spans[moment.best].path,
+            moment.start,
+            moment.end,
+            *scores.of(moment.best),
+            span=spans[moment.best],
+        )
+        for rank, moment in enumerate(found, start=1)
     ]
-    return hits if each_alone else joined(hits, top_k)
 
 
 def joined(hits: Sequence[Hit], top_k: int) -> list[Hit]:
@@ -120,8 +137,8 @@ def joined(hits: Sequence[Hit], top_k: int) -> list[Hit]:
         hits: spans, each alone, the best first.
         top_k: number of results.
     """
-    spans = [hit.span for hit in hits]
-    best = best_of_each_video(spans, range(len(hits), 0, -1))
+    best = best_of_each_video([hit.video for hit in hits], range(len(hits), 0, -1))
+    spans = {place: hits[place].span for place in best}
     return [
         replace(hits[moment.best], rank=rank, start=moment.start, end=moment.end)
         for rank, moment in enumerate(join_neighbours(spans, best)[:top_k], start=1)
