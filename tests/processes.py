@@ -21,7 +21,8 @@ FORK.set_forkserver_preload(
     [
         *('diffusionret_mm', 'diffusionret_mm.apis', 'diffusionret_mm.comparison'),
         *(f'mmaction.{room}' for room in ('datasets', 'engine', 'evaluation', 'models')),
-        *('mmaction.visualization', 'diffusers.schedulers.scheduling_utils', 'torch.distributed'),
+        *('mmaction.visualization', 'diffusers.schedulers.scheduling_utils', 'matplotlib.pyplot'),
+        *('torch.distributed', 'torch.utils.cpp_extension'),
     ]
 )
 

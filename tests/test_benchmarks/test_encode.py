@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-SIZES = dict(arch='ViT-S-32', videos=4, captions=3, frames=2, batch=2, repeats=1)
+SIZES = dict(arch='ViT-S-32-alt', videos=4, captions=3, frames=2, batch=2, repeats=1)
 
 
 @pytest.mark.usefixtures('small_machine_rate')
