@@ -7,6 +7,7 @@ import pytest
 SIZES = dict(arch='ViT-S-32-alt', videos=4, captions=3, frames=2, batch=2, repeats=1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('small_machine_rate')
 def test_both_sides_agree(tmp_path, run_tool):
     target = tmp_path / 'figures.json'

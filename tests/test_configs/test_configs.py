@@ -30,6 +30,18 @@ def read(path):
     return copy.deepcopy(resolved(Path(path)))
 
 
+BUILT = {}
+
+
+def build(cfg):
+    """The model of a config, only to be looked at; configs of the same model share one."""
+    key = repr(cfg)
+    if key not in BUILT:
+        with torch.device('meta'):  # sizes of CLIP cost nothing there
+            BUILT[key] = MODELS.build(cfg)
+    return BUILT[key]
+
+
 def depth_of(path):
     """How many configs stand below one another, this one not counted."""
     bases = Config._get_base_files(str(path))
@@ -64,8 +76,7 @@ def test_a_model_builds_in_its_last_stage(path):
     cfg = read(path).model
     if cfg.backbone is None:
         cfg.embed_dim = 512  # the tools take it from the features
-    with torch.device('meta'):  # sizes of CLIP cost nothing there
-        model = MODELS.build(cfg)
+    model = build(cfg)
     assert model.stage == model.stages[-1]
     assert all(parameter.is_meta for parameter in model.parameters())
 
@@ -122,8 +133,7 @@ def test_hooks_in_a_list_are_refused_with_their_names(hook):
 def test_msrvtt_has_the_published_sizes():
     cfg = read(ROOT / 'configs/diffusionret_msrvtt.py')
     assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size == 128
-    with torch.device('meta'):
-        model = MODELS.build(cfg.model)
+    model = build(cfg.model)
     frames, words = 12, 32
     assert cfg.num_frames == frames
     assert cfg.max_words == words
@@ -163,8 +173,7 @@ def test_out_of_domain_is_the_model_of_the_source_on_the_test_split_of_the_targe
 @pytest.mark.parametrize('name', LENGTHS)
 def test_published_configs_set_the_whole_protocol(name):
     cfg = read(f'{ROOT}/configs/published/diffusionret_{name}.py')
-    with torch.device('meta'):
-        model = MODELS.build(cfg.model)
+    model = build(cfg.model)
     assert model.similarity.padding == 'zero'
     assert model.generators['v2t'].attention.masking == 'after_softmax'
     assert model.loss_head.contrastive.same_video == model.same_video == 'negative'
@@ -187,8 +196,7 @@ def test_without_training_the_test_split_is_that_of_trained_models(name, similar
     cfg = read(f'{ROOT}/configs/zeroshot/zeroshot_{similarity}_{name}.py')
     trained = 'comparison/wti' if name == 'shapes' else f'diffusionret_{name}'
     assert cfg.test_dataloader == read(f'{ROOT}/configs/{trained}.py').test_dataloader
-    with torch.device('meta'):
-        model = MODELS.build(cfg.model)
+    model = build(cfg.model)
     assert model.untrained_parts() == (['backbone'] if name == 'shapes' else [])
 
 
@@ -202,8 +210,7 @@ def test_every_backbone_is_used_without_training(name):
     use_backbone(cfg, f'{encoder.arch}:{encoder.pretrained}')
     follow_backbone(cfg)
     assert cfg.model.backbone.pretrained == encoder.pretrained
-    with torch.device('meta'):
-        assert MODELS.build(cfg.model).untrained_parts() == []
+    assert build(cfg.model).untrained_parts() == []
 
 
 # CLIP4Clip's heads put frames into context in ways of their own, or not at all.
