@@ -43,7 +43,7 @@ ARCH = dict(
     embed_dim=WIDTH,
     quick_gelu=True,
     vision_cfg=dict(image_size=32, patch_size=16, width=64, layers=1, head_width=64),
-    text_cfg=dict(context_length=16, width=16, heads=1, layers=2),  # most weights are its tokens
+    text_cfg=dict(context_length=16, width=32, heads=1, layers=2),  # most weights are its tokens
 )
 
 PIPELINE = [

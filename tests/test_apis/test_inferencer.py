@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import numbered_clips
 import pytest
 import torch
 from mmengine.config import Config
@@ -26,8 +27,22 @@ def scores_of(result):
     return {hit.video: (hit.similarity, hit.score) for hit in result.hits}
 
 
-def test_a_search_ranks_as_an_evaluation_does(new_inferencer, clips, tmp_path):
-    inferencer, folder = new_inferencer(), clips(9)
+@pytest.fixture
+def unlike_clips(tmp_path):
+    """A function that writes clips of different pictures, whose scores do not tie."""
+
+    def write(count):
+        (tmp_path / 'videos').mkdir()
+        for number in range(count):
+            path = tmp_path / f'videos/clip{number:02d}.mp4'
+            numbered_clips.write(path, 6 + number, 'mpeg4', start=101 * number)
+        return tmp_path / 'videos'
+
+    return write
+
+
+def test_a_search_ranks_as_an_evaluation_does(new_inferencer, unlike_clips, tmp_path):
+    inferencer, folder = new_inferencer(), unlike_clips(9)
     gallery = inferencer.index(folder, tmp_path / 'gallery')
     paths = paths_in(folder)
     assert gallery.paths() == paths
@@ -52,8 +67,8 @@ def test_a_search_ranks_as_an_evaluation_does(new_inferencer, clips, tmp_path):
         assert set(result.seconds) == {'pooled', 'similarity', 'generator'}
 
 
-def test_batches_and_workers_change_nothing(new_inferencer, clips, tmp_path):
-    folder = clips(7)
+def test_batches_and_workers_change_nothing(new_inferencer, unlike_clips, tmp_path):
+    folder = unlike_clips(7)
     one = new_inferencer(batch_size=1, num_workers=1)
     many = new_inferencer(batch_size=4, num_workers=3)
     galleries = [one.index(folder, tmp_path / 'one'), many.index(folder, tmp_path / 'many')]
