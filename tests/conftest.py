@@ -17,6 +17,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
 # isort: split
 import cv2
+import numbered_clips
 import numpy as np
 import torch
 from mmaction.registry import MODELS
@@ -236,6 +237,20 @@ def _clips(folder, count):
     for number in range(count):
         _write_clip(folder / f'{number % 3}/clip{number:02d}.mp4', 6 + number)
     return folder
+
+
+@pytest.fixture
+def unlike_clips(tmp_path):
+    """A function that writes clips of different pictures, whose scores do not tie."""
+
+    def write(count):
+        (tmp_path / 'videos').mkdir()
+        for number in range(count):
+            path = tmp_path / f'videos/clip{number:02d}.mp4'
+            numbered_clips.write(path, 6 + number, 'mpeg4', start=101 * number)
+        return tmp_path / 'videos'
+
+    return write
 
 
 @pytest.fixture(scope='session')

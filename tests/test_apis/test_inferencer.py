@@ -3,7 +3,6 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-import numbered_clips
 import pytest
 import torch
 from mmengine.config import Config
@@ -25,20 +24,6 @@ def paths_in(folder):
 
 def scores_of(result):
     return {hit.video: (hit.similarity, hit.score) for hit in result.hits}
-
-
-@pytest.fixture
-def unlike_clips(tmp_path):
-    """A function that writes clips of different pictures, whose scores do not tie."""
-
-    def write(count):
-        (tmp_path / 'videos').mkdir()
-        for number in range(count):
-            path = tmp_path / f'videos/clip{number:02d}.mp4'
-            numbered_clips.write(path, 6 + number, 'mpeg4', start=101 * number)
-        return tmp_path / 'videos'
-
-    return write
 
 
 def test_a_search_ranks_as_an_evaluation_does(new_inferencer, unlike_clips, tmp_path):

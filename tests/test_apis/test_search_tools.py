@@ -30,8 +30,8 @@ def run(new_inferencer, tmp_path, run_tool):
     return run_on_cpu
 
 
-def test_index_then_search(run, clips, tmp_path):
-    folder, gallery = clips(4), tmp_path / 'gallery'
+def test_index_then_search(run, unlike_clips, tmp_path):
+    folder, gallery = unlike_clips(4), tmp_path / 'gallery'
     run('index', folder, gallery, '--workers', 2)
     result = json.loads(run('search', gallery, TEXT, '--top-k', 3, '--json').out)
     assert [hit['rank'] for hit in result['hits']] == [1, 2, 3]
