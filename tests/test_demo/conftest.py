@@ -23,16 +23,16 @@ WINDOWS = Moments('windows', length=2, step=1)
 
 
 @pytest.fixture(scope='session')
-def inferencer(inferencer_in, tmp_path_factory):
+def inferencer(indexed_clips):
     """The tiny model, with the transforms of whole videos."""
-    return inferencer_in(tmp_path_factory.mktemp('model'))
+    return indexed_clips.inferencer
 
 
 @pytest.fixture(scope='session')
-def service(inferencer, clips_in, tmp_path_factory):
+def service(inferencer, indexed_clips, tmp_path_factory):
     """What answers, over five clips, whole; no test changes them."""
-    folder = tmp_path_factory.mktemp('whole')
-    gallery = inferencer.index(clips_in(folder / 'videos', 5), folder / 'gallery')
+    videos = sorted(indexed_clips.videos.rglob('*.mp4'))[:5]
+    gallery = inferencer.index(videos, tmp_path_factory.mktemp('whole') / 'gallery')
     return DemoService(inferencer, gallery, SENTENCES)
 
 
