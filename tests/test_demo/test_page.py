@@ -120,8 +120,9 @@ def test_fifty_requests_at_once(server):
     barrier = threading.Barrier(50)
 
     def ask(number):
-        barrier.wait()
-        return call(server, 'search', f'{TEXT} {number}')[0]
+        with httpx.Client(timeout=120, verify=False) as client:
+            barrier.wait()
+            return call(server, 'search', f'{TEXT} {number}', client=client)[0]
 
     with ThreadPoolExecutor(50) as pool:
         kinds = list(pool.map(ask, range(50)))
