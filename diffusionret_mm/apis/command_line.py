@@ -136,6 +136,12 @@ def add_indexing_options(parser: argparse.ArgumentParser) -> None:
         'or none for a new one: a video is found as a whole)',
     )
     parser.add_argument(
+        '--subtitles',
+        action='store_true',
+        help='read the subtitles of videos, too: files beside them (.srt, .vtt), or else tracks '
+        'inside; a gallery that has subtitles goes on with them',
+    )
+    parser.add_argument(
         '--int8',
         action='store_true',
         help='let a new gallery keep frames in 8 bits: half the disk, scores to 3e-4',

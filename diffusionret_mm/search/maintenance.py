@@ -8,6 +8,7 @@ from pathlib import Path
 
 from diffusionret_mm.search.candidates import update_index
 from diffusionret_mm.search.gallery import Gallery
+from diffusionret_mm.search.subtitles import update_text_index
 from diffusionret_mm.storage.locks import locked
 
 # Versions of the last ten minutes stay: searches that have begun read from them.
@@ -15,7 +16,7 @@ KEPT = timedelta(minutes=10)
 
 
 def maintain(gallery: Gallery, keep: timedelta = KEPT) -> None:
-    """Write small fragments together, bring the index up to date, and delete old versions.
+    """Write small fragments together, bring the indices up to date, and delete old versions.
 
     One process at a time does so on a local disk; others wait. Searches and writers go on.
 
@@ -25,9 +26,13 @@ def maintain(gallery: Gallery, keep: timedelta = KEPT) -> None:
             then nobody should search meanwhile.
     """
     is_local = gallery.spans.folder is not None
+    has_subtitles = gallery.subtitles.exists()
+    tables = [gallery.spans, gallery.files] + [gallery.subtitles] * has_subtitles
     with locked(Path(gallery.folder, 'maintenance'), print) if is_local else nullcontext():
-        for table in (gallery.spans, gallery.files):
+        for table in tables:
             table.compact()
         update_index(gallery.spans)
-        for table in (gallery.spans, gallery.files):
+        if has_subtitles:
+            update_text_index(gallery.subtitles)
+        for table in tables:
             table.clean_up(keep)

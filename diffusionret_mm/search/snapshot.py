@@ -13,8 +13,9 @@ from diffusionret_mm.search.candidates import check_where, nearest, num_lists, o
 from diffusionret_mm.search.errors import DAMAGED, GalleryError
 from diffusionret_mm.search.libraries import Libraries
 from diffusionret_mm.search.quantised import from_stored
-from diffusionret_mm.search.schema import FRAME_SCALES, FRAMES, Facts, array_of
-from diffusionret_mm.search.tables import quoted, readable
+from diffusionret_mm.search.schema import FRAME_SCALES, FRAMES, TEXT, Facts, array_of
+from diffusionret_mm.search.subtitles import NO_MATCHES, Matches, find_lines
+from diffusionret_mm.search.tables import ids_in, quoted, readable
 
 if TYPE_CHECKING:
     import lance
@@ -49,11 +50,18 @@ class Candidates:
 
     Args:
         snapshot: the version that they were found in.
-        rows: their rows in it, [n], int64, in the order of their ids.
+        rows: their rows in it, [n], int64, in the order of their ids; behind them those that have
+            joined.
     """
 
     snapshot: Snapshot
     rows: np.ndarray
+
+    def joined_by(self, rows: np.ndarray) -> Candidates:
+        """Return these spans, and behind them those of some rows [m] that are not among them."""
+        return Candidates(
+            self.snapshot, np.concatenate([self.rows, rows[~np.isin(rows, self.rows)]])
+        )
 
     @cached_property
     def spans(self) -> list[FoundSpan]:
@@ -72,10 +80,18 @@ class Snapshot:
         dataset: the version of the table of spans.
         libraries: where videos are.
         facts: what is known of the model and of the arrays of a span.
+        subtitles: the version of the table of subtitles; None: there is none.
     """
 
-    def __init__(self, dataset: lance.LanceDataset, libraries: Libraries, facts: Facts) -> None:
+    def __init__(
+        self,
+        dataset: lance.LanceDataset,
+        libraries: Libraries,
+        facts: Facts,
+        subtitles: lance.LanceDataset | None = None,
+    ) -> None:
         self.dataset = dataset
+        self.subtitles = subtitles
         self.libraries = libraries
         self.facts = facts
         self._lists: int | None = None
@@ -117,6 +133,32 @@ class Snapshot:
                 for query in np.ascontiguousarray(queries, np.float32)
             ]
         return [self._by_id(rows) for rows in found]
+
+    def matches(self, sentence: str, count: int, where: str | None = None) -> Matches:
+        """Find the spans in which words of a sentence are said.
+
+        Args:
+            sentence: any text.
+            count: spans wanted, at most.
+            where: a condition on columns of the table, in SQL; None: all spans.
+
+        Returns:
+            The spans, the best first; none if the gallery has no subtitles.
+        """
+        if self.subtitles is None:
+            return NO_MATCHES
+        with readable(self.subtitles.uri):
+            lines = find_lines(self.subtitles, sentence, count, where)
+        ids = lines['id'].to_pylist()
+        if not ids:
+            return NO_MATCHES
+        with readable(self.dataset.uri):
+            options = dict(columns=['id'], with_row_id=True)
+            spans = once_per_id(self.dataset.to_table(filter=ids_in(ids), **options))
+        row_of = dict(zip(spans['id'].to_pylist(), spans['_rowid'].to_pylist(), strict=True))
+        texts = dict(zip(ids, lines[TEXT].to_pylist(), strict=True))
+        known = {row_of[each]: text for each, text in texts.items() if each in row_of}
+        return Matches(np.array([*known], np.int64), [*known.values()])
 
     def find(self, span: str) -> Candidates:
         """Find a span by its id; there is none, or one."""

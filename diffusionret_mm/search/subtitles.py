@@ -1,0 +1,102 @@
+"""Search in what is said: by words, with Lance's full text index."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from diffusionret_mm.extras import import_extra
+from diffusionret_mm.search.schema import TEXT
+from diffusionret_mm.search.tables import Table, readable
+
+if TYPE_CHECKING:
+    import lance
+    import pyarrow
+
+# Spans whose lines fit best that join the candidates, unless more results are wanted.
+NUM_MATCHES = 100
+INDEX = 'subtitles_idx'
+# Words are compared as they are written but for case and accents; those that say nothing in English
+# are left out.
+WORDS = dict(stem=False, remove_stop_words=True, language='English', lower_case=True)
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Spans in which words of a sentence are said.
+
+    Args:
+        rows: their rows in a snapshot, the best first, [n], int64.
+        texts: what is said in each, one line under the other.
+    """
+
+    rows: np.ndarray
+    texts: list[str]
+
+
+NO_MATCHES = Matches(np.zeros(0, np.int64), [])
+
+
+def find_lines(
+    dataset: lance.LanceDataset, sentence: str, count: int, where: str | None
+) -> pyarrow.Table:
+    """Find the spans whose lines have words of a sentence, by BM25.
+
+    Args:
+        dataset: a version of the table of subtitles.
+        sentence: any text.
+        count: spans wanted, at most.
+        where: a condition on columns of the table, in SQL; rows that do not meet it are left out
+            before lines are compared.
+
+    Returns:
+        The columns `id` and the text, the best first, equal ones in the order of their ids.
+    """
+    query = import_extra('lance.query', 'search').MatchQuery(sentence, TEXT)
+    options = dict(columns=['id', TEXT, '_score'], filter=where, prefilter=True, limit=count)
+    rows = dataset.scanner(full_text_query=query, **options).to_table()
+    return rows.sort_by([('_score', 'descending'), ('id', 'ascending')])
+
+
+def update_text_index(table: Table) -> None:
+    """Make the index of words, or let it take up rows behind it.
+
+    Args:
+        table: the table of subtitles.
+    """
+    dataset = table.open()
+    with readable(table.place):
+        known = [index for index in dataset.describe_indices() if index.name == INDEX]
+        behind = dataset.stats.index_stats(INDEX)['num_unindexed_rows'] if known else 1
+    if not behind:
+        return
+    if known:
+        table.change_index(lambda latest: latest.optimize.optimize_indices())
+    else:
+        table.change_index(
+            lambda latest: latest.create_scalar_index(TEXT, 'INVERTED', name=INDEX, **WORDS)
+        )
+
+
+def best_line(text: str, sentence: str) -> str:
+    """Return the line of a text that has most of a sentence's words, by their letters.
+
+    Args:
+        text: lines, one under the other.
+        sentence: what they were found by.
+
+    Examples:
+        >>> best_line('Where is it?\\nIn the kitchen.', 'a cat in the kitchen')
+        'In the kitchen.'
+    """
+    wanted = _words(sentence)
+    return max(text.split('\n'), key=lambda line: sum(map(len, wanted & _words(line))))
+
+
+def _words(text: str) -> set[str]:
+    folded = unicodedata.normalize('NFKD', text).casefold()
+    return set(re.findall(r'\w+', ''.join(c for c in folded if not unicodedata.combining(c))))
