@@ -83,14 +83,14 @@ def update_text_index(table: Table) -> None:
 
 
 def best_line(text: str, sentence: str) -> str:
-    """Return the line of a text that has most of a sentence's words, by their letters.
+    r"""Return the line of a text that has most of a sentence's words, by their letters.
 
     Args:
         text: lines, one under the other.
         sentence: what they were found by.
 
     Examples:
-        >>> best_line('Where is it?\\nIn the kitchen.', 'a cat in the kitchen')
+        >>> best_line('Where is it?\nIn the kitchen.', 'a cat in the kitchen')
         'In the kitchen.'
     """
     wanted = _words(sentence)
