@@ -12,6 +12,7 @@ from diffusionret_mm.datasets.subtitles import Line, text_between
 from diffusionret_mm.search.candidates import once_per_id
 from diffusionret_mm.search.gallery import Gallery
 from diffusionret_mm.search.schema import SOURCE, TEXT, VIDEO, VideoFile, subtitles_schema
+from diffusionret_mm.search.subtitles import make_text_index
 from diffusionret_mm.search.tables import readable, rows_of
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class SubtitleWriter:
             return
         schema = subtitles_schema(self.gallery.facts)
         self.gallery.subtitles.create(schema)
+        make_text_index(self.gallery.subtitles)
         columns = [name for name in schema.names if name not in (TEXT, SOURCE)]
         where = rows_of([*said])
         with readable(self.gallery.spans.place):

@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 NUM_MATCHES = 100
 INDEX = 'subtitles_idx'
 # Words are compared as they are written but for case and accents; those that say nothing in English
-# are left out.
-WORDS = dict(stem=False, remove_stop_words=True, language='English', lower_case=True)
+# are left out. ICU finds the words of scripts without spaces, too.
+WORDS = dict(
+    base_tokenizer='icu',
+    lower_case=True,
+    ascii_folding=True,
+    stem=False,
+    remove_stop_words=True,
+    language='English',
+)
 
 
 @dataclass(frozen=True)
@@ -62,28 +69,38 @@ def find_lines(
     return rows.sort_by([('_score', 'descending'), ('id', 'ascending')])
 
 
+def make_text_index(table: Table) -> None:
+    """Make the index of words, unless there is one: without it Lance compares words otherwise.
+
+    Args:
+        table: the table of subtitles; it may be empty.
+    """
+    table.change_index(_make_index)
+
+
 def update_text_index(table: Table) -> None:
-    """Make the index of words, or let it take up rows behind it.
+    """Let the index take up rows behind it: they are found before, but not ranked as exactly.
 
     Args:
         table: the table of subtitles.
     """
-    dataset = table.open()
+    make_text_index(table)
     with readable(table.place):
-        known = [index for index in dataset.describe_indices() if index.name == INDEX]
-        behind = dataset.stats.index_stats(INDEX)['num_unindexed_rows'] if known else 1
-    if not behind:
-        return
-    if known:
+        behind = table.open().stats.index_stats(INDEX)['num_unindexed_rows']
+    if behind:
         table.change_index(lambda latest: latest.optimize.optimize_indices())
-    else:
-        table.change_index(
-            lambda latest: latest.create_scalar_index(TEXT, 'INVERTED', name=INDEX, **WORDS)
-        )
+
+
+def _make_index(dataset: lance.LanceDataset) -> None:
+    if all(index.name != INDEX for index in dataset.describe_indices()):
+        dataset.create_scalar_index(TEXT, 'INVERTED', name=INDEX, **WORDS)
 
 
 def best_line(text: str, sentence: str) -> str:
-    r"""Return the line of a text that has most of a sentence's words, by their letters.
+    r"""Return the line of a text that is most like a sentence.
+
+    It is the one whose words in common have most letters. Where no word is, as in scripts without
+    spaces, pairs of letters count.
 
     Args:
         text: lines, one under the other.
@@ -93,10 +110,23 @@ def best_line(text: str, sentence: str) -> str:
         >>> best_line('Where is it?\nIn the kitchen.', 'a cat in the kitchen')
         'In the kitchen.'
     """
-    wanted = _words(sentence)
-    return max(text.split('\n'), key=lambda line: sum(map(len, wanted & _words(line))))
+    words, pairs = _words(sentence), _pairs(sentence)
+
+    def likeness(line: str) -> tuple[int, int]:
+        return sum(map(len, words & _words(line))), len(pairs & _pairs(line))
+
+    return max(text.split('\n'), key=likeness)
 
 
 def _words(text: str) -> set[str]:
-    folded = unicodedata.normalize('NFKD', text).casefold()
-    return set(re.findall(r'\w+', ''.join(c for c in folded if not unicodedata.combining(c))))
+    return set(re.findall(r'\w+', _folded(text)))
+
+
+def _pairs(text: str) -> set[str]:
+    folded = _folded(text)
+    return {folded[place : place + 2] for place in range(len(folded) - 1)}
+
+
+def _folded(text: str) -> str:
+    parts = unicodedata.normalize('NFKD', text).casefold()
+    return ''.join(char for char in parts if not unicodedata.combining(char))

@@ -1,0 +1,171 @@
+"""What is said in spans: kept in step with them, found by its words, and fused with ranks."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from diffusionret_mm.datasets.subtitles import Line
+from diffusionret_mm.search import Gallery, GalleryWriter, Span, SubtitleWriter, maintain
+from diffusionret_mm.search.fusion import fuse
+from diffusionret_mm.search.hits import Scores, moment_hits
+from diffusionret_mm.search.subtitles import best_line
+
+pytest.importorskip('lance')
+
+# Of video v<i>: who speaks of what.
+SAID = ['the harbour sleeps', 'a lighthouse keeper', 'harbour, harbour and harbour', 'Öl im Café']
+
+
+@pytest.fixture
+def say(files):
+    """A function that gives a gallery's videos v0, v1 ... a line each."""
+
+    def write(gallery, *texts, source='a'):
+        with SubtitleWriter(gallery) as writer:
+            for number, text in enumerate(texts):
+                (file,) = files(f'v{number}')
+                writer.add(file, source, [Line(1, 2, text)] if text else [])
+
+    return write
+
+
+def found(gallery, sentence, where=None):
+    """Names of the videos whose lines fit a sentence, the best first."""
+    snapshot = Gallery(gallery.folder).latest()
+    matches = snapshot.matches(sentence, 100, where)
+    return [span.path.split('/')[-1].split('.')[0] for span in snapshot.spans(matches.rows)]
+
+
+@pytest.mark.parametrize('has_index', [False, True])
+def test_lines_are_found_by_their_words(new_gallery, say, has_index):
+    gallery, _ = new_gallery(6)
+    say(gallery, *SAID)
+    if has_index:
+        maintain(gallery)
+    assert found(gallery, 'the HARBOUR at night') == ['v2', 'v0']
+    assert found(gallery, 'cafe') == ['v3']
+    assert found(gallery, 'of the and') == []
+    assert found(gallery, '") OR *') == []
+    assert found(gallery, 'harbour', "path < 'v2'") == ['v0']
+    assert found(gallery, 'harbour', "metadata IS NOT NULL AND kind = 'shot'") == []
+
+
+def test_a_gallery_without_subtitles_has_no_matches(new_gallery):
+    gallery, _ = new_gallery(2)
+    assert found(gallery, 'harbour') == []
+    assert gallery.subtitle_sources() == {}
+    assert not gallery.subtitles.exists()
+
+
+def test_lines_change_with_their_files(new_gallery, say):
+    gallery, _ = new_gallery(3)
+    say(gallery, 'a harbour', 'a lighthouse', '')
+    maintain(gallery)
+    say(gallery, 'a garden', source='b')
+    assert (found(gallery, 'harbour'), found(gallery, 'garden')) == ([], ['v0'])
+    assert found(gallery, 'lighthouse') == ['v1']
+    sources = {path: source for (_, path), source in gallery.subtitle_sources().items()}
+    assert sources == {'v0.mp4': 'b', 'v1.mp4': 'a', 'v2.mp4': 'a'}
+    maintain(gallery, keep=timedelta(0))
+    assert (found(gallery, 'harbour'), found(gallery, 'garden')) == ([], ['v0'])
+    assert gallery.subtitles.open().count_rows() == 3
+
+
+def test_a_long_lived_reader_sees_new_lines(new_gallery, say):
+    gallery, _ = new_gallery(2)
+    say(gallery, 'a harbour')
+    reader = Gallery(gallery.folder)
+    before = reader.latest()
+    say(gallery, 'a garden', source='b')
+    assert len(before.matches('harbour', 9).texts) == 1
+    assert reader.latest().matches('garden', 9).texts == ['a garden']
+    assert reader.latest() is reader.latest()
+
+
+def test_videos_go_with_their_lines(new_gallery, say, spans, draw_arrays):
+    gallery, _ = new_gallery(3)
+    say(gallery, *['a harbour'] * 3)
+    GalleryWriter(gallery).remove([('videos', 'v0.mp4')])
+    with GalleryWriter(gallery) as writer:  # the same span of another video
+        writer.add(spans('v1', bytes=2), draw_arrays(1))
+    assert found(gallery, 'harbour') == ['v2']
+    assert gallery.subtitles.open().count_rows() == 1
+    say(gallery, *['a garden'] * 3)
+    assert sorted(found(gallery, 'garden')) == ['v1', 'v2']
+
+
+def test_lines_belong_to_each_span_they_overlap_with(new_gallery, files, draw_arrays):
+    gallery, _ = new_gallery(1)
+    (film,) = files('film')
+    windows = [Span(film, start, start + 10, 'window') for start in (0.0, 5.0, 10.0)]
+    with GalleryWriter(gallery) as writer:
+        writer.add(windows, draw_arrays(3))
+    with SubtitleWriter(gallery) as writer:
+        writer.add(
+            film, 'a', [Line(9, 11, 'twice\tsaid'), Line(2, 5, 'first'), Line(20, 21, 'off')]
+        )
+    rows = gallery.subtitles.open().to_table(columns=['start', 'text']).to_pylist()
+    texts = {row['start']: row['text'] for row in rows}
+    assert texts == {0.0: 'first\ntwice\tsaid', 5.0: 'twice\tsaid', 10.0: 'twice\tsaid'}
+
+
+def test_equal_lines_come_in_the_order_of_their_ids(new_gallery, say):
+    gallery, _ = new_gallery(40)
+    say(gallery, *['a harbour'] * 40)
+    for _ in range(2):
+        snapshot = Gallery(gallery.folder).latest()
+        rows = snapshot.matches('harbour', 100).rows
+        ids = [span.id for span in snapshot.spans(rows)]
+        assert ids == sorted(ids)
+        assert len(ids) == 40
+        maintain(gallery)
+
+
+def test_ranks_are_fused_by_their_reciprocals():
+    scores = np.array([0.1, 0.9, 0.5, 0.7])  # ranks 4, 1, 3, 2
+    values = fuse(scores.tolist(), [0, 2])
+    sums = [1 / 64 + 1 / 61, 1 / 61, 1 / 63 + 1 / 62, 1 / 62]
+    assert np.argsort(values)[::-1].tolist() == np.argsort(sums)[::-1].tolist() == [0, 2, 1, 3]
+    assert len(set(values)) == 4
+
+
+def test_of_equal_sums_the_scores_decide():
+    values = fuse([0.5, 0.9], [0, 1])  # ranks 2 and 1, 1 and 2
+    assert values[1] > values[0]
+
+
+def test_a_moment_has_the_line_that_fits_best_of_its_spans(new_gallery, files, draw_arrays):
+    gallery, _ = new_gallery(1)
+    (film,) = files('film')
+    windows = [Span(film, start, start + 10, 'window') for start in (0.0, 5.0)]
+    arrays = draw_arrays(2, seed=4)
+    with GalleryWriter(gallery) as writer:
+        writer.add(windows, arrays)
+    with SubtitleWriter(gallery) as writer:
+        writer.add(
+            film,
+            'a',
+            [Line(2, 4, 'no word of it'), Line(11, 14, 'the old harbour'), Line(11, 15, 'yes')],
+        )
+    snapshot = Gallery(gallery.folder).latest()
+    (candidates,) = snapshot.candidates(arrays['pooled'][:1], 3)
+    values = [1.0 if span.start == 0 and 'film' in span.path else 0.1 for span in candidates.spans]
+    matches = snapshot.matches('harbour', 9)
+    scores = Scores(values, values).fused_with(matches, 'a harbour', candidates.rows)
+    hit = moment_hits(candidates, scores, 1, each_alone=False)[0]
+    assert (hit.start, hit.end, hit.subtitle) == (0, 15, 'the old harbour')
+    alone = moment_hits(candidates, scores, 3, each_alone=True)
+    lines = {(hit.video, hit.start): hit.subtitle for hit in alone}
+    assert lines == {
+        ('/videos/film.mp4', 0): None,
+        ('/videos/film.mp4', 5): 'the old harbour',
+        ('/videos/v0.mp4', 0): None,
+    }
+
+
+def test_the_line_with_most_letters_of_common_words_is_shown():
+    text = 'In the end\nÉclairs in the kitchen\nthe end'
+    assert best_line(text, 'an eclair? eclairs!') == 'Éclairs in the kitchen'
+    assert best_line(text, 'xyz') == 'In the end'
+    assert best_line('どこにあるの\n鍵は台所に', '台所の鍵') == '鍵は台所に'
