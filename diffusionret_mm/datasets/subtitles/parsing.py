@@ -15,8 +15,8 @@ LARGEST = 2**24
 ARROW = '-->'
 TIME = r'(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?'
 TIMES = re.compile(rf'\s*{TIME}\s*-->\s*{TIME}(?:\s.*)?')
-# Blocks of WebVTT without lines, and numbers of SubRip.
-NO_LINES = re.compile(r'\s*(WEBVTT|NOTE|STYLE|REGION)\b.*|\s*\d+\s*')
+# Blocks of WebVTT without lines.
+NO_LINES = re.compile(r'\s*(WEBVTT|NOTE|STYLE|REGION)\b.*')
 # Characters of a row that a message shows.
 SHOWN = 40
 
@@ -102,8 +102,9 @@ class _Parser:
         """End what a blank row ends."""
         if self._cue is not None:
             self.lines += self._cue.lines()
-        if self._loose and not NO_LINES.fullmatch(self._loose[0][1]):
-            number, row = self._loose[0]
+        loose = [(number, row) for number, row in self._loose if not row.strip().isdecimal()]
+        if loose and not NO_LINES.fullmatch(loose[0][1]):
+            number, row = loose[0]
             self._complain(number, f'"{printable(row.strip()[:SHOWN])}" has no times')
         self._cue, self._is_bad, self._loose = None, False, []
 
