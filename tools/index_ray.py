@@ -1,9 +1,9 @@
 """Index videos on a Ray cluster: python tools/index_ray.py VIDEOS... GALLERY.
 
-It is for where decoding needs more CPUs than the machines with GPUs have. Tasks decode on all CPUs
-of the cluster, actors encode, and tasks commit shards of rows. What dies is run again by Ray, and
-rows of the same ids are one row. Every machine needs this project, and the videos, the checkpoint
-and the gallery at the same paths. RAY_ADDRESS names the cluster; without it Ray starts here.
+It is for where decoding needs more CPUs than the machines with GPUs have. Tasks decode on all
+CPUs, actors encode, and tasks commit rows; Ray runs again what dies, and rows of the same ids are
+one row. Every machine needs this project, and the videos, the checkpoint and the gallery at the
+same paths. RAY_ADDRESS names the cluster; without it Ray starts here, where subtitles are read.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import numpy as np
 from diffusionret_mm.apis import Share
 from diffusionret_mm.apis.command_line import add_indexing_options, moments_option
 from diffusionret_mm.apis.decoding import decode_in_parallel
+from diffusionret_mm.apis.index_subtitles import index_subtitles
 from diffusionret_mm.apis.index_whole import encode_videos
 from diffusionret_mm.apis.index_work import Work, find_work
 from diffusionret_mm.apis.indexing import log_run, moments_of, refuse_to_cut
@@ -126,9 +127,8 @@ def run(work: Work, facts: Facts, transforms: Any, args: argparse.Namespace) -> 
 @stop_with_message(GO_ON)
 def main() -> None:
     """Run."""
-    parser = argparse.ArgumentParser(
-        'tools/index_ray.py', description='Index new and changed videos on a Ray cluster.'
-    )
+    description = 'Index new and changed videos on a Ray cluster.'
+    parser = argparse.ArgumentParser('tools/index_ray.py', description=description)
     add_indexing_options(parser)
     args, start = parser.parse_args(), time.perf_counter()
     on_cpu = argparse.Namespace(**vars(args) | dict(device='cpu'))
@@ -140,9 +140,9 @@ def main() -> None:
     outcomes = run(work, facts, here.transforms, args) if work.wanted else {}
     unreadable = {path: why for path, why in outcomes.items() if why}
     gallery = Gallery(args.gallery) if Gallery.exists(args.gallery) else None
-    num_added, seconds = len(outcomes) - len(unreadable), time.perf_counter() - start
-    log_run(gallery, work, num_added, unreadable, seconds)
+    log_run(gallery, work, len(outcomes) - len(unreadable), unreadable, time.perf_counter() - start)
     if gallery is not None:
+        index_subtitles(here, gallery, work.files, args.subtitles)
         maintain(gallery)
 
 
