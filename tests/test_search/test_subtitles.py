@@ -4,11 +4,25 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+import torch
 
 from diffusionret_mm.datasets.subtitles import Line
-from diffusionret_mm.search import Gallery, GalleryWriter, Span, SubtitleWriter, maintain
+from diffusionret_mm.search import (
+    Facts,
+    Gallery,
+    GalleryWriter,
+    Libraries,
+    Span,
+    SubtitleWriter,
+    layout_of,
+    maintain,
+    search_texts,
+    steps,
+)
 from diffusionret_mm.search.fusion import fuse
 from diffusionret_mm.search.hits import Scores, moment_hits
+from diffusionret_mm.search.pooling import pool_videos
+from diffusionret_mm.search.steps import score_candidates
 from diffusionret_mm.search.subtitles import best_line
 
 pytest.importorskip('lance')
@@ -169,3 +183,33 @@ def test_the_line_with_most_letters_of_common_words_is_shown():
     assert best_line(text, 'an eclair? eclairs!') == 'Éclairs in the kitchen'
     assert best_line(text, 'xyz') == 'In the end'
     assert best_line('どこにあるの\n鍵は台所に', '台所の鍵') == '鍵は台所に'
+
+
+def test_spans_with_fitting_lines_join_the_candidates(
+    tiny_model, features, files, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(steps, 'NUM_CANDIDATES', 1)
+    texts, videos = features(num_texts=1, num_videos=5)
+    weights = torch.full(videos.mask.shape, 0.25)
+    arrays = dict(
+        frames=videos.frames.half().numpy(),
+        mask=videos.mask.numpy(),
+        frame_weights=weights.numpy(),
+        pooled=pool_videos(videos, weights).numpy(),
+    )
+    facts = Facts({}, layout_of(arrays))
+    gallery = Gallery.create(tmp_path / 'gallery', facts, Libraries({'videos': '/videos'}))
+    with GalleryWriter(gallery) as writer:
+        writer.add([Span(file, 0, 5) for file in files(*(f'v{i}' for i in range(5)))], arrays)
+    alone = search_texts(tiny_model, ['a harbour'], texts, gallery, 1)[0].hits[0].video
+    wanted = next(f'v{i}' for i in range(5) if f'v{i}.mp4' not in alone)
+    with SubtitleWriter(gallery) as writer:
+        writer.add(files(wanted)[0], 'a', [Line(0, 1, 'the harbour')])
+    query = tiny_model, ['a harbour'], texts, Gallery(gallery.folder), 1
+    (hit,) = search_texts(*query)[0].hits
+    assert hit.video == f'/videos/{wanted}.mp4'
+    assert (hit.rank, hit.subtitle) == (1, 'the harbour')
+    row = gallery.latest().find(hit.span.id).rows
+    scores = score_candidates(tiny_model, texts, gallery.latest(), row)[1]
+    assert hit.similarity == pytest.approx(scores.item(), abs=1e-5)
+    assert search_texts(*query, subtitles=False)[0].hits[0].video == alone
