@@ -18,8 +18,9 @@ from diffusionret_mm.search.tables import readable, rows_of
 if TYPE_CHECKING:
     import pyarrow
 
-# Videos wait for a commit until there are so many, or for so long.
-COMMIT_VIDEOS = 256
+# Videos wait for a commit until there are so many, or so many lines, or for so long.
+COMMIT_VIDEOS = 1024
+COMMIT_LINES = 65_536
 COMMIT_SECONDS = 60.0
 EVER = float('inf')
 
@@ -85,8 +86,9 @@ class SubtitleWriter:
 
     def commit_if_due(self) -> None:
         """Commit if there is enough, or if something has waited long enough."""
-        is_late = time.monotonic() - self._since >= COMMIT_SECONDS
-        if len(self._said) >= COMMIT_VIDEOS or is_late:
+        num_lines = sum(len(said.lines) for said in self._said.values())
+        is_full = len(self._said) >= COMMIT_VIDEOS or num_lines >= COMMIT_LINES
+        if is_full or time.monotonic() - self._since >= COMMIT_SECONDS:
             self.commit()
 
     def commit(self) -> None:
