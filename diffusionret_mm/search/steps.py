@@ -85,15 +85,13 @@ def search_texts(
     pooled = pooled.cpu().numpy()
     snapshot = gallery.latest()
     found = snapshot.candidates(pooled, max(NUM_CANDIDATES, top_k), where)
-    has_lines = subtitles and snapshot.subtitles is not None
+    has_lines, count = subtitles and snapshot.subtitles is not None, max(NUM_MATCHES, top_k)
     pooled_seconds = (time.perf_counter() - start) / max(len(queries), 1)
     results = []
     for number, candidates in enumerate(found):
         text = texts[number : number + 1]
         times = [time.perf_counter()]
-        said = NO_MATCHES
-        if has_lines:
-            said = snapshot.matches(queries[number], max(NUM_MATCHES, top_k), where)
+        said = snapshot.matches(queries[number], count, where) if has_lines else NO_MATCHES
         candidates = candidates.joined_by(said.rows)
         times.append(time.perf_counter())
         videos, scores = score_candidates(model, text, snapshot, candidates.rows, minus)
