@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from diffusionret_mm.search.grouping import best_first
-from diffusionret_mm.search.subtitles import best_line
+from diffusionret_mm.search.words import best_line
 
 # The constant of reciprocal rank fusion: the larger, the less the first ranks count.
 K = 60

@@ -135,11 +135,11 @@ class Snapshot:
         return [self._by_id(rows) for rows in found]
 
     def matches(self, sentence: str, count: int, where: str | None = None) -> Matches:
-        """Find the spans in which words of a sentence are said.
+        """Find the spans in which more than half of a sentence's words are said.
 
         Args:
             sentence: any text.
-            count: spans wanted, at most.
+            count: spans of the best BM25 that are looked at.
             where: a condition on columns of the table, in SQL; None: all spans.
 
         Returns:

@@ -166,7 +166,7 @@ def test_a_sentence_is_matched_with_lines_too(new_inferencer, videos, tmp_path, 
 
     gallery = tmp_path / 'gallery'
     run('index', videos, gallery, *model, '--subtitles', '--workers', '1')
-    sentence = 'who counts ships?'
+    sentence = 'who counts the SHIPS at night?'
     fused = json.loads(run('search', gallery, sentence, '--json'))
     alone = json.loads(run('search', gallery, sentence, '--json', '--no-subtitles'))
     scores = {hit['video']: hit['score'] for hit in alone['hits']}
