@@ -135,7 +135,7 @@ class Snapshot:
         return [self._by_id(rows) for rows in found]
 
     def matches(self, sentence: str, count: int, where: str | None = None) -> Matches:
-        """Find the spans in which more than half of a sentence's words are said.
+        """Find the spans in which most of a sentence's words are said, and more than half of them.
 
         Args:
             sentence: any text.

@@ -56,8 +56,9 @@ def search_texts(
     each video the best three first. Every query has the same start noise, so it does not matter
     which other queries it comes with.
 
-    In a gallery with subtitles, the spans in which more than half of the sentence's words are said
-    join the candidates before they are scored, and both rankings are fused (`fusion.fuse`).
+    In a gallery with subtitles, the spans in which most of the sentence's words are said, and more
+    than half, join the candidates before they are scored, and both rankings are fused
+    (`fusion.fuse`).
 
     Args:
         model: the retriever, in evaluation mode.

@@ -10,14 +10,14 @@ import numpy as np
 from diffusionret_mm.extras import import_extra
 from diffusionret_mm.search.schema import TEXT
 from diffusionret_mm.search.tables import Table, readable
-from diffusionret_mm.search.words import STOP_WORDS, words_of
+from diffusionret_mm.search.words import STOP_WORDS, most_together, words_of
 
 if TYPE_CHECKING:
     import lance
     import pyarrow
 
 # Spans of the best BM25 whose words are looked at.
-NUM_MATCHES = 200
+NUM_MATCHES = 100
 INDEX = 'subtitles_idx'
 # Words are compared as they are written, but for case and accents, as `words_of` has them. ICU
 # finds those of scripts without spaces, too.
@@ -50,7 +50,10 @@ NO_MATCHES = Matches(np.zeros(0, np.int64), [])
 def find_lines(
     dataset: lance.LanceDataset, sentence: str, count: int, where: str | None
 ) -> pyarrow.Table:
-    """Find the spans in which more than half of a sentence's words are said.
+    """Find the spans in which most of a sentence's words are said, and more than half of them.
+
+    Words count that three lines have, one after the other. Spans with fewer of them than others are
+    left out: fusion, which knows ranks alone, would let some come before a span that has all.
 
     Args:
         dataset: a version of the table of subtitles.
@@ -67,8 +70,9 @@ def find_lines(
     rows = dataset.scanner(full_text_query=query, **options).to_table()
     rows = rows.sort_by([('_score', 'descending'), ('id', 'ascending')])
     words = words_of(sentence)
-    shared = np.array([len(words & words_of(text)) for text in rows[TEXT].to_pylist()], np.int64)
-    return rows.take(np.flatnonzero(2 * shared > len(words)))
+    shared = np.array([most_together(text, words) for text in rows[TEXT].to_pylist()], np.int64)
+    needed = max(shared.max(initial=0), len(words) // 2 + 1)
+    return rows.take(np.flatnonzero(shared >= needed))
 
 
 def make_text_index(table: Table) -> None:

@@ -15,6 +15,8 @@ COMMON = """
 STOP_WORDS = frozenset(COMMON.split())
 # Thai, Lao, Burmese, Khmer, Japanese and Chinese have no spaces between words.
 WITHOUT_SPACES = re.compile('[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]')
+# Lines over which a sentence may go.
+TOGETHER = 3
 
 
 def words_of(text: str) -> set[str]:
@@ -39,6 +41,23 @@ def words_of(text: str) -> set[str]:
 
 def _pairs(word: str) -> set[str]:
     return {word[place : place + 2] for place in range(max(1, len(word) - 1))}
+
+
+def most_together(text: str, words: set[str]) -> int:
+    r"""Return how many of some words are said together: in three lines, one after the other.
+
+    Args:
+        text: lines, one under the other.
+        words: the words.
+
+    Examples:
+        >>> most_together('Where is\nthe red\nkey?\nHere it is.', {'red', 'key', 'here'})
+        3
+        >>> most_together('Red?\nNo.\nBlue?\nThe key!', {'red', 'key'})
+        1
+    """
+    lines = [words & words_of(line) for line in text.split('\n')]
+    return max(len(set().union(*lines[place : place + TOGETHER])) for place in range(len(lines)))
 
 
 def best_line(text: str, sentence: str) -> str:

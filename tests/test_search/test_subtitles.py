@@ -59,7 +59,8 @@ def test_lines_are_found_by_their_words(new_gallery, say, has_index):
         maintain(gallery)
     assert found(gallery, 'what is in the HARBOUR') == ['v2', 'v0']
     assert found(gallery, 'a harbour sleeps, who knows') == ['v0']
-    assert found(gallery, 'a harbour sleeps, and lighthouses and boats') == []
+    assert found(gallery, 'a harbour sleeps, and boats') == ['v0']  # two of three words
+    assert found(gallery, 'a harbour sleeps, and boats and nets') == []
     assert found(gallery, 'cafe') == ['v3']
     assert found(gallery, 'of the and') == []
     assert found(gallery, '") OR *') == []
@@ -223,3 +224,16 @@ def test_spans_with_fitting_lines_join_the_candidates(
     scores = score_candidates(tiny_model, texts, gallery.latest(), row)[1]
     assert hit.similarity == pytest.approx(scores.item(), abs=1e-5)
     assert search_texts(*query, subtitles=False)[0].hits[0].video == alone
+
+
+def test_words_count_that_are_said_together(new_gallery, files):
+    gallery, _ = new_gallery(2)
+    near, far = files('v0', 'v1')
+    between = [Line(2, 3, 'well'), Line(3, 4, 'then'), Line(4, 5, 'so')]
+    with SubtitleWriter(gallery) as writer:
+        writer.add(
+            near, 'a', [Line(0, 1, 'an old'), Line(1, 2, 'lighthouse'), Line(2, 3, 'keeper')]
+        )
+        writer.add(far, 'a', [Line(0, 1, 'an old lighthouse'), *between, Line(6, 7, 'keeper')])
+    assert found(gallery, 'the old lighthouse keeper') == ['v0']
+    assert sorted(found(gallery, 'an old lighthouse')) == ['v0', 'v1']
