@@ -1,5 +1,6 @@
 """What is said in spans: kept in step with them, found by its words, and fused with ranks."""
 
+import threading
 from datetime import timedelta
 
 import numpy as np
@@ -65,6 +66,8 @@ def test_lines_are_found_by_their_words(new_gallery, say, has_index):
     assert found(gallery, 'of the and') == []
     assert found(gallery, '") OR *') == []
     assert found(gallery, 'harbour', "path < 'v2'") == ['v0']
+    best = Gallery(gallery.folder).latest().matches('harbour', 1, "path < 'v2'")
+    assert best.texts == ['the harbour sleeps']
     assert found(gallery, 'harbour', "metadata IS NOT NULL AND kind = 'shot'") == []
 
 
@@ -237,3 +240,24 @@ def test_words_count_that_are_said_together(new_gallery, files):
         writer.add(far, 'a', [Line(0, 1, 'an old lighthouse'), *between, Line(6, 7, 'keeper')])
     assert found(gallery, 'the old lighthouse keeper') == ['v0']
     assert sorted(found(gallery, 'an old lighthouse')) == ['v0', 'v1']
+
+
+def test_two_write_at_the_same_time(new_gallery, files):
+    gallery, _ = new_gallery(8)
+    both = threading.Barrier(2)
+
+    def write(numbers):
+        mine = Gallery(gallery.folder)
+        both.wait()
+        for number in numbers:
+            with SubtitleWriter(mine) as writer:
+                writer.add(files(f'v{number}')[0], 'a', [Line(0, 1, 'a harbour')])
+
+    threads = [threading.Thread(target=write, args=[part]) for part in (range(4), range(4, 8))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found(gallery, 'harbour')) == [f'v{number}' for number in range(8)]
+    maintain(gallery)
+    assert gallery.subtitles.open().count_rows() == len(found(gallery, 'harbour')) == 8
