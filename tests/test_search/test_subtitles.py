@@ -117,17 +117,21 @@ def test_videos_go_with_their_lines(new_gallery, say, spans, draw_arrays):
 
 def test_lines_belong_to_each_span_they_overlap_with(new_gallery, files, draw_arrays):
     gallery, _ = new_gallery(1)
-    (film,) = files('film')
+    film, whole = files('film', 'v0')
     windows = [Span(film, start, start + 10, 'window') for start in (0.0, 5.0, 10.0)]
+    lines = [Line(9, 11, 'in each'), Line(2, 5, 'first'), Line(20, 21, 'behind the end')]
     with GalleryWriter(gallery) as writer:
         writer.add(windows, draw_arrays(3))
     with SubtitleWriter(gallery) as writer:
-        writer.add(
-            film, 'a', [Line(9, 11, 'twice\tsaid'), Line(2, 5, 'first'), Line(20, 21, 'off')]
-        )
-    rows = gallery.subtitles.open().to_table(columns=['start', 'text']).to_pylist()
-    texts = {row['start']: row['text'] for row in rows}
-    assert texts == {0.0: 'first\ntwice\tsaid', 5.0: 'twice\tsaid', 10.0: 'twice\tsaid'}
+        writer.add(film, 'a', lines)
+        writer.add(whole, 'a', lines)
+    rows = gallery.subtitles.open().to_table(columns=['path', 'start', 'text']).to_pylist()
+    assert {(row['path'], row['start']): row['text'] for row in rows} == {
+        ('film.mp4', 0): 'first\nin each',
+        ('film.mp4', 5): 'in each',
+        ('film.mp4', 10): 'in each',
+        ('v0.mp4', 0): 'first\nin each\nbehind the end',
+    }
 
 
 def test_equal_lines_come_in_the_order_of_their_ids(new_gallery, say):
