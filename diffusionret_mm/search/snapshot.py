@@ -144,9 +144,14 @@ class Snapshot:
 
         Returns:
             The spans, the best first; none if the gallery has no subtitles.
+
+        Raises:
+            ValueError: if the condition is none, or asks for arrays.
         """
         if self.subtitles is None:
             return NO_MATCHES
+        if where is not None:
+            check_where(self.subtitles, where)
         with readable(self.subtitles.uri):
             lines = find_lines(self.subtitles, sentence, count, where)
         ids = lines['id'].to_pylist()

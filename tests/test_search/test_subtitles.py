@@ -68,6 +68,8 @@ def test_lines_are_found_by_their_words(new_gallery, say, has_index):
     assert found(gallery, 'harbour', "path < 'v2'") == ['v0']
     best = Gallery(gallery.folder).latest().matches('harbour', 1, "path < 'v2'")
     assert best.texts == ['the harbour sleeps']
+    with pytest.raises(ValueError, match='No field named mask'):
+        found(gallery, 'harbour', 'mask IS NOT NULL')
     assert found(gallery, 'harbour', "metadata IS NOT NULL AND kind = 'shot'") == []
 
 

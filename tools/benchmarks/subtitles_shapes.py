@@ -77,7 +77,7 @@ def measure(
     gallery = Gallery(inferencer.index(list(said), folder / 'gallery', options).folder)
     kinds = {
         'what is said': [(path, line) for path, (line, _) in said.items()],
-        'most of it': [(path, end) for path, (_, end) in said.items()],
+        'the same without its subject': [(path, end) for path, (_, end) in said.items()],
         'captions': [(path, captions[0]) for path, captions in clips if captions],
     }
     return [
