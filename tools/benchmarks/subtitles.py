@@ -63,7 +63,7 @@ def texts_of(spans: int) -> Iterator[list[str]]:
 
 
 def write_lines(args: argparse.Namespace) -> dict[str, float]:
-    """Write the lines of all spans; return seconds and sizes."""
+    """Draw and write the lines of all spans; return seconds and sizes."""
     gallery = Gallery(args.folder)
     start = time.perf_counter()
     with SubtitleWriter(gallery) as writer:
@@ -75,7 +75,7 @@ def write_lines(args: argparse.Namespace) -> dict[str, float]:
     maintained = time.perf_counter()
     table = args.folder / 'subtitles.lance'
     sizes = dict(table_mb=1000 * size_gb(table), index_mb=1000 * size_gb(table / '_indices'))
-    return dict(write_s=written - start, maintain_s=maintained - written, **sizes)
+    return dict(draw_and_write_s=written - start, maintain_s=maintained - written, **sizes)
 
 
 def search(args: argparse.Namespace) -> dict[str, float]:
