@@ -124,7 +124,8 @@ class Gallery:
         """Return the latest version; each search reads from one."""
         known = self._snapshot
         with readable(self.folder):
-            dataset, said = _latest(known.dataset), known.subtitles and _latest(known.subtitles)
+            dataset = _latest(known.dataset)
+            said = None if known.subtitles is None else _latest(known.subtitles)
         if dataset is not known.dataset or said is not known.subtitles:
             self._snapshot = self._snapshot_of(dataset, said)
         return self._snapshot
