@@ -124,7 +124,7 @@ class Snapshot:
             ValueError: if the condition is none.
         """
         if where is not None:
-            check_where(self.dataset, where)
+            self.check(where)
         with readable(self.dataset.uri):
             if self._lists is None:
                 self._lists = num_lists(self.dataset)
@@ -164,6 +164,14 @@ class Snapshot:
         texts = dict(zip(ids, lines[TEXT].to_pylist(), strict=True))
         known = {row_of[each]: text for each, text in texts.items() if each in row_of}
         return Matches(np.array([*known], np.int64), [*known.values()])
+
+    def check(self, where: str) -> None:
+        """Refuse a condition that spans cannot be filtered by.
+
+        Raises:
+            ValueError: if it is none; it says why.
+        """
+        check_where(self.dataset, where)
 
     def find(self, span: str) -> Candidates:
         """Find a span by its id; there is none, or one."""
