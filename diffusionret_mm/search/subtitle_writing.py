@@ -9,10 +9,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from diffusionret_mm.datasets.subtitles import Line, text_between
-from diffusionret_mm.search.candidates import once_per_id
 from diffusionret_mm.search.gallery import Gallery
 from diffusionret_mm.search.schema import SOURCE, TEXT, VIDEO, VideoFile, subtitles_schema
-from diffusionret_mm.search.subtitles import make_text_index
+from diffusionret_mm.search.subtitles import make_text_index, once_per_id
 from diffusionret_mm.search.tables import readable, rows_of
 
 if TYPE_CHECKING:

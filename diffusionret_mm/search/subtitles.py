@@ -75,6 +75,14 @@ def find_lines(
     return rows.take(np.flatnonzero(shared >= needed))
 
 
+def once_per_id(rows: pyarrow.Table) -> pyarrow.Table:
+    """Return the first row of each id: two writers may have inserted the same one."""
+    first: dict[str, int] = {}
+    for place, each in enumerate(rows['id'].to_pylist()):
+        first.setdefault(each, place)
+    return rows.take(np.array([*first.values()], np.int64))
+
+
 def make_text_index(table: Table) -> None:
     """Make the index of words, unless there is one: without it Lance compares words otherwise.
 
