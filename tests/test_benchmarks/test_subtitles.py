@@ -22,7 +22,7 @@ def _beside_the_script(monkeypatch):
 def test_spans_are_found_by_their_lines(tmp_path, monkeypatch):
     tool = load_tool('benchmarks/subtitles')
     monkeypatch.setattr(tool, 'PASSES', 1)
-    sizes = dict(spans=400, frames=4, width=32, topics=10, words=4)
+    sizes = dict(segment_rows=1000, spans=400, frames=4, width=32, topics=10, words=4)
     args = Namespace(folder=tmp_path / 'gallery', queries=4, int8=False, **sizes)
     tool.build(args)
     written = tool.write_lines(args)

@@ -26,6 +26,7 @@ from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.subtitles import Line
 from diffusionret_mm.evaluation.tables import format_figures
 from diffusionret_mm.search import Gallery, SubtitleWriter, VideoFile, maintain, search_texts
+from diffusionret_mm.search.vector_index import SEGMENT_ROWS
 
 VOCABULARY = 20_000
 LINES, WORDS = 4, 7
@@ -49,6 +50,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--queries', type=int, default=48)
     parser.add_argument('--int8', action='store_true', help='keep frames in 8 bits')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures to this file')
+    parser.set_defaults(segment_rows=SEGMENT_ROWS)
     return parser.parse_args()
 
 
