@@ -73,9 +73,10 @@ def _card(video: FoundVideo, scale: Scale) -> str:
 
 def _moment(video: FoundVideo, hit: Hit) -> str:
     is_played = str(hit is video.hits[0]).lower()
+    line = f'<q class="note">{html.escape(hit.subtitle)}</q>' if hit.subtitle else ''
     return (
         f'<li><button class="hit" {plays(video.first_span(hit), hit.start, hit.end)} '
         f'aria-current="{is_played}">'
         f'<b>{hit.rank}.</b> {times(hit.start, hit.end)} <span class="note">{scores(hit)}</span>'
-        '</button></li>'
+        f'{line}</button></li>'
     )

@@ -1,5 +1,7 @@
 """Results as HTML."""
 
+from dataclasses import replace
+
 from diffusionret_mm.demo.cards import NOTHING, cards, moment_label, scores, table
 from diffusionret_mm.demo.found import by_video
 from diffusionret_mm.search import SentenceHit
@@ -18,6 +20,12 @@ def test_names_are_no_html(scored):
     (video,) = found = by_video([scored(name)], 8)
     assert '<img' not in cards(found)
     assert moment_label(video, video.hits[0]) == f'1. {name}, 0:00–0:02'  # Gradio escapes it
+
+
+def test_what_is_said_is_shown_and_no_html(scored):
+    found = by_video([replace(scored(), subtitle='<b>Hello</b>')], 8)
+    assert '<q class="note">&lt;b&gt;Hello&lt;/b&gt;</q>' in cards(found)
+    assert '<q' not in cards(by_video([scored()], 8))
 
 
 def test_scores_in_words(scored):
