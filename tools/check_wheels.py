@@ -212,7 +212,8 @@ def verdict(
 
     Args:
         files: from `read_files`.
-        requirement: its range of versions counts; pre-releases only where it names one.
+        requirement: its range of versions counts; pre-releases only where it names one, or
+            where there is nothing else.
         python: such as '3.11'.
         platform: the system.
 
@@ -224,9 +225,12 @@ def verdict(
     markers = dict(platform.markers, python_version=python, python_full_version=f'{python}.0')
     if requirement.marker is not None and not requirement.marker.evaluate(markers):
         return 'not wanted'
-    fitting = [file for file in files if _is_allowed(file, requirement.specifier, python)]
+    # Bounds such as '>=3.8.1' are about the last patch of a minor version.
+    running = [file for file in files if file.requires_python.contains(f'{python}.99')]
+    fitting = _in_range(running, requirement)
     tags = tags_of(python, platform)
-    usable = [file for file in fitting if file.tags is None or file.tags & tags]
+    usable = [file for file in running if file.tags is None or file.tags & tags]
+    usable = _in_range(usable, requirement)
     if not usable:
         return 'none'
     best = max(file.version for file in usable)
@@ -237,11 +241,10 @@ def verdict(
     return word if best == max(file.version for file in fitting) else f'{word} of {best}'
 
 
-def _is_allowed(file: File, versions: SpecifierSet, python: str) -> bool:
-    is_final = versions.prereleases or not file.version.is_prerelease
-    allowed = versions.contains(file.version, prereleases=True)
-    # Bounds such as '>=3.8.1' are about the last patch of a minor version.
-    return bool(is_final and allowed and file.requires_python.contains(f'{python}.99'))
+def _in_range(files: Sequence[File], requirement: Requirement) -> list[File]:
+    """Return the files of the versions that pip takes into account."""
+    versions = {*requirement.specifier.filter({file.version for file in files})}
+    return [file for file in files if file.version in versions]
 
 
 def summarise(verdicts: dict[str, str]) -> str:
