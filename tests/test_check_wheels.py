@@ -21,7 +21,6 @@ PYTHONS = ['3.10', '3.11', '3.12', '3.13']
 # As the index lists them, shortened; `early` and `marked` are made up.
 PAGES = {
     'decord': [
-        'decord-0.0.1b20190912-py3-none-any.whl',
         'decord-0.5.2-py3-none-manylinux2010_x86_64.whl',
         'decord-0.6.0-cp38-cp38-macosx_10_15_x86_64.whl',
         'decord-0.6.0-py3-none-manylinux2010_x86_64.whl',
