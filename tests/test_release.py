@@ -58,10 +58,11 @@ def commands(tool, monkeypatch):
     return commands
 
 
-def test_what_a_command_prints_is_returned(tool, tmp_path):
-    assert tool.run([sys.executable, '-c', 'import os; print(os.getcwd())'], tmp_path) == (
-        f'{tmp_path}\n'
-    )
+def test_a_command_runs_in_its_folder_without_paths_of_this_python(tool, tmp_path, monkeypatch):
+    monkeypatch.setenv('PYTHONPATH', str(ROOT))
+    code = 'import os; print(os.getcwd(), "PYTHONPATH" in os.environ, "PATH" in os.environ)'
+    said = tool.run([sys.executable, '-S', '-c', code], tmp_path)
+    assert said == f'{tmp_path} False True\n'
 
 
 def test_a_command_that_fails_is_told_with_its_last_lines(tool, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import runpy
 import subprocess
@@ -38,12 +39,16 @@ def read_version(root: Path) -> str:
 def run(command: Sequence[str | Path], cwd: Path) -> str:
     """Run a command and return what it prints.
 
+    It does not get PYTHONPATH and the like: pip takes a package that it finds there for installed.
+
     Raises:
         ValueError: if it fails; its last lines are told.
     """
+    environment = {key: text for key, text in os.environ.items() if not key.startswith('PYTHON')}
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
