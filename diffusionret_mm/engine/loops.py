@@ -92,6 +92,7 @@ class _RetrievalRun:
             video_of_text=split.video_of_text.to(scores.device),
             video_ids=split.video_ids,
             captions=split.captions,
+            answers=split.answers,
         )
         if self.query_bank is not None:
             store = self.query_bank.open(self.runner, model, self.mode, self.fp16)

@@ -10,7 +10,7 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 from mmengine.structures import BaseDataElement
 
-META_KEYS = ('video_id', 'filename', 'captions', 'group', 'video_index', 'duration')
+META_KEYS = ('video_id', 'filename', 'captions', 'answers', 'group', 'video_index', 'duration')
 
 
 @TRANSFORMS.register_module()
