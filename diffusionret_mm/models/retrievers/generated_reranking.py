@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diffusionret_mm.models.generators import DIRECTIONS, start_noise
-from diffusionret_mm.models.retrievers.candidate_sampler import CandidateSampler
+from diffusionret_mm.models.generators import DIRECTIONS, CandidateSampler, start_noise
 from diffusionret_mm.models.retrievers.reranking import DiffusionTrace, rerank_best
 from diffusionret_mm.models.retrievers.text_video_retriever import TextVideoRetriever
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
@@ -59,7 +58,7 @@ class GeneratedReRanking(TextVideoRetriever):
         self, direction: str, candidates: VideoFeatures | TextFeatures, num_pairs: int
     ) -> CandidateSampler:
         """Project what all queries share; see `TextVideoRetriever.prepare_candidates`."""
-        return CandidateSampler(self.generators[direction], candidates, num_pairs)
+        return self.generators[direction].sampler(candidates, num_pairs)
 
     def refine(
         self,
@@ -85,13 +84,13 @@ class GeneratedReRanking(TextVideoRetriever):
     ) -> DiffusionTrace | None:
         """Return the states of the first draw; see `TextVideoRetriever.trace`."""
         num_candidates = min(self.num_candidates(direction), scores.shape[1])
-        if num_candidates == 0:
+        if num_candidates == 0 or self.generators[direction].num_train_steps == 0:
             return None
         index = query_index.to(scores.device)
         noise = self._start_noise(direction, num_candidates, index)[:1]
-        best = scores.topk(num_candidates, dim=1).indices
-        sampler = CandidateSampler(self.generators[direction], candidates)
-        states = sampler.sample(queries, best, noise, return_trajectory=True)
+        values, best = scores.topk(num_candidates, dim=1)
+        sampler = self.generators[direction].sampler(candidates)
+        states = sampler.sample(queries, best, values, noise, return_trajectory=True)
         # A state belongs to the step that is to be taken; the paper counts steps from 1.
         steps = self.generators[direction].scheduler.timesteps.tolist()
         return DiffusionTrace(best, torch.cat([noise, states[0]]), [*(t + 1 for t in steps), 0])
@@ -144,12 +143,14 @@ class GeneratedReRanking(TextVideoRetriever):
         noise: Tensor,
     ) -> Tensor:
         """S + weight * softmax(temperature * x_0), the mean over the draws [draws, n, K]."""
-        x = sampler.sample(queries, chosen, noise)
+        x = sampler.sample(queries, chosen, scores, noise)
         added = (self.temperature[direction] * x).softmax(dim=2).mean(dim=0).to(scores.dtype)
         return scores + self.weight[direction] * added
 
     def _start_noise(self, direction: str, num_candidates: int, query_index: Tensor) -> Tensor:
         """Noise of each draw for the candidates that are re-ranked, [draws, n, K]."""
+        if self.generators[direction].num_train_steps == 0:
+            return torch.zeros(1, len(query_index), num_candidates, device=query_index.device)
         seed = (self.noise_seed, DIRECTIONS.index(direction))
         seeds = [seed, *((*seed, draw) for draw in range(1, self.num_draws))]
         return torch.stack([start_noise(query_index, num_candidates, each) for each in seeds])
