@@ -77,7 +77,8 @@ class FeatureCacheHook(Hook):
         if self._is_cached or TextVideoRetriever.of(runner.model).stage != 'generation':
             return
         loader = runner.train_loop.dataloader
-        runner.train_loop.dataloader = cached_loader(loader, self._open(runner, loader))
+        sizes = TextVideoRetriever.of(runner.model).gallery_sizes
+        runner.train_loop.dataloader = cached_loader(loader, self._open(runner, loader), sizes)
         self._is_cached = True
 
     def _open(self, runner: Runner, loader: DataLoader) -> FeatureStore:

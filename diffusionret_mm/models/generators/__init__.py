@@ -2,6 +2,7 @@
 
 from diffusionret_mm.models.generators.base import (
     DIRECTIONS,
+    CandidateContext,
     CandidateGenerator,
     CandidateRows,
     CandidateSampler,
@@ -30,6 +31,7 @@ from diffusionret_mm.models.generators.unrolled import UnrolledDenoiser
 
 __all__ = [
     'DIRECTIONS',
+    'CandidateContext',
     'CandidateGenerator',
     'CandidateListDenoiser',
     'CandidateListHead',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -34,6 +34,14 @@ class CandidateRows:
     video_rows: Tensor
     scores: Tensor
     positive: Tensor
+
+
+class CandidateContext(Protocol):
+    """n queries with K candidates each, as a generator reads them."""
+
+    @property
+    def like(self) -> Tensor:
+        """A tensor [n, K] of the device and dtype that noise for these rows must have."""
 
 
 class CandidateSampler(Protocol):
@@ -75,6 +83,9 @@ class CandidateGenerator(BaseModule):
     num_train_steps: int = 0
     """Number T of diffusion steps; 0: the model diffuses nothing, and no noise is drawn for it."""
 
+    negatives: tuple[str, ...] = ('sampled_gallery',)
+    """Where negatives may come from; see `DiffusionRet`."""
+
     def __init__(self, direction: str) -> None:
         super().__init__()
         if direction not in DIRECTIONS:
@@ -94,18 +105,24 @@ class CandidateGenerator(BaseModule):
         """
 
     @abstractmethod
-    def training_context(self, rows: CandidateRows) -> Any:
+    def training_context(self, rows: CandidateRows) -> CandidateContext:
         """Prepare training rows for `forward`."""
 
     @abstractmethod
-    def forward(self, context: Any, t: Tensor, noise: Tensor, positive: Tensor) -> Tensor:
+    def forward(
+        self,
+        context: CandidateContext,
+        t: Tensor | None,
+        noise: Tensor | None,
+        positive: Tensor | None = None,
+    ) -> Tensor:
         """Training pass.
 
         Args:
             context: what `training_context` returned for n rows.
-            t: diffusion step of each row, shape [n], int64; unused if `num_train_steps` is 0.
-            noise: standard normal, shape [n, K]; unused, too.
-            positive: which candidates are right, [n, K], bool.
+            t: diffusion step of each row, shape [n], int64; None if `num_train_steps` is 0.
+            noise: standard normal, shape [n, K]; None, too.
+            positive: which candidates are right, [n, K], bool; None: the first of each row.
 
         Returns:
             The prediction of x_0, shape [n, K]; `GenerationKLLoss` takes it.

@@ -66,6 +66,8 @@ class DiffusionGenerator(CandidateGenerator):
         self.num_train_steps = num_train_steps
         self.negative_value = negative_value
         self.encoder = MODELS.build(encoder) if encoder else None
+        if self.encoder is None:
+            self.negatives = ('batch', 'training_set', 'sampled_gallery')
         self.attention = MODELS.build(attention or dict(type='TextFrameAttentionHead'))
         self.denoiser = MODELS.build(denoiser)
         self.set_sampler(scheduler or dict(type='DDIMScheduler'), num_sample_steps)

@@ -48,7 +48,11 @@ class ListwiseReranker(CandidateGenerator):
         return self.encoder.encode_rows(rows)
 
     def forward(
-        self, context: PairVectors, t: Tensor, noise: Tensor, positive: Tensor | None = None
+        self,
+        context: PairVectors,
+        t: Tensor | None = None,
+        noise: Tensor | None = None,
+        positive: Tensor | None = None,
     ) -> Tensor:
         """Compute logits, [n, K]; see `CandidateGenerator.forward`."""
         return self.head(context)

@@ -30,6 +30,11 @@ class PairVectors:
     pairs: Tensor
     scores: Tensor
 
+    @property
+    def like(self) -> Tensor:
+        """See `CandidateContext`."""
+        return self.pairs[..., 0]
+
 
 @dataclass(frozen=True)
 class Tokens:
