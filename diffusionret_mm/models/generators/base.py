@@ -104,6 +104,18 @@ class CandidateGenerator(BaseModule):
             num_pairs: number of (query, candidate) pairs to come.
         """
 
+    def frame_attention(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor | None:
+        """Return how much each text attends to the frames of its video, for pictures.
+
+        Args:
+            texts: n texts.
+            videos: n videos.
+
+        Returns:
+            Weights [n, F]; None if the model pools no frames.
+        """
+        return None
+
     @abstractmethod
     def training_context(self, rows: CandidateRows) -> CandidateContext:
         """Prepare training rows for `forward`."""

@@ -133,6 +133,12 @@ class DiffusionGenerator(CandidateGenerator):
             return PairSampler(self.direction, self.encoder, self._draw, candidates)
         return PooledSampler(self, candidates, num_pairs)
 
+    def frame_attention(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor | None:
+        """Return the weights that pool the frames; see `CandidateGenerator.frame_attention`."""
+        if self.encoder is not None:
+            return None
+        return self.attention.attention(texts.pooled, videos.frames, videos.mask)
+
     def training_context(self, rows: CandidateRows) -> QueryCandidates | PairVectors:
         """Encode the pairs of training rows, or pool the video of each, some rows at a time."""
         if self.encoder is not None:

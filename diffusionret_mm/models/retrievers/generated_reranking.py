@@ -96,11 +96,14 @@ class GeneratedReRanking(TextVideoRetriever):
         return DiffusionTrace(best, torch.cat([noise, states[0]]), [*(t + 1 for t in steps), 0])
 
     def frame_attention(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor | None:
-        """Return the weights that the generator pools frames with, in stage 'generation'."""
-        if self.stage == 'discrimination':
-            return super().frame_attention(texts, videos)
-        head = self.generators['t2v'].attention
-        return head.attention(texts.pooled, videos.frames, videos.mask)
+        """Return the weights that the generator pools frames with, in stage 'generation'.
+
+        Those of the similarity stand in for a generator that pools none.
+        """
+        own = None
+        if self.stage == 'generation':
+            own = self.generators['t2v'].frame_attention(texts, videos)
+        return super().frame_attention(texts, videos) if own is None else own
 
     def rerank_from_noise(
         self,
