@@ -16,12 +16,15 @@ from diffusionret_mm.features.gallery_sampling import GallerySampler
 from diffusionret_mm.features.store import FeatureStore
 from diffusionret_mm.models.retrievers.hard_negatives import CachedNegatives
 
+# Part of the seed of a batch, which is that of its first item.
+VIEW = 5
+
 
 class CachedFeatures(Dataset):
     """Items of a training set, read from a cache a batch at a time.
 
     Captions are drawn from the same seeds as the training set draws them, and an unreadable video
-    is replaced by the same next one.
+    is replaced by the same next one. Of several views of the videos each batch has one.
 
     Args:
         dataset: the training set.
@@ -67,19 +70,20 @@ class CachedFeatures(Dataset):
         """
         items = self._item[np.asarray(indices)]
         rows = self._row[items]
+        seed = self.dataset.item_seed(int(self._item_index[items[0]]))
+        view = int(np.random.default_rng([*seed, VIEW]).integers(self.store.num_views))
         drawn = [self._draw(item) for item in items]
         texts = np.concatenate(drawn)
         inputs = dict(
             texts=self.store.texts(texts),
-            videos=self.store.videos(rows),
+            videos=self.store.videos(rows, view),
             video_of_text=torch.from_numpy(np.repeat(np.arange(len(rows)), [*map(len, drawn)])),
             video_index=torch.from_numpy(self.store.video_index[rows]),
         )
         if 'negative_videos' in self.store.arrays:
             inputs['negatives'] = self._negatives(texts)
         if self._galleries is not None:
-            seed = self.dataset.item_seed(int(self._item_index[items[0]]))
-            inputs['sampled_gallery'] = self._galleries.draw(seed, rows, texts)
+            inputs['sampled_gallery'] = self._galleries.draw(seed, rows, texts, view)
         samples = [
             self._sample(item, captions - self._first[item])
             for item, captions in zip(items, drawn, strict=True)

@@ -31,7 +31,11 @@ class GallerySampler:
         self._size_of_group = np.bincount(groups)
 
     def draw(
-        self, seed: Sequence[int], own_videos: np.ndarray, own_texts: np.ndarray
+        self,
+        seed: Sequence[int],
+        own_videos: np.ndarray,
+        own_texts: np.ndarray,
+        view: int = 0,
     ) -> SampledGallery:
         """Draw a gallery around the videos of a batch.
 
@@ -39,6 +43,7 @@ class GallerySampler:
             seed: numbers that the draw depends on.
             own_videos: rows of the batch's videos in the store, with their groups in the gallery.
             own_texts: rows of its N texts.
+            view: number of the view of the videos.
 
         Returns:
             The gallery.
@@ -53,7 +58,7 @@ class GallerySampler:
         texts = np.flatnonzero(np.isin(self.store.video_of_text, videos))
         return SampledGallery(
             texts=self.store.texts(texts),
-            videos=self.store.videos(videos),
+            videos=self.store.videos(videos, view),
             video_of_text=torch.from_numpy(
                 np.searchsorted(videos, self.store.video_of_text[texts])
             ),
