@@ -30,7 +30,7 @@ from diffusionret_mm.storage.progress import progress_bar
 
 # To be raised when the same settings would give other clips or captions than before.
 FORMAT_VERSION = 2
-DEFAULT_NUM_SCENES: Mapping[str, int] = {'train': 700, 'val': 140, 'test': 170}
+DEFAULT_NUM_SCENES: Mapping[str, int] = {'train': 700, 'val': 40, 'test': 100}
 
 
 def render_shapes(
@@ -54,7 +54,7 @@ def render_shapes(
         data_root: the folder; it must be absent, empty, or hold this data set.
         seed: seed of all random draws, at least 0.
         num_scenes: number of scenes of the splits 'train', 'val' and 'test', or of 'test' alone if
-            there is a shift; each scene makes three clips. Default: 700, 140 and 170.
+            there is a shift; each scene makes three clips. Default: 700, 40 and 100.
         captions_per_video: captions of each clip, 1 to 8.
         shift: one of `SHIFTS`, for a test set of other clips than training has; None for the data
             set itself. No scene of it is in the data set of the same seed and default size.
