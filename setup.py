@@ -88,6 +88,8 @@ INSTALL_REQUIRES = [
 EXPORT_REQUIRES = ['onnx>=1.17', 'onnxscript>=0.5', 'onnxruntime>=1.20']
 # Tested with pylance 14.0.2 and pyarrow 26.0.1.
 SEARCH_REQUIRES = ['pylance>=14', 'pyarrow>=19']
+# Features of other programs in .h5 and parquet. Tested with h5py 3.16.0.
+FEATURES_REQUIRES = ['h5py>=3', 'pyarrow>=19']
 # Tested with ray 2.60.0.
 RAY_REQUIRES = [*SEARCH_REQUIRES, 'ray[data]>=2.40']
 # Tested with gradio 6.31.0; playwright drives the Chromium of the system, if there is one.
@@ -105,12 +107,14 @@ TEST_REQUIRES = [
     'flask-cors',
     'playwright',
     *EXPORT_REQUIRES,
+    *FEATURES_REQUIRES,
     *DEMO_REQUIRES,
     *MOMENTS_REQUIRES,
 ]
 EXTRAS_REQUIRE = {
     'demo': DEMO_REQUIRES,
     'export': EXPORT_REQUIRES,
+    'features': FEATURES_REQUIRES,
     'moments': MOMENTS_REQUIRES,
     'ray': RAY_REQUIRES,
     'search': SEARCH_REQUIRES,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmaction.registry import MODELS, TRANSFORMS
+from mmaction.registry import DATASETS, MODELS, TRANSFORMS
 from mmengine.config import Config
 
 from diffusionret_mm.datasets.transforms.base import FollowsBackbone
@@ -28,8 +28,10 @@ def use_backbone(cfg: Config, name: str) -> None:
             OpenAI.
 
     Raises:
-        ValueError: if open_clip knows no such architecture or tag, or the tag is left open.
+        ValueError: if open_clip knows no such architecture or tag, or the tag is left open; or the
+            config has backbone=None.
     """
+    refuse_without_backbone(cfg)
     backbone = dict(cfg.model.backbone, type='OpenCLIPBackbone') | named_backbone(name)
     for option in ('tag', 'tokenizer', 'quick_gelu', 'word_std', 'patch_position_std'):
         backbone.pop(option, None)
@@ -81,10 +83,25 @@ def name_files_absolutely(cfg: Config) -> None:
             backbone[option] = str(Path(named).absolute())
 
 
+def refuse_without_backbone(cfg: Config) -> None:
+    """Refuse a config whose features come from elsewhere where something is to be encoded.
+
+    Raises:
+        ValueError: if its model has backbone=None.
+    """
+    model = cfg.get('model') or {}
+    if 'backbone' in model and model['backbone'] is None:
+        raise ValueError(
+            f'{cfg.filename or "The config"} has backbone=None: its features were imported, and it '
+            'can encode no videos and no sentences. Take a config with a backbone.'
+        )
+
+
 def follow_backbone(cfg: Config) -> list[str]:
     """Fill in what the transforms of a config take from the backbone: tokenizer, size, resizing.
 
-    Settings that a transform has already must be those of the backbone.
+    Settings that a transform has already must be those of the backbone. A model with backbone=None
+    gets the width of the features of its data sets.
 
     Args:
         cfg: the whole config; it is changed. One without a backbone is left alone.
@@ -93,13 +110,32 @@ def follow_backbone(cfg: Config) -> list[str]:
         Sentences on what the backbone cuts, for the log of a run.
 
     Raises:
-        ValueError: if a setting does not fit the backbone.
+        ValueError: if a setting does not fit the backbone, or data sets differ in width.
+        FileNotFoundError, AnnotationError: if there are no features, or damaged ones.
     """
     passport = passport_of(cfg)
+    _fill_width_of_features(cfg)
     told: dict[str, None] = {}  # in order, each once
     if passport is not None:
         _fill(cfg._cfg_dict, passport, told)
     return list(told)
+
+
+def _fill_width_of_features(cfg: Config) -> None:
+    model = cfg.get('model') or {}
+    if 'backbone' not in model or model.backbone is not None or model.get('embed_dim'):
+        return
+    widths = {}
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        dataset = (cfg.get(name) or {}).get('dataset')
+        if dataset is not None:
+            widths[name] = DATASETS.get(dataset.type).read_feature_width(dataset)
+    if len(set(widths.values())) != 1 or None in widths.values():
+        raise ValueError(
+            'A model with backbone=None needs data sets of features of one width, such as '
+            f'FeatureDataset; the widths are {widths}.'
+        )
+    model['embed_dim'] = next(iter(widths.values()))
 
 
 def passport_of(cfg: Config) -> Passport | None:

@@ -14,7 +14,11 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 
-from diffusionret_mm.apis.backbone import follow_backbone, name_files_absolutely
+from diffusionret_mm.apis.backbone import (
+    follow_backbone,
+    name_files_absolutely,
+    refuse_without_backbone,
+)
 from diffusionret_mm.apis.decoding import (
     decode_in_parallel,
     list_reasons,
@@ -83,6 +87,7 @@ class TextVideoEncoder:
             self.cfg = read_config_file(config, cfg_options)
         init_default_scope(self.cfg.get('default_scope', 'mmaction'))
         name_files_absolutely(self.cfg)
+        refuse_without_backbone(self.cfg)
         follow_backbone(self.cfg)
         self.transforms = video_transforms(self.cfg)
         self.max_words = max_words_of(self.transforms)

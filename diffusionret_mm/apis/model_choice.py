@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from diffusionret_mm.apis.backbone import refuse_without_backbone
 from diffusionret_mm.apis.command_line import adapt_config
 from diffusionret_mm.apis.inferencer import TextVideoInferencer
 from diffusionret_mm.engine.config_files import configs_folder, read_config_file
@@ -96,6 +97,7 @@ def _stored_config(folder: str, facts: Facts) -> Config:
 
 def _refuse_lost_weights(cfg: Config, folder: str) -> None:
     """Refuse pre-trained weights of a file that is gone."""
+    refuse_without_backbone(cfg)
     backbone = cfg.model.backbone
     pretrained = backbone.get('pretrained')
     if pretrained is None or os.path.isfile(pretrained) or pretrained in tags_of(backbone.arch):

@@ -12,6 +12,7 @@ import torch
 from mmaction.registry import DATASETS
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
+from torch import Tensor
 
 from diffusionret_mm.datasets.annotation_files import read_list
 from diffusionret_mm.datasets.entry_checks import check_entry, check_known
@@ -71,6 +72,9 @@ class TextVideoDataset(BaseDataset):
     manifest: Path | None = None
     """The file that says where each video is, if one is used."""
 
+    has_frames: bool = True
+    """Whether items have frames; those of a data set of features have none."""
+
     def __init__(
         self,
         data_root: str,
@@ -108,6 +112,30 @@ class TextVideoDataset(BaseDataset):
             pipeline=list(pipeline),
             test_mode=test_mode,
             **kwargs,
+        )
+
+    @classmethod
+    def read_feature_width(cls, config: Mapping[str, Any]) -> int | None:
+        """Return the width of the features that a data set of a config gives; None: it has none.
+
+        Args:
+            config: arguments of the class; `type` is passed over.
+        """
+        return None
+
+    def imported_scores(self) -> tuple[Tensor, Tensor]:
+        """Return the scores of another program, for `ImportedScores`.
+
+        Returns:
+            Those of N texts and M videos in the order of the data set, [N, M], and of videos and
+            texts, [M, N], float32; mapped from a file where they can be.
+
+        Raises:
+            ValueError: if the data set has none.
+        """
+        raise ValueError(
+            f'{self.ann_file} comes without scores; ImportedScores needs a FeatureDataset whose '
+            'scores were imported, by tools/import_features.py --scores.'
         )
 
     @property

@@ -15,7 +15,7 @@ from diffusionret_mm.evaluation import format_metrics
 from diffusionret_mm.features.encoding import EncodedSplit, FeatureCollector, ScoredSplit
 from diffusionret_mm.features.encoding_on_disk import DiskCollector
 from diffusionret_mm.features.query_bank import QueryBank
-from diffusionret_mm.features.scoring import score_all
+from diffusionret_mm.features.scoring import rerank_all, score_all
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 FEATURE_DTYPES = ('float32', 'float16')
@@ -86,10 +86,11 @@ class _RetrievalRun:
         """
         split = self.encode(model)
         with autocast(enabled=False):  # scores and ranks are computed in float32
-            scores, t2v, v2t = score_all(model, split.texts, split.videos, self.chunk_size)
+            scored = self._score(model, split)
+        before = scored.before('t2v'), scored.before('v2t')
         sample = dict(
-            rankings={'discrimination': (scores, scores.t()), '': (t2v, v2t)},
-            video_of_text=split.video_of_text.to(scores.device),
+            rankings={'discrimination': before, '': (scored.t2v, scored.v2t)},
+            video_of_text=split.video_of_text.to(scored.t2v.device),
             video_ids=split.video_ids,
             captions=split.captions,
             answers=split.answers,
@@ -99,8 +100,19 @@ class _RetrievalRun:
             with autocast(enabled=False):
                 sample['banks'] = self.query_bank.score(model, store, split, self.chunk_size)
         self.evaluator.process(data_samples=[sample], data_batch=None)
-        scored = ScoredSplit(split, similarity=scores, t2v=t2v, v2t=v2t)
         return self.evaluator.evaluate(size=1), scored
+
+    def _score(self, model: TextVideoRetriever, split: EncodedSplit) -> ScoredSplit:
+        """Score a split by the model, or by what was imported, and re-rank it."""
+        if not model.similarity.is_imported:
+            scores = score_all(model, split.texts, split.videos, self.chunk_size)
+            return ScoredSplit(split, *scores)
+        before = [
+            scores.to(model.similarity.placement)
+            for scores in self.dataloader.dataset.imported_scores()
+        ]
+        final = rerank_all(model, split.texts, split.videos, *before)
+        return ScoredSplit(split, before[0], *final, similarity_v2t=before[1])
 
     def encode(self, model: torch.nn.Module) -> EncodedSplit:
         """Encode the split.

@@ -7,7 +7,7 @@ to the evaluator as a single data sample:
         rankings={'': (t2v [N, M], v2t [M, N]), 'discrimination': (t2v, v2t)},
         video_of_text=Tensor [N],    # row of the video that each text describes
         video_ids=[...], captions=[...],    # optional, M and N strings
-        banks=(t2v [B, M], v2t [C, N]),     # optional, similarities of other queries
+        banks=(t2v [B, M], v2t [C, N]),     # optional, similarities of other queries; or None
         answers=[[...], ...],    # optional, rows of all videos that each of the N texts fits
     )
 
@@ -151,7 +151,7 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
                 f'{name} needs banks of other queries: let the evaluation make them from the '
                 'training split, by test_cfg=dict(query_bank=dict()) in the config.'
             )
-        banks = (bank.to(matrices[0]) for bank in data_sample['banks'])
+        banks = (None if bank is None else bank.to(matrices[0]) for bank in data_sample['banks'])
         return BANK_POST_PROCESSING[name](*matrices, *banks, **options)
 
 

@@ -55,7 +55,11 @@ def dual_softmax(t2v: Tensor, v2t: Tensor, temperature: float = 0.01) -> tuple[T
 
 
 def inverted_softmax(
-    t2v: Tensor, v2t: Tensor, bank_t2v: Tensor, bank_v2t: Tensor, beta: float = 20.0
+    t2v: Tensor,
+    v2t: Tensor,
+    bank_t2v: Tensor | None,
+    bank_v2t: Tensor | None,
+    beta: float = 20.0,
 ) -> tuple[Tensor, Tensor]:
     """Inverted softmax over a bank (Smith et al. 2017; QB-Norm, Section 3.2).
 
@@ -66,8 +70,8 @@ def inverted_softmax(
     Args:
         t2v: score of every video for every text, `[N, M]`.
         v2t: score of every text for every video, `[M, N]`.
-        bank_t2v: similarity of the bank's texts to the videos, `[B, M]`.
-        bank_v2t: similarity of the bank's videos to the texts, `[C, N]`.
+        bank_t2v: similarity of the bank's texts to the videos, `[B, M]`; None: `t2v` stays.
+        bank_v2t: similarity of the bank's videos to the texts, `[C, N]`; None: `v2t` stays.
         beta: inverse temperature, for scores in the range of cosines.
 
     Returns:
@@ -77,15 +81,18 @@ def inverted_softmax(
         ValueError: if `beta` is not positive, or a bank is empty or of another gallery.
     """
     pairs = ((t2v, bank_t2v, 't2v'), (v2t, bank_v2t, 'v2t'))
-    t2v, v2t = (_inverted(scores, bank, beta, name) for scores, bank, name in pairs)
+    t2v, v2t = (
+        scores if bank is None else _inverted(scores, bank, beta, name)
+        for scores, bank, name in pairs
+    )
     return t2v, v2t
 
 
 def querybank_normalisation(
     t2v: Tensor,
     v2t: Tensor,
-    bank_t2v: Tensor,
-    bank_v2t: Tensor,
+    bank_t2v: Tensor | None,
+    bank_v2t: Tensor | None,
     preset: str = 'official',
     beta: float | None = None,
     num_best: int = 1,
@@ -100,8 +107,8 @@ def querybank_normalisation(
     Args:
         t2v: score of every video for every text, `[N, M]`.
         v2t: score of every text for every video, `[M, N]`.
-        bank_t2v: similarity of the bank's texts to the videos, `[B, M]`.
-        bank_v2t: similarity of the bank's videos to the texts, `[C, N]`.
+        bank_t2v: similarity of the bank's texts to the videos, `[B, M]`; None: `t2v` stays.
+        bank_v2t: similarity of the bank's videos to the texts, `[C, N]`; None: `v2t` stays.
         preset: defaults of `beta` and `min_count`: 'official' is 20 and 1, 'jpthu17' is 70 and
             3 (t2v) or 5 (v2t).
         beta: inverse temperature, for scores in the range of cosines.
@@ -119,6 +126,9 @@ def querybank_normalisation(
     beta = settings['beta'] if beta is None else beta
     result = []
     for scores, bank, name in ((t2v, bank_t2v, 't2v'), (v2t, bank_v2t, 'v2t')):
+        if bank is None:
+            result.append(scores)
+            continue
         inverted = _inverted(scores, bank, beta, name)
         best = bank.topk(min(num_best, bank.shape[1]), dim=1).indices
         is_hub = best.flatten().bincount(minlength=bank.shape[1]) >= settings[name]

@@ -2,6 +2,7 @@
 
 from diffusionret_mm.features.cached_features import CachedFeatures, cached_loader
 from diffusionret_mm.features.caching import cache_features, encode_videos
+from diffusionret_mm.features.feature_dataset import FeatureDataset
 from diffusionret_mm.features.fingerprint import fingerprint
 from diffusionret_mm.features.open_or_build import open_or_build
 from diffusionret_mm.features.store import FeatureStore, FeatureWriter
@@ -9,6 +10,7 @@ from diffusionret_mm.features.whole_videos import WholeVideos
 
 __all__ = [
     'CachedFeatures',
+    'FeatureDataset',
     'FeatureStore',
     'FeatureWriter',
     'WholeVideos',

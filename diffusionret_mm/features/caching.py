@@ -60,7 +60,10 @@ def cache_features(
             for view in range(1, views):
                 _encode_view(writer, model, videos.as_view(view), batch_size, num_workers)
         if model.num_cached_negatives is not None:
-            found = hardest_of_training_set(model, writer.read_back(), model.num_cached_negatives)
+            given = videos.imported_scores() if model.similarity.is_imported else None
+            found = hardest_of_training_set(
+                model, writer.read_back(), model.num_cached_negatives, given
+            )
             for name, rows in found.items():
                 writer.append(name, rows)
 

@@ -50,12 +50,21 @@ class ScoredSplit:
         similarity: scores before re-ranking, [N, M].
         t2v: final scores of the videos for each text, [N, M].
         v2t: final scores of the texts for each video, [M, N].
+        similarity_v2t: scores of the texts for each video before re-ranking, [M, N], if they are
+            not those of `similarity`.
     """
 
     split: EncodedSplit
     similarity: Tensor
     t2v: Tensor
     v2t: Tensor
+    similarity_v2t: Tensor | None = None
+
+    def before(self, direction: str) -> Tensor:
+        """Return the scores before re-ranking, a row a query of 't2v' or 'v2t'."""
+        if direction == 't2v':
+            return self.similarity
+        return self.similarity.t() if self.similarity_v2t is None else self.similarity_v2t
 
 
 class FeatureCollector:

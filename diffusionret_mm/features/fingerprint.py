@@ -59,7 +59,7 @@ def gallery_fingerprint(
         passport.
     """
     plain = Config(dict(model=config)).to_dict()['model']
-    plain['backbone'].pop('pretrained', None)
+    (plain.get('backbone') or {}).pop('pretrained', None)
     return dict(
         weights=hash_of_weights(model),
         model=fingerprint_of({key: plain.get(key) for key in EXTRACTOR}),

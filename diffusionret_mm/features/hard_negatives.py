@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,7 +19,10 @@ SLICE, CHUNK = 1024, 64
 
 @torch.no_grad()
 def hardest_of_training_set(
-    model: TextVideoRetriever, store: FeatureStore, num_negatives: int
+    model: TextVideoRetriever,
+    store: FeatureStore,
+    num_negatives: int,
+    given: tuple[Tensor, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Find the best-scored texts and videos that do not belong to a query's own video.
 
@@ -27,6 +32,7 @@ def hardest_of_training_set(
         model: the retriever.
         store: features of N texts and M videos.
         num_negatives: number of negatives per query, at most; as many as every query has.
+        given: scores of another program in place of the similarity's, [N, M] and [M, N].
 
     Returns:
         `negative_videos`, rows of videos for each text, [N, K], and `negative_texts`, rows of texts
@@ -46,18 +52,44 @@ def hardest_of_training_set(
     with progress_bar(store.num_texts, 'hard negatives', 'text') as progress:
         for texts in np.split(np.arange(store.num_texts), range(SLICE, store.num_texts, SLICE)):
             best_videos = _Best(len(texts), min(num_negatives, store.num_videos - 1), device)
-            features = store.texts(texts).to(device)
+            score = _scorer(model, store, texts, given)
             for videos in np.split(
                 np.arange(store.num_videos), range(SLICE, store.num_videos, SLICE)
             ):
-                scores = similarity_matrix(model, features, store.videos(videos).to(device), CHUNK)
-                columns = torch.from_numpy(videos).to(device)
-                scores = scores.masked_fill(own[texts, None] == columns, float('-inf'))
-                best_videos.add(slice(None), scores, videos[0])
-                best_texts.add(slice(videos[0], videos[-1] + 1), scores.t(), texts[0])
+                is_own = own[texts, None] == torch.from_numpy(videos).to(device)
+                t2v, v2t = (
+                    scores.to(device).masked_fill(is_own, float('-inf')) for scores in score(videos)
+                )
+                best_videos.add(slice(None), t2v, videos[0])
+                best_texts.add(slice(videos[0], videos[-1] + 1), v2t.t(), texts[0])
             negative_videos.append(best_videos.in_order())
             progress.update(len(texts))
     return dict(negative_videos=torch.cat(negative_videos), negative_texts=best_texts.in_order())
+
+
+def _scorer(
+    model: TextVideoRetriever,
+    store: FeatureStore,
+    texts: np.ndarray,
+    given: tuple[Tensor, Tensor] | None,
+) -> Callable[[np.ndarray], tuple[Tensor, Tensor]]:
+    """Make what scores n texts against m videos, in both directions, [n, m] each."""
+    if given is not None:
+        rows = slice(texts[0], texts[-1] + 1)
+
+        def look_up(videos: np.ndarray) -> tuple[Tensor, Tensor]:
+            columns = slice(videos[0], videos[-1] + 1)
+            return given[0][rows, columns], given[1][columns, rows].t()
+
+        return look_up
+    device = next(model.parameters()).device
+    features = store.texts(texts).to(device)
+
+    def score(videos: np.ndarray) -> tuple[Tensor, Tensor]:
+        scores = similarity_matrix(model, features, store.videos(videos).to(device), CHUNK)
+        return scores, scores
+
+    return score
 
 
 class _Best:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.dist import all_gather_object, get_dist_info
@@ -39,7 +39,9 @@ def similarity_matrix(
 def score_all(
     model: TextVideoRetriever, texts: TextFeatures, videos: VideoFeatures, chunk_size: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Score all texts and videos of a split, the queries spread over the processes.
+    """Score all texts and videos of a split by the similarity, and re-rank them.
+
+    The queries are spread over the processes.
 
     Args:
         model: the retriever.
@@ -56,19 +58,40 @@ def score_all(
         # EMCL's scores depend on the block: the processes share whole blocks.
         block=model.similarity.block_rows,
     )
-    t2v = over_ranks(
-        len(texts),
-        lambda rows: model.rerank_queries(
-            't2v', scores[rows], texts[rows], videos, torch.arange(len(texts))[rows]
-        ),
-    )
-    v2t = over_ranks(
-        len(videos),
-        lambda rows: model.rerank_queries(
-            'v2t', scores.t()[rows], videos[rows], texts, torch.arange(len(videos))[rows]
-        ),
-    )
-    return scores, t2v, v2t
+    return scores, *rerank_all(model, texts, videos, scores, scores.t())
+
+
+def rerank_all(
+    model: TextVideoRetriever,
+    texts: TextFeatures,
+    videos: VideoFeatures,
+    t2v: Tensor,
+    v2t: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Re-rank the best candidates of all queries of a split, spread over the processes.
+
+    Args:
+        model: the retriever.
+        texts: all N texts, the same on every process.
+        videos: all M videos, the same on every process.
+        t2v: scores of the first stage, [N, M], on any device.
+        v2t: those of videos and texts, [M, N].
+
+    Returns:
+        On every process, the final t2v [N, M] and v2t [M, N], on the device of the model.
+    """
+    placement = model.similarity.placement
+
+    def rerank(direction: str, scores: Tensor, queries: Any, candidates: Any) -> Tensor:
+        index = torch.arange(len(queries))
+        return over_ranks(
+            len(queries),
+            lambda rows: model.rerank_queries(
+                direction, scores[rows].to(placement), queries[rows], candidates, index[rows]
+            ),
+        )
+
+    return rerank('t2v', t2v, texts, videos), rerank('v2t', v2t, videos, texts)
 
 
 def over_ranks(num_rows: int, compute: Callable[[slice], Tensor], block: int = 1) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from diffusionret_mm.datasets.text_video import TextVideoDataset
@@ -54,6 +55,10 @@ class WholeVideos(Dataset):
     def num_captions(self) -> int:
         """Number of captions of all videos."""
         return sum(len(entry['captions']) for entry in self.entries)
+
+    def imported_scores(self) -> tuple[Tensor, Tensor]:
+        """Return the scores of another program; see `TextVideoDataset.imported_scores`."""
+        return self._reader.imported_scores()
 
     def __len__(self) -> int:
         """Return the number of videos."""

@@ -104,7 +104,7 @@ class RetrievalDataPreprocessor(BaseDataPreprocessor):
         batch = dict(
             frames=torch.stack(list(inputs['frames'])),
             frame_mask=torch.stack(list(inputs['frame_mask'])),
-            ids=torch.cat(list(inputs['ids'])),
+            ids=self.join_texts(inputs['ids']),
             text_mask=torch.cat(list(inputs['text_mask'])),
             video_of_text=torch.repeat_interleave(torch.arange(len(counts)), counts),
             video_index=torch.tensor([sample.video_index for sample in data['data_samples']]),
@@ -112,6 +112,10 @@ class RetrievalDataPreprocessor(BaseDataPreprocessor):
         batch = self.cast_data(batch)
         batch['frames'] = self.normalise(batch['frames'], batch['frame_mask'])
         return dict(inputs=batch, data_samples=data['data_samples'])
+
+    def join_texts(self, ids: Sequence[Tensor]) -> Tensor:
+        """Join the token ids [C, L] of the videos."""
+        return torch.cat(list(ids))
 
     def _check_tokenizer(self, samples: Sequence[BaseDataElement]) -> None:
         """Items that do not say where their ids come from pass."""

@@ -61,10 +61,10 @@ class SplitPictures:
         """Return the ranks of all queries by (ranking, direction); the final ranking is ''."""
         scored = self.scored
         return {
-            ('discrimination', 't2v'): query_ranks(scored.similarity, self.video_of_text),
+            ('discrimination', 't2v'): query_ranks(scored.before('t2v'), self.video_of_text),
             ('', 't2v'): query_ranks(scored.t2v, self.video_of_text),
             ('discrimination', 'v2t'): grouped_query_ranks(
-                scored.similarity.t(), self.video_of_text
+                scored.before('v2t'), self.video_of_text
             ),
             ('', 'v2t'): grouped_query_ranks(scored.v2t, self.video_of_text),
         }
@@ -87,9 +87,9 @@ class SplitPictures:
         of_texts = direction == 't2v'
         rows = self._rows(queries, direction)
         own, others = self.split.texts, self.split.videos
-        scores = self.scored.similarity
+        scores = self.scored.before(direction)
         if not of_texts:
-            own, others, scores = others, own, scores.t()
+            own, others = others, own
         trace = trace_diffusion(
             self.model, direction, scores[rows.to(scores.device)], own[rows], others, rows
         )
@@ -119,11 +119,13 @@ class SplitPictures:
         """Draw what a text reads in its video.
 
         Raises:
-            PictureError: if the model weighs no frames, or there is no such text.
+            PictureError: if the model weighs no frames, there is no such text, or the data set has
+                no frames.
         """
         rows = self._rows([query], 't2v')
         own = self.split.video_of_text[rows]
         text, features = self.split.texts[rows], self.split.videos[own]
+        frames = self.frames(int(own))
         caption = self.split.captions[query]
         weights = frame_attention(self.model, text, features)
         match = match_words(self.model, caption, text, features)
@@ -134,13 +136,13 @@ class SplitPictures:
             )
         if weights is not None:
             weights = weights[0, features.mask[0].to(weights.device)].cpu().numpy()
-        return draw_attention(caption, self.frames(int(own)), weights, match)
+        return draw_attention(caption, frames, weights, match)
 
     def retrieval(self, query: int, top_k: int = 5) -> Figure:
         """Draw the best candidates of a text, and the right one below if it is not among them.
 
         Raises:
-            PictureError: if there is no such text.
+            PictureError: if there is no such text, or the data set has no frames.
         """
         row = int(self._rows([query], 't2v'))
         before, after = self.scored.similarity[row], self.scored.t2v[row]
@@ -180,7 +182,8 @@ class SplitPictures:
         """Return the real frames of a video as the model gets them, RGB, [F, H, W, 3], uint8.
 
         Raises:
-            RuntimeError: if the data set has another video at this row.
+            PictureError: if the data set has no frames.
+            RuntimeError: if it has another video at this row.
         """
         return read_sample(self.dataset, video, self.split.video_ids[video]).frames
 
@@ -205,8 +208,13 @@ def read_sample(dataset: Any, row: int, video_id: str | None = None) -> Sample:
         Its frames as the model gets them, and captions.
 
     Raises:
+        PictureError: if the data set has features in place of frames.
         RuntimeError: if there is another video.
     """
+    if not dataset.has_frames:
+        raise PictureError(
+            f'{dataset.ann_file} lists imported features; what shows frames needs the videos.'
+        )
     packed = dataset[row]
     info, inputs = packed['data_samples'], packed['inputs']
     if video_id not in (None, info.video_id):

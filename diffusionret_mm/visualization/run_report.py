@@ -140,11 +140,14 @@ class Report:
     def _samples(self) -> Section:
         draw = self.pictures
         videos = [int(draw.split.video_of_text[query]) for query in self.queries]
-        samples = [read_sample(draw.dataset, video) for video in videos]
+
+        def draw_all() -> Figure:
+            return draw_samples([read_sample(draw.dataset, video) for video in videos])
+
         text = 'Videos of the queries above as the model gets them, with their captions'
         return Section(
             'Samples of the test split',
-            [self._draw('samples', text, partial(draw_samples, samples))],
+            [self._draw('samples', text, draw_all)],
         )
 
     def _draw(self, name: str, text: str, draw: Draw) -> Picture | str:

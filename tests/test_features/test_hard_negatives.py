@@ -30,6 +30,21 @@ def test_they_are_the_best_of_the_whole_matrix(make_set, make_model, build, monk
     assert found['negative_texts'].tolist() == texts.tolist()
 
 
+def test_given_scores_take_the_place_of_the_similarity(make_set, make_model, build, monkeypatch):
+    monkeypatch.setattr(hard_negatives, 'SLICE', 2)
+    model = make_model()
+    store = build(make_set(), model)
+    texts, videos = (np.arange(count) for count in (store.num_texts, store.num_videos))
+    with torch.no_grad():
+        scores = model.similarity(store.texts(texts), store.videos(videos))
+    found = hardest_of_training_set(model, store, 3)
+    given = hardest_of_training_set(model, store, 3, (scores, scores.t()))
+    assert all(given[name].equal(found[name]) for name in found)
+    turned = hardest_of_training_set(model, store, 3, (scores, -scores.t()))
+    assert turned['negative_videos'].equal(found['negative_videos'])
+    assert not turned['negative_texts'].equal(found['negative_texts'])
+
+
 def test_no_more_than_every_query_has_and_never_of_the_own_video(make_set, make_model, build):
     model = make_model()
     store = build(make_set(), model)

@@ -12,6 +12,8 @@ VIDEOS, CAPTIONS, FRAMES = 5, 2, 4
 class Videos:
     """A data set of uniform grey videos; the last one has a padded frame."""
 
+    has_frames = True
+
     def __getitem__(self, row):
         mask = torch.ones(FRAMES, dtype=torch.bool)
         mask[-1] = row < VIDEOS - 1

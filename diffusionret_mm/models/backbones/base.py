@@ -20,6 +20,9 @@ class TextVideoBackbone(BaseModule):
     """What it wants of texts and frames. None: CLIP's tokenizer, and frames of any size that the
     data preprocessor normalises as for CLIP."""
 
+    preprocessor: str = 'RetrievalDataPreprocessor'
+    """The data preprocessor that makes its batches, unless a config has another."""
+
     @classmethod
     def read_passport(cls, config: Mapping[str, Any]) -> Passport | None:
         """Return the passport that a backbone of a config has, without building it.

@@ -39,7 +39,8 @@ class TextVideoRetriever(InStages, ReRanking, FromPretrained, BaseModel):
     Checkpoints are loaded strictly: a missing, unknown or misshapen tensor is an error.
 
     Args:
-        backbone: encoder of words and frames.
+        backbone: encoder of words and frames. None: there is none, and features come from
+            elsewhere, such as a `FeatureDataset`.
         similarity: scores every text against every video. In its config, and in those of other
             parts, a `width` of None is that of the backbone.
         loss: loss of a batch of scores.
@@ -53,6 +54,8 @@ class TextVideoRetriever(InStages, ReRanking, FromPretrained, BaseModel):
             the batch. Activations of a chunk are computed again in the backward pass, so the memory
             is that of one chunk, and the negatives stay those of the whole batch. (Accumulating
             gradients over small batches would have fewer negatives.)
+        embed_dim: width of the features of a model without a backbone; the tools take it from the
+            data set.
 
     Raises:
         ValueError: if an option is none of those.
@@ -68,18 +71,26 @@ class TextVideoRetriever(InStages, ReRanking, FromPretrained, BaseModel):
 
     def __init__(
         self,
-        backbone: Mapping[str, Any],
+        backbone: Mapping[str, Any] | None,
         similarity: Mapping[str, Any],
         loss: Mapping[str, Any],
         temporal: Mapping[str, Any] | None = None,
         data_preprocessor: Mapping[str, Any] | None = None,
         gather: str = 'exact',
         encode_chunk: int | None = None,
+        embed_dim: int | None = None,
     ) -> None:
         if gather not in GATHER_RULES:
             raise ValueError(f'gather must be one of {GATHER_RULES}; got {gather!r}.')
         if encode_chunk is not None and encode_chunk < 1:
             raise ValueError(f'encode_chunk counts videos, at least 1; got {encode_chunk}.')
+        if backbone is None:
+            backbone = dict(type='FeatureBackbone', embed_dim=embed_dim)
+        elif embed_dim is not None:
+            raise ValueError(
+                f'embed_dim={embed_dim} is for models with backbone=None; leave it out: widths '
+                'follow the backbone.'
+            )
         encoder: TextVideoBackbone = MODELS.build(backbone)
         super().__init__(data_preprocessor=_build_preprocessor(data_preprocessor, encoder))
         self.backbone = encoder
@@ -265,7 +276,7 @@ def _build_preprocessor(
     config: Mapping[str, Any] | None, backbone: TextVideoBackbone
 ) -> BaseDataPreprocessor:
     """Built here, because `BaseModel` would look in mmengine's registry alone."""
-    config = config or dict(type='RetrievalDataPreprocessor')
+    config = config or dict(type=backbone.preprocessor)
     if issubclass(MODELS.get(config['type']), RetrievalDataPreprocessor):
         config = RetrievalDataPreprocessor.follow(config, backbone.passport)
     return MODELS.build(config)

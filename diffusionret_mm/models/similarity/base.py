@@ -23,6 +23,9 @@ class Similarity(BaseModule):
     """Texts that are scored together; processes share blocks of so many texts. A similarity whose
     scores do not depend on the other texts of a block has 1."""
 
+    is_imported: bool = False
+    """Whether the scores of a split come from its data set (`TextVideoDataset.imported_scores`)."""
+
     def __init__(self) -> None:
         super().__init__()
         # Says on which device and in which dtype scores are made, also without any parameter.
