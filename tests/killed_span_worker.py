@@ -1,4 +1,4 @@
-"""Run by processes of tests: index windows, and be killed half way through a file.
+"""Run by processes of tests: index windows of a second each, and be killed half way through a file.
 
 Arguments: config, checkpoint, folder of videos, gallery, and the name of the file.
 """
@@ -31,4 +31,4 @@ writing.COMMIT_ROWS = 1
 inferencer = TextVideoInferencer(
     config, checkpoint, device='cpu', num_workers=2, show_progress=False
 )
-inferencer.index(videos, gallery, IndexOptions(moments=Moments('windows')))
+inferencer.index(videos, gallery, IndexOptions(moments=Moments('windows', 1, 1)))

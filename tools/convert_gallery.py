@@ -35,7 +35,7 @@ from diffusionret_mm.storage.progress import progress_bar
 OLD_VERSION = 1
 OLD_NAMES = {POOLED: 'pooled', FRAMES: 'frames', FRAME_WEIGHTS: 'frame_weights', MASK: 'frame_mask'}
 ROWS_PER_FILE = 65_536
-ROWS_A_COMMIT = 4_096
+ROWS_PER_COMMIT = 4_096
 
 OldVideo = tuple[int, str, int, int]
 
@@ -154,8 +154,8 @@ def _libraries(paths: list[str], roots: dict[str, str]) -> Libraries:
 
 def _parts(videos: list[OldVideo]) -> Iterator[list[OldVideo]]:
     with progress_bar(len(videos), 'videos', 'video') as progress:
-        for start in range(0, len(videos), ROWS_A_COMMIT):
-            part = videos[start : start + ROWS_A_COMMIT]
+        for start in range(0, len(videos), ROWS_PER_COMMIT):
+            part = videos[start : start + ROWS_PER_COMMIT]
             yield part
             progress.update(len(part))
 

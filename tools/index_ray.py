@@ -22,11 +22,11 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 import numpy as np
 
 from diffusionret_mm.apis import Share
-from diffusionret_mm.apis.command_line import add_indexing_options, moments_option
 from diffusionret_mm.apis.decoding import decode_in_parallel
 from diffusionret_mm.apis.index_whole import encode_videos
 from diffusionret_mm.apis.index_work import Work, find_work
-from diffusionret_mm.apis.indexing import log_run, moments_of, refuse_to_cut
+from diffusionret_mm.apis.indexing import Outcome, log_run, refuse_to_cut
+from diffusionret_mm.apis.indexing_options import add_indexing_options, check_indexing
 from diffusionret_mm.apis.model_choice import build_inferencer
 from diffusionret_mm.apis.user_errors import GO_ON, stop_with_message
 from diffusionret_mm.datasets.video_reading import time_limit
@@ -39,7 +39,7 @@ from diffusionret_mm.search.writing import COMMIT_ROWS
 if TYPE_CHECKING:
     import pyarrow
 
-VIDEOS_A_TASK = 16
+VIDEOS_PER_TASK = 16
 
 
 def pack(rows: Sequence[Any]) -> pyarrow.Table:
@@ -99,11 +99,11 @@ def commit(table: pyarrow.Table, folder: str, facts: Facts, libraries: Libraries
             for _, file, features, why in rows:
                 if not features:
                     writer.note_unreadable(file, why)
-    return pack([(path, why) for path, _, _, why in rows])
+    return pack([(path, features is not None, why) for path, _, features, why in rows])
 
 
-def run(work: Work, facts: Facts, transforms: Any, args: argparse.Namespace) -> dict[str, str]:
-    """Index on the cluster; return of each path why it cannot be read, empty if it can."""
+def run(work: Work, facts: Facts, transforms: Any, args: argparse.Namespace) -> list[Any]:
+    """Index on the cluster; return of each path whether it was read, and what is wrong with it."""
     ray = import_extra('ray', 'ray')
     ray.init(include_dashboard=False, log_to_driver=False)
     num_gpus = int(ray.cluster_resources().get('GPU', 0))
@@ -114,34 +114,33 @@ def run(work: Work, facts: Facts, transforms: Any, args: argparse.Namespace) -> 
     actor = dict(batch_format='pyarrow', max_restarts=-1, max_task_retries=-1, **model_on)
     videos = ray.data.from_arrow(pack(list(work.wanted.items())))
     results = (
-        videos.repartition(-(-len(work.wanted) // VIDEOS_A_TASK))
-        .map_batches(read, batch_size=VIDEOS_A_TASK, **again)
+        videos.repartition(-(-len(work.wanted) // VIDEOS_PER_TASK))
+        .map_batches(read, batch_size=VIDEOS_PER_TASK, **again)
         .map_batches(Encoder, batch_size=args.batch_size, fn_constructor_args=[args], **actor)
         .map_batches(save, batch_size=COMMIT_ROWS, **again)
     )
     tables = results.iter_batches(batch_size=None, batch_format='pyarrow')
-    return {path: why for table in tables for path, why in unpack(table)}
+    return [row for table in tables for row in unpack(table)]
 
 
 @stop_with_message(GO_ON)
 def main() -> None:
     """Run."""
-    parser = argparse.ArgumentParser(
-        'tools/index_ray.py', description='Index new and changed videos on a Ray cluster.'
-    )
+    parser = argparse.ArgumentParser('tools/index_ray.py', description=__doc__.splitlines()[0])
     add_indexing_options(parser)
     args, start = parser.parse_args(), time.perf_counter()
+    moments = check_indexing(args)
+    refuse_to_cut(moments)
     on_cpu = argparse.Namespace(**vars(args) | dict(device='cpu'))
     here = build_inferencer(on_cpu, facts_of(args.gallery))
     work = find_work(here, args.videos, args.gallery, args.root, Share())
-    moments = moments_of(work.gallery, moments_option(args))
-    refuse_to_cut(moments)
     facts = here.facts({}, moments, args.int8)
-    outcomes = run(work, facts, here.transforms, args) if work.wanted else {}
-    unreadable = {path: why for path, why in outcomes.items() if why}
+    rows = run(work, facts, here.transforms, args) if work.wanted else []
+    unreadable = {path: why for path, is_read, why in rows if not is_read}
+    tails = {path: why for path, is_read, why in rows if is_read and why}
     gallery = Gallery(args.gallery) if Gallery.exists(args.gallery) else None
-    num_added, seconds = len(outcomes) - len(unreadable), time.perf_counter() - start
-    log_run(gallery, work, num_added, unreadable, seconds)
+    num_added, seconds = len(rows) - len(unreadable), time.perf_counter() - start
+    log_run(gallery, work, Outcome(num_added, unreadable, tails, seconds))
     if gallery is not None:
         maintain(gallery)
 

@@ -11,7 +11,6 @@ import torch
 from mmengine.config import Config, DictAction
 
 from diffusionret_mm.apis.backbone import use_backbone
-from diffusionret_mm.datasets.spans import MOMENTS, Moments
 from diffusionret_mm.engine.config_files import read_config_file, set_options
 from diffusionret_mm.search import GalleryError
 
@@ -108,43 +107,6 @@ def add_gallery_options(parser: argparse.ArgumentParser, order: str) -> None:
         metavar='NAME=FOLDER',
         help='where the library NAME of the gallery is now; may be given several times',
     )
-
-
-def add_indexing_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the tools that index videos."""
-    order = 'VIDEOS... GALLERY'
-    parser.add_argument(
-        'videos',
-        nargs='+',
-        type=not_a_config(f'{parser.prog} {order}'),
-        help='folders of videos, video files, or both',
-    )
-    add_gallery_options(parser, order)
-    add_model_options(parser, "the gallery's; for a new one, zeroshot/zeroshot_mean.py")
-    parser.add_argument('--batch-size', type=int, default=32, help='videos encoded at a time')
-    parser.add_argument(
-        '--time-limit',
-        type=float,
-        metavar='SECONDS',
-        help='give a video up after these, and one more for each 250 kB (default: 60); of a video '
-        'that is cut, after so long without a moment',
-    )
-    parser.add_argument(
-        '--moments',
-        choices=MOMENTS,
-        help=f'cut videos into {Moments("windows")}, or into shots (default: as in the gallery, '
-        'or none for a new one: a video is found as a whole)',
-    )
-    parser.add_argument(
-        '--int8',
-        action='store_true',
-        help='let a new gallery keep frames in 8 bits: half the disk, scores to 3e-4',
-    )
-
-
-def moments_option(args: argparse.Namespace) -> Moments | None:
-    """Return the moments of a command line with the options of `add_indexing_options`."""
-    return None if args.moments is None else Moments(args.moments)
 
 
 class AddRoot(argparse.Action):

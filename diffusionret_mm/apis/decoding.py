@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -81,11 +81,10 @@ def list_videos(source: PathLike | Sequence[PathLike]) -> Listing:
         ValueError: if there is no video.
     """
     given = [source] if isinstance(source, str | os.PathLike) else source
+    refuse_missing(given)
     paths, passed_over, others = set(), {}, []
     for path in sorted({os.path.abspath(each) for each in given}):
         reason = why_not_a_file(path)
-        if reason and not os.path.lexists(path):
-            raise FileNotFoundError(f'{printable(path)} does not exist; give folders and files.')
         if reason:
             passed_over[path] = reason
         elif os.path.isdir(path):
@@ -100,6 +99,17 @@ def list_videos(source: PathLike | Sequence[PathLike]) -> Listing:
         names = ', '.join(printable(os.fspath(each)) for each in given)
         raise ValueError(f'{names}: there is no file named like a video.{describe(listing)}')
     return listing
+
+
+def refuse_missing(paths: Iterable[PathLike]) -> None:
+    """Refuse files and folders that do not exist.
+
+    Raises:
+        FileNotFoundError: if there is one; it names the first.
+    """
+    for path in map(os.path.abspath, paths):
+        if not os.path.lexists(path):
+            raise FileNotFoundError(f'{printable(path)} does not exist; give folders and files.')
 
 
 def describe(listing: Listing) -> str:
@@ -136,16 +146,21 @@ def decode_in_parallel(
         when_idle: what to do in each second in which no video is done.
 
     Yields:
-        As they finish: path, the packed item and what is wrong; the item is None if anything is.
+        As they finish: path, the packed item, and what is wrong. The item is None if the video
+        cannot be read; else what is wrong, if anything is, is the end of its file.
     """
-    function = partial(decode, pickle.dumps(transforms))
+    function = partial(decode_with_tail, pickle.dumps(transforms))
     title = 'videos' if show_progress else None
     results = run_in_parallel(function, paths, workers, title, VideoReadError, timeout, when_idle)
-    for path, item, error in results:
-        yield path, item and {key: torch.from_numpy(value) for key, value in item.items()}, error
+    for path, result, error in results:
+        if result is None:
+            yield path, None, error
+        else:
+            item, broken_tail = result
+            yield path, {key: torch.from_numpy(value) for key, value in item.items()}, broken_tail
 
 
-def decode(transforms: bytes, path: str) -> dict[str, Any]:
+def decode(transforms: bytes, path: str) -> dict[str, np.ndarray]:
     """Decode a video, in a process of its own: it leaves torch with one thread.
 
     Args:
@@ -153,20 +168,27 @@ def decode(transforms: bytes, path: str) -> dict[str, Any]:
         path: the file.
 
     Returns:
-        frames [F, 3, H, W] uint8, frame_mask [F] bool and duration [] float64 in seconds, 0 if it
-        is unknown; arrays of numpy: tensors would go from process to process through open files.
+        frames [F, 3, H, W] uint8, frame_mask [F] bool and duration [] float64, the seconds until
+        the last frame ends; arrays of numpy: tensors would go from process to process through open
+        files.
 
     Raises:
         VideoReadError: if it cannot be read.
     """
+    return decode_with_tail(transforms, path)[0]
+
+
+def decode_with_tail(transforms: bytes, path: str) -> tuple[dict[str, np.ndarray], str]:
+    """Decode a video as `decode`, and return what is wrong with the end of its file, if known."""
     name = Path(path).name
     # No transform reads the caption; the pipeline of a data set tokenises one.
     entry = dict(filename=path, video_id=name, video_index=0, captions=['video'])
     with named_read_errors():
         item = _pipeline(transforms)(entry)
-        duration = np.array(_duration(item['data_samples'].metainfo, path))
+        facts = item['data_samples'].metainfo
+        duration = np.array(_duration(facts, path))
     frames = {key: item['inputs'][key].numpy() for key in ('frames', 'frame_mask')}
-    return dict(frames, duration=duration)
+    return dict(frames, duration=duration), facts.get('broken_tail', '')
 
 
 @contextmanager
@@ -185,7 +207,7 @@ def _duration(facts: Mapping[str, Any], path: str) -> float:
     if 'duration' in facts:
         return facts['duration']
     with open_video(path) as video:
-        return video.duration
+        return video.end
 
 
 @lru_cache(maxsize=4)

@@ -26,14 +26,16 @@ from diffusionret_mm.apis.decoding import (
     video_transforms,
 )
 from diffusionret_mm.apis.images import image_as_video
+from diffusionret_mm.apis.sentences import check_texts
 from diffusionret_mm.apis.weights import load_weights
 from diffusionret_mm.datasets.errors import VideoReadError
-from diffusionret_mm.datasets.transforms.captions import refuse_empty
+from diffusionret_mm.datasets.video_probe import probe_video
 from diffusionret_mm.datasets.video_reading import time_limit
 from diffusionret_mm.engine.config_files import read_config_file
 from diffusionret_mm.export import ExportError, OnnxEncoders
 from diffusionret_mm.features.fingerprint import gallery_fingerprint
-from diffusionret_mm.storage.names import is_utf8, printable, why_not_a_file
+from diffusionret_mm.storage.names import why_not_a_file
+from diffusionret_mm.storage.pool import run_in_parallel
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 if TYPE_CHECKING:
@@ -117,12 +119,7 @@ class TextVideoEncoder:
             ValueError: if there is none, or one is empty or not UTF-8.
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
-        for text in texts:
-            if not is_utf8(text):
-                raise ValueError(
-                    f'"{printable(text)}" is no text: some of its bytes are not UTF-8.'
-                )
-        refuse_empty(texts)
+        check_texts(texts)
         ids, mask = self.model.backbone.tokenizer.tokenize(texts, self.max_words)
         parts = zip(ids.split(self.batch_size), mask.split(self.batch_size), strict=True)
         return TextFeatures.cat(
@@ -144,11 +141,7 @@ class TextVideoEncoder:
         """
         single = isinstance(videos, str | os.PathLike)
         paths = [os.path.abspath(path) for path in ([videos] if single else videos)]
-        missing = {path: reason for path in paths if (reason := _why_unreadable(path))}
-        if missing:
-            raise FileNotFoundError(
-                f'{len(missing)} of {len(paths)} videos cannot be read:{list_reasons(missing)}'
-            )
+        refuse_no_files(paths)
         found = sorted(set(paths))
         show, features, items = self.show_progress and not single, {}, {}
         limit = partial(time_limit, seconds=self.time_limit)
@@ -214,5 +207,36 @@ class TextVideoEncoder:
         return encoders
 
 
-def _why_unreadable(path: str) -> str:
+def refuse_no_files(paths: Sequence[str]) -> None:
+    """Refuse paths that are no files.
+
+    Raises:
+        FileNotFoundError: if there are some; it names them, with reasons.
+    """
+    missing = {path: reason for path in paths if (reason := _why_no_file(path))}
+    if missing:
+        raise FileNotFoundError(
+            f'{len(missing)} of {len(paths)} videos cannot be read:{list_reasons(missing)}'
+        )
+
+
+def check_video(path: PathLike) -> None:
+    """Refuse a video that cannot be read; it is looked at in a process of its own.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FileNotFoundError: if it does not exist.
+        VideoReadError: if it cannot be read.
+    """
+    path = os.path.abspath(path)
+    refuse_no_files([path])
+    options = dict(workers=1, title=None, failures=VideoReadError, timeout=time_limit)
+    ((_, _, error),) = run_in_parallel(probe_video, [path], **options)
+    if error:
+        raise VideoReadError(f'{path} cannot be read: {error}')
+
+
+def _why_no_file(path: str) -> str:
     return why_not_a_file(path) or ('it is a folder' if os.path.isdir(path) else '')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import os
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.datasets.video_cutting import Cut, plan_cut, write_cut
-from diffusionret_mm.datasets.video_reading import open_video
+from diffusionret_mm.datasets.video_reading import FramesChangedError, open_video
 from diffusionret_mm.search import Hit, SearchResult
 from diffusionret_mm.storage.files import open_atomically, written_beside
 from diffusionret_mm.storage.names import printable
@@ -40,7 +41,7 @@ class Clip:
 def export_hits(result: SearchResult, folder: str | os.PathLike[str]) -> list[str]:
     """Write the clips of the hits, `QUERY.edl` and `QUERY.csv` into a folder.
 
-    A clip has the frames that appear from the start of the hit to its end. A whole video is
+    A clip shows what the video shows from the start of the hit to its end. A whole video is
     copied as it is. Where both cuts fall on key frames, packets are copied; elsewhere frames are
     encoded in H.264 and sound in AAC. No file is overwritten: names that are taken get a number.
 
@@ -54,8 +55,7 @@ def export_hits(result: SearchResult, folder: str | os.PathLike[str]) -> list[st
     Raises:
         OSError: if the folder cannot be written.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
     name = _name_of(result.query)
     clips, failures = [], []
     for hit in result.hits:
@@ -66,6 +66,19 @@ def export_hits(result: SearchResult, folder: str | os.PathLike[str]) -> list[st
     _write_text(folder, f'{name}.edl', edit_decision_list(name, clips))
     _write_text(folder, f'{name}.csv', _table(result.query, clips))
     return failures
+
+
+def make_folder(folder: str | os.PathLike[str]) -> Path:
+    """Make a folder for clips, if it does not exist.
+
+    Raises:
+        OSError: if it cannot be made or written.
+    """
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    return path
 
 
 def edit_decision_list(title: str, clips: Sequence[Clip]) -> str:
@@ -114,12 +127,15 @@ def timecode(seconds: float, rate: float) -> str:
     return f'{hour:02d}:{minute:02d}:{second:02d}:{frames:02d}'
 
 
-def _write_clip(hit: Hit, folder: Path, name: str) -> Clip:
-    cut = plan_cut(hit.video, hit.start, hit.end)
+def _write_clip(hit: Hit, folder: Path, name: str, is_counted: bool = False) -> Clip:
+    cut = plan_cut(hit.video, hit.start, hit.end, is_counted)
     stem = f'{name}-{hit.rank:03d}-{_name_of(Path(hit.video).stem)}'
     path = _free(folder / f'{stem}{cut.suffix}')
-    with written_beside(path) as temporary:
-        write_cut(cut, temporary)
+    try:
+        with written_beside(path) as temporary:
+            write_cut(cut, temporary)
+    except FramesChangedError:  # the file is damaged, or its packets promise too much
+        return _write_clip(hit, folder, name, is_counted=True)
     return Clip(hit, cut, path)
 
 

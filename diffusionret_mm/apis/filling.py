@@ -33,6 +33,7 @@ class GalleryFiller:
         files: the files to index, by path.
         gallery: the gallery; None until there is one.
         unreadable: why files cannot be read, by path.
+        broken_tails: what is wrong with the ends of files that were read, by path.
         num_added: number of videos that were added.
     """
 
@@ -42,6 +43,7 @@ class GalleryFiller:
         self.files = work.wanted
         self.gallery: Gallery | None = None
         self.unreadable: dict[str, str] = {}
+        self.broken_tails: dict[str, str] = {}
         self.num_added = 0
         self._inferencer = inferencer
         self._folder = folder
@@ -80,6 +82,11 @@ class GalleryFiller:
         """Remember why a file cannot be read."""
         self.unreadable[path] = reason
         self._note_unreadable()
+
+    def note_broken_tail(self, path: str, reason: str) -> None:
+        """Remember what is wrong with the end of a file, if anything is."""
+        if reason:
+            self.broken_tails[path] = reason
 
     def commit_if_due(self) -> None:
         """Commit what has waited long enough."""

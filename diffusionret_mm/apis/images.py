@@ -23,11 +23,26 @@ DEEP_MODES = ('I', 'F')
 def image_as_video(path: str | os.PathLike[str]) -> Iterator[str]:
     """Write an image as a video of one frame, without loss, and give its path.
 
-    The image is turned as its EXIF data say; what is transparent becomes white. Of an animation
-    the first frame is taken.
+    Arguments and errors as of `read_image`.
+    """
+    pixels = read_image(path)
+    with TemporaryDirectory() as folder:
+        video = str(Path(folder) / 'image.mkv')
+        _write(pixels, video)
+        yield video
+
+
+def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read an image.
+
+    It is turned as its EXIF data say; what is transparent becomes white. Of an animation the first
+    frame is taken.
 
     Args:
         path: the image.
+
+    Returns:
+        Pixels, [H, W, 3] uint8.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -36,15 +51,6 @@ def image_as_video(path: str | os.PathLike[str]) -> Iterator[str]:
     reason = why_not_a_file(path)
     if reason:
         raise FileNotFoundError(f'The image {printable(os.fspath(path))} cannot be read: {reason}.')
-    pixels = _read(path)
-    with TemporaryDirectory() as folder:
-        video = str(Path(folder) / 'image.mkv')
-        _write(pixels, video)
-        yield video
-
-
-def _read(path: str | os.PathLike[str]) -> np.ndarray:
-    """Return the pixels of an image, [H, W, 3] uint8."""
     try:
         with Image.open(path) as image:
             if image.mode.startswith(DEEP_MODES):

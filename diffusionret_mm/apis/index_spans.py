@@ -84,10 +84,12 @@ class SpanBlock:
     Attributes:
         spans: spans with their frames.
         is_first: whether they are the first; what came of the video before is then void.
+        broken_tail: what is wrong with the end of the file, as far as it is known.
     """
 
     spans: list[StreamedSpan]
     is_first: bool
+    broken_tail: str
 
 
 def read_blocks(transforms: bytes, moments: Moments, path: str) -> Iterator[SpanBlock]:
@@ -109,7 +111,7 @@ def read_blocks(transforms: bytes, moments: Moments, path: str) -> Iterator[Span
         while True:
             try:
                 for number, block in enumerate(blocks_of(reader.stream(video))):
-                    yield SpanBlock(block, is_first=number == 0)
+                    yield SpanBlock(block, number == 0, video.broken_tail)
                 return
             except FramesChangedError:  # the video knows better now
                 continue
@@ -143,6 +145,7 @@ class _SpanRun:
             if path not in self._videos:
                 self._videos[path] = _VideoSpans(self._least_busy(), self._num_frames)
             self._videos[path].add(event.part)
+            self._filler.note_broken_tail(path, event.part.broken_tail)
         elif event.error:
             self._videos.pop(path, None)  # there is none if no block has come
             self._filler.note_unreadable(path, event.error)

@@ -49,6 +49,7 @@ def index_whole(
             if item is None:
                 filler.note_unreadable(path, error)
             else:
+                filler.note_broken_tail(path, error)
                 batches.take(path, item)
         batches.add_waiting()
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from diffusionret_mm.apis.decoding import Listing, list_videos
 from diffusionret_mm.apis.shares import Share
-from diffusionret_mm.search import Gallery, Libraries, VideoFile
+from diffusionret_mm.search import Gallery, GalleryError, Libraries, VideoFile
 from diffusionret_mm.storage.fingerprint import version_of_file
+from diffusionret_mm.storage.names import printable
 
 if TYPE_CHECKING:
     from diffusionret_mm.apis.inferencer import TextVideoInferencer
@@ -57,13 +58,16 @@ def find_work(
 
     Raises:
         FileNotFoundError: if a folder or a file does not exist.
-        GalleryError: if the gallery is of another model, or cannot be read.
+        GalleryError: if the gallery is of another model, cannot be read, or one of its libraries
+            has moved and it is not said where to.
     """
     listing = list_videos(source)
     gallery = _open(inferencer, folder, roots) if Gallery.exists(folder) else None
     libraries = _libraries(gallery, source, roots, listing)
     files = _files(listing, libraries)
     known = {} if gallery is None else gallery.known()
+    if gallery is not None:
+        _refuse_moved(gallery.libraries, known, files.values())
     mine = {path: file for path, file in files.items() if share.has(file.path)}
     wanted = {path: file for path, file in mine.items() if known.get(file.key) != file}
     return Work(listing, gallery, libraries, files, wanted, len(mine) - len(wanted))
@@ -89,6 +93,33 @@ def _libraries(
     paths = {os.path.abspath(path) for path in given} - listing.passed_over.keys()
     folders = {path for path in paths if os.path.isdir(path)}
     return Libraries(known | named).joined_by(folders, paths - folders)
+
+
+def _refuse_moved(
+    libraries: Libraries,
+    known: Mapping[tuple[str, str], VideoFile],
+    files: Collection[VideoFile],
+) -> None:
+    """Refuse to index videos again whose library has moved: each would be there twice.
+
+    Args:
+        libraries: those of the gallery.
+        known: its files.
+        files: those to index.
+
+    Raises:
+        GalleryError: if a new folder holds a file of a library whose folder is gone.
+    """
+    lost = {name for name, root in libraries.roots.items() if not os.path.isdir(root)}
+    sizes = {(path, file.bytes): name for (name, path), file in known.items() if name in lost}
+    for file in files:
+        name = sizes.get((file.path, file.bytes))
+        if name is not None and file.library not in libraries.roots:
+            raise GalleryError(
+                f'The folder {libraries.roots[name]} of the library {name!r} does not exist, and '
+                f'the folder that is to be indexed holds the same file {printable(file.path)}; if '
+                f'that is where it is now, give --root {name}=FOLDER.'
+            )
 
 
 def _files(listing: Listing, libraries: Libraries) -> dict[str, VideoFile]:

@@ -69,7 +69,8 @@ def index_videos(
     if options.share.world_size == 1:
         filler.refuse_nothing()
     seconds = time.perf_counter() - start
-    log_run(filler.gallery, work, filler.num_added, filler.unreadable, seconds)
+    outcome = Outcome(filler.num_added, filler.unreadable, filler.broken_tails, seconds)
+    log_run(filler.gallery, work, outcome)
     if filler.gallery is not None and _nothing_is_left(filler.gallery, work.files, options.share):
         maintain(filler.gallery, options.keep)
     return filler.gallery
@@ -141,28 +142,41 @@ def _nothing_is_left(gallery: Gallery, files: Mapping[str, VideoFile], share: Sh
     return all(file.key in known for file in files.values())
 
 
-def log_run(
-    gallery: Gallery | None,
-    work: Work,
-    num_added: int,
-    unreadable: Mapping[str, str],
-    seconds: float,
-) -> None:
+@dataclass(frozen=True)
+class Outcome:
+    """What a run has done.
+
+    Args:
+        num_added: number of videos that were indexed.
+        unreadable: why files cannot be read, by path.
+        broken_tails: what is wrong with the ends of files that were indexed, by path.
+        seconds: what it took.
+    """
+
+    num_added: int
+    unreadable: Mapping[str, str]
+    broken_tails: Mapping[str, str]
+    seconds: float
+
+
+def log_run(gallery: Gallery | None, work: Work, outcome: Outcome) -> None:
     """Log what a run has indexed.
 
     Args:
         gallery: the gallery, if there is one now.
         work: what there was to do.
-        num_added: number of videos that were indexed.
-        unreadable: why files cannot be read, by path.
-        seconds: what it took.
+        outcome: what was done.
     """
     held = 'There is no gallery yet.'
     if gallery is not None:
         held = f'The gallery {gallery.folder} holds {len(gallery):,}.'
+    added, seconds = outcome.num_added, outcome.seconds
+    tails = list_reasons(outcome.broken_tails)
     print_log(
-        f'Indexed {num_added:,} videos in {seconds:.1f} s ({num_added / seconds:.1f} per second); '
-        f'{work.num_known:,} were known, {len(unreadable):,} cannot be read. {held} '
-        f'{list_reasons(unreadable)}{describe(work.listing)}',
+        f'Indexed {added:,} videos in {seconds:.1f} s ({added / seconds:.1f} per second); '
+        f'{work.num_known:,} were known, {len(outcome.unreadable):,} cannot be read. {held} '
+        + list_reasons(outcome.unreadable)
+        + (f'\nBroken at their ends, and indexed up to there:{tails}' if tails else '')
+        + describe(work.listing),
         logger='current',
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from diffusionret_mm.apis.encoder import PathLike, TextVideoEncoder
 from diffusionret_mm.apis.indexing import IndexOptions, index_videos
+from diffusionret_mm.apis.sentences import check_sentences
 from diffusionret_mm.datasets.spans import Moments
-from diffusionret_mm.datasets.video_files import looks_like_a_file
 from diffusionret_mm.features.fingerprint import passport_facts
 from diffusionret_mm.search import (
     Facts,
@@ -109,7 +109,7 @@ class TextVideoInferencer(TextVideoEncoder):
                 such as `path LIKE 'holidays/%'`; what does not meet it is not searched.
             minus: a sentence whose scores are subtracted from those of the query, a sentence too.
             all_spans: show each span alone; else at most three of a video, and those that overlap
-                or touch as one.
+                as one.
 
         Returns:
             The best moments. The generators read texts, so videos like a video have no generator
@@ -125,7 +125,7 @@ class TextVideoInferencer(TextVideoEncoder):
             return self.search_batch([query], gallery, top_k, where, minus, all_spans)[0]
         if minus is not None:
             raise ValueError('A sentence is subtracted from a sentence; the query is a video.')
-        _check_top_k(top_k)
+        check_top_k(top_k)
         video, opened = self.encode_video(query), self.open_gallery(gallery)
         return search_like(self.model, str(query), video, opened, top_k, where, all_spans)
 
@@ -150,7 +150,7 @@ class TextVideoInferencer(TextVideoEncoder):
             ValueError, GalleryError: as `search`.
             FileNotFoundError, VideoReadError: if the image does not exist or cannot be read.
         """
-        _check_top_k(top_k)
+        check_top_k(top_k)
         video, opened = self.encode_image(image), self.open_gallery(gallery)
         return search_like(self.model, os.fspath(image), video, opened, top_k, where, all_spans)
 
@@ -164,13 +164,8 @@ class TextVideoInferencer(TextVideoEncoder):
         all_spans: bool = False,
     ) -> list[SearchResult[Hit]]:
         """Find the videos that fit each of several sentences; see `search`."""
-        _check_top_k(top_k)
-        for text in texts:
-            if looks_like_a_file(text):
-                raise ValueError(
-                    f'{text!r} looks like a file; a sentence is wanted. Give pathlib.Path({text!r})'
-                    ' to search by the video.'
-                )
+        check_top_k(top_k)
+        check_sentences(texts)
         features, opened = self.encode_text(texts), self.open_gallery(gallery)
         other = None if minus is None else self.encode_text(minus)
         return search_texts(self.model, texts, features, opened, top_k, where, other, all_spans)
@@ -192,11 +187,16 @@ class TextVideoInferencer(TextVideoEncoder):
             ValueError: if there is no sentence, or one is empty, or `top_k` is below 1.
             FileNotFoundError, VideoReadError: if the video does not exist or cannot be read.
         """
-        _check_top_k(top_k)
+        check_top_k(top_k)
         texts, features = self.encode_text(sentences), self.encode_video(video)
         return match_sentences(self.model, str(video), features, sentences, texts, top_k)
 
 
-def _check_top_k(top_k: int) -> None:
+def check_top_k(top_k: int) -> None:
+    """Refuse a number of results below 1.
+
+    Raises:
+        ValueError: if it is.
+    """
     if top_k < 1:
         raise ValueError(f'top_k must be at least 1; got {top_k}.')

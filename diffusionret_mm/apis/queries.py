@@ -6,16 +6,16 @@ import argparse
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from diffusionret_mm.apis.inferencer import TextVideoInferencer
-from diffusionret_mm.datasets.annotation_files import read_text
-from diffusionret_mm.datasets.video_files import looks_like_a_file
+from diffusionret_mm.apis.encoder import check_video
+from diffusionret_mm.apis.images import read_image
+from diffusionret_mm.apis.inferencer import TextVideoInferencer, check_top_k
+from diffusionret_mm.apis.sentences import check_sentences, read_sentences
 from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.search import Gallery, Hit, SearchResult
 from diffusionret_mm.search.conditions import all_of, changed_from, changed_to, within
-from diffusionret_mm.storage.names import is_visible
 
 QUERIES = dict(sentence='a sentence', video='--video', image='--image', queries='--queries')
 
@@ -68,26 +68,6 @@ def check_query(args: argparse.Namespace, parser: argparse.ArgumentParser) -> No
         parser.error(f'--not subtracts from a sentence, not from {QUERIES[given[0]]}')
 
 
-def read_queries(path: str | os.PathLike[str]) -> list[str]:
-    """Read a file of sentences, one per line; blank lines are passed over.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is not UTF-8, holds no sentence, or lines that are none; it names them.
-    """
-    file = Path(path)
-    if not file.is_file():
-        raise FileNotFoundError(f'There is no file of queries {file}.')
-    lines = enumerate((line.strip() for line in read_text(file).split('\n')), start=1)
-    found = {number: line for number, line in lines if line}
-    bad = [f'line {number} ({why})' for number, line in found.items() if (why := _why_not(line))]
-    if bad:
-        raise ValueError(f'{file} holds lines that are no sentences: {", ".join(bad)}.')
-    if not found:
-        raise ValueError(f'{file} holds no sentence.')
-    return list(found.values())
-
-
 def condition_of(args: argparse.Namespace, gallery: Gallery) -> str | None:
     """Return the condition in SQL of the options of `add_filter_options`.
 
@@ -104,29 +84,68 @@ def condition_of(args: argparse.Namespace, gallery: Gallery) -> str | None:
     )
 
 
+@dataclass(frozen=True)
+class Queries:
+    """What a command line searches for, and where.
+
+    Args:
+        sentences: the sentences; none if it is a video or an image.
+        where: a condition in SQL, or None.
+    """
+
+    sentences: list[str]
+    where: str | None
+
+
+def prepare_queries(args: argparse.Namespace, gallery: Gallery) -> Queries:
+    """Read what a command line searches for, and refuse what cannot be, before a model is loaded.
+
+    Args:
+        args: a command line with the options of `add_query_options` and `add_filter_options`.
+        gallery: where to search.
+
+    Raises:
+        ValueError: if a sentence is none, a filter cannot be used, or no result is wanted.
+        FileNotFoundError, VideoReadError: if a file does not exist or cannot be read.
+    """
+    check_top_k(args.top_k)
+    where = condition_of(args, gallery)
+    if where is not None:
+        gallery.latest().check(where)
+    if args.video is not None:
+        check_video(args.video)
+    if args.image is not None:
+        read_image(args.image)
+    if args.queries is not None:
+        sentences = read_sentences(args.queries)
+    else:
+        sentences = [] if args.sentence is None else [args.sentence]
+    check_sentences(sentences if args.minus is None else [*sentences, args.minus])
+    return Queries(sentences, where)
+
+
 def run_queries(
-    inferencer: TextVideoInferencer, gallery: Gallery, args: argparse.Namespace
+    inferencer: TextVideoInferencer, gallery: Gallery, args: argparse.Namespace, queries: Queries
 ) -> Iterator[SearchResult]:
     """Search for what a command line asks, one query after the other.
 
     Args:
         inferencer: the model.
         gallery: where to search.
-        args: a command line with the options of `add_query_options` and `add_filter_options`.
+        args: as of `prepare_queries`.
+        queries: what it returned.
 
     Raises:
-        ValueError, FileNotFoundError, GalleryError, VideoReadError: as `TextVideoInferencer.search`
-            and `read_queries`.
+        GalleryError, VideoReadError: as `TextVideoInferencer.search`.
     """
-    where = condition_of(args, gallery)
-    common = dict(gallery=gallery, top_k=args.top_k, where=where, all_spans=args.all_spans)
+    common = dict(gallery=gallery, top_k=args.top_k, where=queries.where, all_spans=args.all_spans)
     if args.video is not None:
         results = iter([inferencer.search(Path(args.video), **common)])
     elif args.image is not None:
         results = iter([inferencer.search_image(args.image, **common)])
     else:
-        sentences = [args.sentence] if args.queries is None else read_queries(args.queries)
-        results = (inferencer.search(each, **common, minus=args.minus) for each in sentences)
+        found = queries.sentences
+        results = (inferencer.search(each, **common, minus=args.minus) for each in found)
     for result in results:
         yield _with_scores_from(result, args.min_score)
 
@@ -156,9 +175,3 @@ def _with_scores_from(result: SearchResult, lowest: float | None) -> SearchResul
     if lowest is None:
         return result
     return replace(result, hits=[hit for hit in result.hits if hit.score >= lowest])
-
-
-def _why_not(line: str) -> str:
-    if not is_visible(line):
-        return 'it shows nothing'
-    return 'it looks like the name of a video' if looks_like_a_file(line) else ''

@@ -13,7 +13,7 @@ from datetime import timedelta
 import torch
 
 from diffusionret_mm.apis import IndexOptions, Share, remove_vanished
-from diffusionret_mm.apis.command_line import add_indexing_options, moments_option
+from diffusionret_mm.apis.indexing_options import add_indexing_options, check_indexing
 from diffusionret_mm.apis.model_choice import build_inferencer
 from diffusionret_mm.apis.user_errors import GO_ON, stop_with_message
 from diffusionret_mm.search import facts_of
@@ -55,13 +55,14 @@ def main(arguments: Sequence[str] | None = None, prog: str = 'tools/index.py') -
         prog: what the command is called.
     """
     args = parse_args(arguments, prog)
+    moments = check_indexing(args)
     share, keep = Share.of_this_process(), timedelta(minutes=args.keep_minutes)
     devices = share.devices() if args.device is None else [torch.device(args.device)]
     args.device = devices[0]
     named = dict(batch_size=args.batch_size, num_workers=args.workers, time_limit=args.time_limit)
     inferencer = build_inferencer(args, facts_of(args.gallery), **named)
     devices = devices[:1] if args.onnx else devices
-    options = IndexOptions(args.root, share, devices, keep, moments_option(args), args.int8)
+    options = IndexOptions(args.root, share, devices, keep, moments, args.int8)
     inferencer.index(args.videos, args.gallery, options)
     if args.remove_vanished and share.rank == 0:
         removed = remove_vanished(args.gallery, args.root, keep)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from mmengine.logging import MMLogger
 
 from diffusionret_mm.apis.command_line import add_gallery_options, add_model_options
-from diffusionret_mm.apis.exporting import export_hits
+from diffusionret_mm.apis.exporting import export_hits, make_folder
 from diffusionret_mm.apis.model_choice import build_inferencer
 from diffusionret_mm.apis.queries import (
     add_filter_options,
@@ -17,10 +17,11 @@ from diffusionret_mm.apis.queries import (
     as_json,
     as_table,
     check_query,
+    prepare_queries,
     run_queries,
 )
 from diffusionret_mm.apis.user_errors import stop_with_message
-from diffusionret_mm.search import Gallery, SearchResult
+from diffusionret_mm.search import Gallery, GalleryError, SearchResult
 
 
 def parse_args(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
@@ -57,9 +58,11 @@ def main(arguments: Sequence[str] | None = None, prog: str = 'tools/search.py') 
     if args.json:  # and nothing else on stdout
         MMLogger.get_current_instance().setLevel('ERROR')
     gallery = Gallery(args.gallery, args.root)
+    queries = prepare_queries(args, gallery)
+    _say_what_is_lost(gallery, args.export)
     inferencer = build_inferencer(args, gallery.facts, show_progress=False)
     results = []
-    for result in run_queries(inferencer, gallery, args):
+    for result in run_queries(inferencer, gallery, args, queries):
         results.append(result)
         if not args.json:
             print(as_table(result))
@@ -67,6 +70,17 @@ def main(arguments: Sequence[str] | None = None, prog: str = 'tools/search.py') 
             _export(result, args.export)
     if args.json:
         print(as_json(results, is_list=args.queries is not None))
+
+
+def _say_what_is_lost(gallery: Gallery, export: str | None) -> None:
+    """Warn of folders that have gone, and refuse to write clips of nothing, or to nowhere."""
+    lost = gallery.libraries.lost()
+    if export is not None:
+        if lost and len(lost) == len(gallery.libraries.roots):
+            raise GalleryError(f'There is no video to export. {" ".join(lost)}')
+        make_folder(export)
+    for sentence in lost:
+        print(sentence, file=sys.stderr)
 
 
 def _export(result: SearchResult, folder: str) -> None:

@@ -11,11 +11,16 @@ from typing import Any
 
 import open_clip
 import torch
+from huggingface_hub import constants
+from mmengine.logging import print_log
 from torch import Tensor
 from torch.nn import functional as F
 
 from diffusionret_mm.passport import CLIP_TOKENIZER
+from diffusionret_mm.storage.hub import is_cached, size_on_hub
 
+# What a tokenizer of the hub consists of.
+FILES = ('tokenizer.json', 'tokenizer_config.json')
 # OpenAI's tokenizer spells its special tokens otherwise than open_clip's, in captions too.
 SPECIAL_TOKENS = {'<|startoftext|>': '<start_of_text>', '<|endoftext|>': '<end_of_text>'}
 
@@ -140,6 +145,8 @@ class HubTokenizer(CaptionTokenizer):
         self.name = name
         source = name if folder is None else _existing_folder(name, folder)
         try:
+            if folder is None:
+                _announce_download(name)
             self.tokenizer = open_clip.tokenizer.HFTokenizer(source, **dict(options or {}))
         except Exception as error:  # transformers raises errors of many classes
             raise TokenizerError(_missing(name, folder, error)) from error
@@ -185,6 +192,23 @@ def _load(settings: str) -> CaptionTokenizer:
     return CLIPTokenizer(**found) if name == CLIP_TOKENIZER else HubTokenizer(name, **found)
 
 
+def _announce_download(name: str) -> None:
+    """Log the download of a tokenizer, before it is.
+
+    Raises:
+        HubError: if the hub cannot be reached.
+    """
+    if any(is_cached(name, file) for file in FILES):
+        return
+    sizes = [size_on_hub(name, file) for file in FILES]
+    size = f' ({sum(filter(None, sizes)) / 1e6:,.1f} MB)' if any(sizes) else ''
+    print_log(
+        f'The tokenizer {name} is downloaded from the Hugging Face hub{size} to '
+        f'{constants.HF_HUB_CACHE}.',
+        logger='current',
+    )
+
+
 def _existing_folder(name: str, folder: str) -> str:
     path = Path(folder)
     if not path.exists():
@@ -193,7 +217,7 @@ def _existing_folder(name: str, folder: str) -> str:
 
 
 def _missing(name: str, folder: str | None, reason: object) -> str:
-    wanted = f'tokenizer.json and tokenizer_config.json of https://huggingface.co/{name}'
+    wanted = f'{" and ".join(FILES)} of https://huggingface.co/{name}'
     text = str(reason).strip().splitlines()
     short = f'{text[0][:200] if text else type(reason).__name__}'
     if folder is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ from av.audio.resampler import AudioResampler
 from av.container import InputContainer, OutputContainer
 
 from diffusionret_mm.datasets.errors import VideoReadError
-from diffusionret_mm.datasets.video_reading import FramesChangedError, Video, open_video
+from diffusionret_mm.datasets.video_reading import Video, open_video
 from diffusionret_mm.datasets.video_reading.container import describe, open_container
 from diffusionret_mm.datasets.video_reading.orientation import AS_STORED
 
@@ -42,10 +43,11 @@ class Cut:
         source: the video.
         first: number of the first frame.
         last: number of the last one.
-        start: second at which the first frame is shown.
-        end: second at which the last one ends.
+        start: second at which the part begins; the first frame may be on the screen already.
+        end: second at which it ends; the last frame may stay on the screen.
         is_whole: whether that is all of the video.
         is_copied: whether its packets can be copied: the cuts fall on key frames.
+        is_counted: whether the frames were counted by decoding all of them.
     """
 
     source: str
@@ -55,6 +57,7 @@ class Cut:
     end: float
     is_whole: bool
     is_copied: bool
+    is_counted: bool
 
     @property
     def suffix(self) -> str:
@@ -63,32 +66,39 @@ class Cut:
         return Path(self.source).suffix if keeps else ENCODED_SUFFIX
 
 
-def plan_cut(source: str | os.PathLike[str], start: float, end: float) -> Cut:
-    """Find the frames that are shown first in a span of a video.
+def plan_cut(
+    source: str | os.PathLike[str], start: float, end: float, is_counted: bool = False
+) -> Cut:
+    """Find the frames that are on the screen in a span of a video.
 
     Args:
         source: the video.
-        start: second from which frames count.
-        end: second before which they are shown; 0: the end of the video.
+        start: second at which it begins.
+        end: second at which it ends; 0: the end of the video.
+        is_counted: whether to count the frames by decoding all of them.
 
     Raises:
         VideoReadError: if the video cannot be read, or shows no frame then.
     """
     with open_video(source) as video:
-        times = video.table.times
-        first = int(np.searchsorted(times, start - TOLERANCE))
-        stop = len(times) if end == 0 else int(np.searchsorted(times, end - TOLERANCE))
-        if first >= stop:
+        if is_counted:
+            video.confirm()
+        times, is_last = video.table.times, not 0 < end <= video.end - TOLERANCE
+        if start >= (video.end if is_last else end) - TOLERANCE:
             raise VideoReadError(f'{source} shows no frame from {start:g} s to {end:g} s.')
-        is_last = stop == len(times)
+        first = max(0, int(np.searchsorted(times, start + TOLERANCE)) - 1)
+        stop = len(times) if is_last else max(first + 1, _frames_before(video, end))
+        start = max(start, float(times[0]))
+        is_exact = abs(start - times[first]) < TOLERANCE
         return Cut(
             source=os.fspath(source),
             first=first,
             last=stop - 1,
-            start=float(times[first]),
-            end=video.end if is_last else float(times[stop]),
-            is_whole=first == 0 and is_last,
-            is_copied=_can_copy(video, first, stop),
+            start=start,
+            end=video.end if is_last else end,
+            is_whole=first == 0 and is_exact and is_last,
+            is_copied=is_exact and _can_copy(video, first, None if is_last else end),
+            is_counted=is_counted,
         )
 
 
@@ -100,6 +110,8 @@ def write_cut(cut: Cut, target: str | os.PathLike[str]) -> None:
         target: file to write, of any name; the container is that of the cut's suffix.
 
     Raises:
+        FramesChangedError: if the video shows other frames than its packets promise; plan the cut
+            again, and count them.
         VideoReadError: if the video cannot be read any more.
         OSError: if the file cannot be written.
     """
@@ -109,22 +121,28 @@ def write_cut(cut: Cut, target: str | os.PathLike[str]) -> None:
     write = _copy_packets if cut.is_copied else _encode
     try:
         write(cut, os.fspath(target))
-    except FramesChangedError as error:
-        raise VideoReadError(
-            f'{cut.source} shows other frames than its packets promise.'
-        ) from error
     except av.error.FFmpegError as error:
         raise VideoReadError(f'{cut.source} cannot be cut: {describe(error)}.') from error
 
 
-def _can_copy(video: Video, first: int, stop: int) -> bool:
-    """Whether no frame of a part needs any packet outside of it."""
+def _frames_before(video: Video, end: float) -> int:
+    """Return how many frames appear before a second."""
+    return int(np.searchsorted(video.table.times, end - TOLERANCE))
+
+
+def _can_copy(video: Video, first: int, end: float | None) -> bool:
+    """Whether no frame of a part needs any packet outside of it, and none is cut short."""
     table = video.table
     is_simple = table.can_seek and table.is_plain and video.orientation == AS_STORED
     if not is_simple or Path(video.path).suffix.lower() not in CONTAINERS:
         return False
     keys = set(table.keys)
-    return table.pts[first] in keys and (stop == len(table) or table.pts[stop] in keys)
+    if table.pts[first] not in keys:
+        return False
+    if end is None:
+        return True
+    stop = _frames_before(video, end)
+    return stop < len(table) and table.pts[stop] in keys and table.times[stop] - end < TOLERANCE
 
 
 def _copy_packets(cut: Cut, target: str) -> None:
@@ -162,17 +180,31 @@ def _encode(cut: Cut, target: str) -> None:
         picture.pix_fmt, picture.options = 'yuv420p', {'crf': QUALITY}
         picture.time_base = picture.codec_context.time_base = Fraction(1, TICKS)
         sound = _Sound(container, output, cut) if container.streams.audio else None
-        for number, image in video.stream(range(cut.first, cut.last + 1)):
-            if number == cut.first:  # H.264 wants even sides
+        if cut.is_counted:
+            video.confirm()
+        for time, image in _shown(video, cut):
+            if time == 0:  # H.264 wants even sides
                 picture.height, picture.width = (side // 2 * 2 for side in image.shape[:2])
             even = np.ascontiguousarray(image[: picture.height, : picture.width])
             frame = av.VideoFrame.from_ndarray(even, 'rgb24').reformat(format='yuv420p')
-            frame.pts = round((video.table.times[number] - cut.start) * TICKS)
-            frame.time_base = Fraction(1, TICKS)
+            frame.pts, frame.time_base = round(time * TICKS), Fraction(1, TICKS)
             output.mux(picture.encode(frame))
         output.mux(picture.encode())
         if sound is not None:
             sound.write()
+
+
+def _shown(video: Video, cut: Cut) -> Iterator[tuple[float, np.ndarray]]:
+    """Yield the frames of a part, and the seconds from its start on at which they appear.
+
+    Players show the last frame for as long as others; one that stays longer comes once more.
+    """
+    period = 1 / (video.fps or FRAME_RATE)
+    for number, image in video.stream(range(cut.first, cut.last + 1)):
+        time = max(0.0, float(video.table.times[number]) - cut.start)
+        yield time, image
+    if cut.end - cut.start - time > 1.5 * period:
+        yield cut.end - cut.start - period, image
 
 
 class _Sound:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from diffusionret_mm.datasets.errors import VideoReadError
-from diffusionret_mm.datasets.video_reading import FramesChangedError, Video, open_video
+from diffusionret_mm.datasets.video_reading import FramesChangedError, open_video
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,5 @@ def probe_video(path: str | os.PathLike[str]) -> VideoInfo:
             round(video.duration, 6),
             width,
             height,
-            _tail_error(video, before),
+            video.broken_tail,
         )
-
-
-def _tail_error(video: Video, packets: int) -> str:
-    """Compare with what the packets and the header promise.
-
-    A file that was cut off while it was fetched may be readable up to there without any error.
-    """
-    if len(video.table) < packets:
-        return f'its last frames cannot be decoded: {len(video.table)} of {packets} can'
-    there = len(video.table) + video.hidden
-    if there < video.promised:
-        return f'its header promises {video.promised} frames, {there} are there'
-    return ''

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from diffusionret_mm.engine.config_text import read_values
+
 # What training reads. Other names of a config are variables of its own, or about logs and tests.
 TRAINING = (
     'model',
@@ -39,6 +41,7 @@ HARMLESS = re.compile(
     r'|default_hooks\.checkpoint\.(?!save_best|rule|greater_keys|less_keys).*'
 )
 ABSENT = 'not set'
+NESTED = (dict, list, tuple)
 # Names in `default_hooks` of hooks that were once entries of `custom_hooks`.
 NAMED_HOOKS = {
     'StageSwitchHook': 'stage_switch',
@@ -70,22 +73,9 @@ def config_differences(then: tuple[str, int], now: tuple[str, int]) -> tuple[lis
     return changing, harmless
 
 
-def parse_config_text(text: str) -> dict[str, Any]:
-    """Read a config that `Config.pretty_text` wrote, without running it as Python code.
-
-    Values that are not plain data are kept as the text that they are.
-
-    Examples:
-        >>> parse_config_text('model = dict(width=8, size=torch.Size(2))')
-        {'model': {'width': 8, 'size': 'torch.Size(2)'}}
-    """
-    assignments = [node for node in ast.parse(text).body if isinstance(node, ast.Assign)]
-    return {node.targets[0].id: _value(node.value) for node in assignments}
-
-
 def _settings(text: str, processes: int) -> dict[str, Any]:
     """The settings under dotted keys; the batch of a process becomes the global batch."""
-    config = parse_config_text(text)
+    config = read_values(text, ast.unparse)
     _name_hooks(config)
     settings = dict(_flat('', config))
     if 'train_dataloader.batch_size' in settings:
@@ -115,24 +105,9 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict) and value:
         for key, item in value.items():
             yield from _flat(f'{prefix}.{key}' if prefix else str(key), item)
-    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+    elif isinstance(value, list | tuple) and any(isinstance(each, NESTED) for each in value):
         for number, item in enumerate(value):
             yield from _flat(f'{prefix}.{number}', item)
     else:
-        yield prefix, value
-
-
-def _value(node: ast.expr) -> Any:
-    if isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict':
-        return {keyword.arg: _value(keyword.value) for keyword in node.keywords}
-    if isinstance(node, ast.Dict):
-        return {
-            ast.literal_eval(key): _value(value)
-            for key, value in zip(node.keys, node.values, strict=True)
-        }
-    if isinstance(node, ast.List | ast.Tuple):
-        return [_value(item) for item in node.elts]  # JSON and command line know no tuples
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return ast.unparse(node)
+        # JSON and the command line know no tuples.
+        yield prefix, list(value) if isinstance(value, tuple) else value

@@ -10,14 +10,14 @@ from diffusionret_mm.search.snapshot import FoundSpan
 
 # Spans of a video that are shown, and re-ranked before those of others: a long film must not fill
 # the shortlist.
-SPANS_A_VIDEO = 3
-# Seconds: spans that are no farther apart touch.
+SPANS_PER_VIDEO = 3
+# Seconds: spans overlap that share more.
 TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A span, or several of a video that overlap or touch.
+    """A span, or several of a video that overlap.
 
     Args:
         best: place of the best span.
@@ -43,19 +43,21 @@ def best_of_each_video(spans: Sequence[FoundSpan], scores: Sequence[float]) -> l
         scores: their C scores.
 
     Returns:
-        Places of at most `SPANS_A_VIDEO` spans per video, the best first.
+        Places of at most `SPANS_PER_VIDEO` spans per video, the best first.
     """
     counts: Counter[str] = Counter()
     chosen = []
     for place in best_first(scores):
         counts[spans[place].path] += 1
-        if counts[spans[place].path] <= SPANS_A_VIDEO:
+        if counts[spans[place].path] <= SPANS_PER_VIDEO:
             chosen.append(place)
     return chosen
 
 
 def join_neighbours(spans: Sequence[FoundSpan], order: Sequence[int]) -> list[Moment]:
-    """Join the spans of a video that overlap or touch.
+    """Join the spans of a video that overlap.
+
+    Shots touch and are not joined: a cut lies between them.
 
     Args:
         spans: spans by place.
@@ -69,7 +71,7 @@ def join_neighbours(spans: Sequence[FoundSpan], order: Sequence[int]) -> list[Mo
     path = None
     for place in sorted(order, key=lambda place: (spans[place].path, spans[place].start)):
         span = spans[place]
-        if span.path == path and span.start <= moments[-1].end + TOLERANCE:
+        if span.path == path and span.start < moments[-1].end - TOLERANCE:
             last = moments.pop()
             best = min(last.best, place, key=rank.__getitem__)
             moments.append(Moment(best, last.start, max(last.end, span.end)))

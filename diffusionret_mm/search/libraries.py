@@ -47,6 +47,15 @@ class Libraries:
             )
         return os.path.join(self.roots[library], *path.split('/'))
 
+    def lost(self) -> list[str]:
+        """Return a sentence about each library whose folder does not exist."""
+        return [
+            f'The folder {root} of the library {name!r} does not exist; if it has moved, give '
+            f'--root {name}=FOLDER.'
+            for name, root in self.roots.items()
+            if not os.path.isdir(root)
+        ]
+
     def moved(self, roots: Mapping[str, str | os.PathLike[str]]) -> Libraries:
         """Return the same libraries with some in other places.
 

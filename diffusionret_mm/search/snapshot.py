@@ -108,7 +108,7 @@ class Snapshot:
             ValueError: if the condition is none.
         """
         if where is not None:
-            check_where(self.dataset, where)
+            self.check(where)
         with readable(self.dataset.uri):
             if self._lists is None:
                 self._lists = num_lists(self.dataset)
@@ -117,6 +117,14 @@ class Snapshot:
                 for query in np.ascontiguousarray(queries, np.float32)
             ]
         return [self._by_id(rows) for rows in found]
+
+    def check(self, where: str) -> None:
+        """Refuse a condition that spans cannot be filtered by.
+
+        Raises:
+            ValueError: if it is none; it says why.
+        """
+        check_where(self.dataset, where)
 
     def find(self, span: str) -> Candidates:
         """Find a span by its id; there is none, or one."""

@@ -24,7 +24,7 @@ from diffusionret_mm.search.tables import ids_in, quoted
 # Small commits slow searches down: rows wait until there are so many, or for so long.
 COMMIT_ROWS = 1024
 COMMIT_SECONDS = 60.0
-FILES_A_COMMIT = 10_000
+FILES_PER_COMMIT = 10_000
 
 
 class GalleryWriter:
@@ -98,8 +98,8 @@ class GalleryWriter:
             How many of the files were there.
         """
         removed = 0
-        for start in range(0, len(keys), FILES_A_COMMIT):
-            part = keys[start : start + FILES_A_COMMIT]
+        for start in range(0, len(keys), FILES_PER_COMMIT):
+            part = keys[start : start + FILES_PER_COMMIT]
             self.gallery.spans.delete(_rows_of(part))
             removed += self.gallery.files.delete(ids_in([file_id(*key) for key in part]))
         return removed

@@ -57,9 +57,9 @@ def test_the_steps_give_the_rows_of_one_process(inferencer, arguments, clips, tm
     encoded = tool.Encoder(arguments)(decoded)
     for _ in range(2):  # Ray runs a task again that has died
         done = tool.commit(encoded, folder, inferencer.facts({}, Moments()), work.libraries)
-    outcomes = dict(tool.unpack(done))
+    outcomes = tool.unpack(done)
     assert len(outcomes) == 6
-    assert [Path(path).name for path, why in outcomes.items() if why] == ['broken.mp4']
+    assert [Path(path).name for path, is_read, _ in outcomes if not is_read] == ['broken.mp4']
     assert list(Gallery(folder).unreadable()) == [str(videos / 'broken.mp4')]
     inferencer.index(videos, tmp_path / 'one')
     assert_same_rows(folder, tmp_path / 'one')
@@ -73,7 +73,8 @@ def test_no_gallery_is_made_of_unreadable_videos(inferencer, arguments, tmp_path
     decoded = tool.decode(tool.pack(list(work.wanted.items())), inferencer.transforms, 10.0)
     encoded = tool.Encoder(arguments)(decoded)
     facts = inferencer.facts({}, Moments())
-    ((_, why),) = tool.unpack(tool.commit(encoded, folder, facts, work.libraries))
+    ((_, is_read, why),) = tool.unpack(tool.commit(encoded, folder, facts, work.libraries))
+    assert not is_read
     assert 'cannot be read' in why
     assert not Gallery.exists(folder)
 

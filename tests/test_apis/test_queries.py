@@ -10,7 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from diffusionret_mm.apis.queries import read_queries
+from diffusionret_mm.apis import sentences
+from diffusionret_mm.apis.sentences import read_sentences
+from diffusionret_mm.commands import search as search_command
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.search import Gallery
 
@@ -161,22 +163,55 @@ def test_a_file_of_sentences(search, inferencer, gallery, tmp_path):
 @pytest.mark.parametrize(
     ('content', 'reason'),
     [
+        (b'a cat\ta dog\n', 'line 1 (it has a tab or another control character)'),
+        (b'a cat\n' + 1001 * b'a', 'line 2 (it has 1,001 characters, more than 1,000)'),
+        (b'clip.mp4\n' * 9, 'line 5 (it looks like the name of a video) and 4 more'),
         (b'a cat\n\xe2\x80\x8b\n\nclip.mp4\n', 'line 2 (it shows nothing), line 4 (it looks like'),
         (b'a cat\na d\xf6g\n', 'is not UTF-8 (line 2, byte 9'),
         (b'\n \n', 'holds no sentence'),
     ],
 )
-def test_bad_lines_are_named(search, tmp_path, content, reason):
+def test_bad_lines_are_named(tmp_path, content, reason):
     file = tmp_path / 'queries.txt'
     file.write_bytes(content)
-    said = search('--queries', file, status=2).err
-    assert str(file) in said
-    assert reason in said
+    with pytest.raises(ValueError, match='queries.txt') as error:
+        read_sentences(file)
+    assert reason in str(error.value)
+
+
+def test_a_file_that_is_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(sentences, 'MOST_BYTES', 3)
+    (tmp_path / 'queries.txt').write_text('a cat')
+    with pytest.raises(ValueError, match='a file of sentences has at most'):
+        read_sentences(tmp_path / 'queries.txt')
+
+
+def test_what_can_be_known_is_said_before_a_model_is_loaded(search, tmp_path, monkeypatch):
+    monkeypatch.delattr(search_command, 'build_inferencer')
+    (tmp_path / 'text.png').write_text('no picture')
+    (tmp_path / 'text.mp4').write_text('no video')
+    (tmp_path / 'queries.txt').write_text('clip.mp4')
+    for options, said in (
+        (('--queries', tmp_path / 'queries.txt'), 'line 1 (it looks like the name of a video)'),
+        (('--queries', tmp_path / 'none.txt'), 'There is no file of queries'),
+        (('--image', tmp_path / 'text.png'), 'cannot identify image file'),
+        (('--video', tmp_path / 'text.mp4'), 'text.mp4 cannot be read: '),
+        (('--video', tmp_path / 'none.mp4'), 'it does not exist'),
+        (('clip.mp4',), 'looks like a file'),
+        ((TEXT, '--not', ' '), 'is empty'),
+        ((TEXT, '--from', 'monday'), 'a date is wanted'),
+        ((TEXT, '--within', '/nowhere'), 'the gallery has nothing there'),
+        ((TEXT, '--where', 'colour = 3'), 'No field named colour'),
+        ((TEXT, '--top-k', 0), 'top_k must be at least 1'),
+        ((TEXT, '--export', tmp_path / 'text.png'), 'exists already, as something else'),
+        ((TEXT, '--export', tmp_path / 'text.png/clips'), 'lies below a file'),
+    ):
+        assert said in search(*options, status=2).err
 
 
 def test_a_file_of_sentences_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match='There is no file of queries'):
-        read_queries(tmp_path / 'none.txt')
+        read_sentences(tmp_path / 'none.txt')
 
 
 def test_one_query_is_wanted(search):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from diffusionret_mm.commands import index, search
 from diffusionret_mm.datasets.spans import Moments
 from diffusionret_mm.search import Gallery
 
@@ -58,6 +59,55 @@ def test_moments_are_remembered(run, clips, tmp_path):
     assert 'was made with moments windows of 10 s every 5 s, not none' in failed.err
     failed = run('index_ray', folder, gallery, status=2)
     assert 'On a Ray cluster videos are indexed as wholes, not as windows' in failed.err
+
+
+@pytest.mark.parametrize(
+    ('options', 'moments'),
+    [
+        (('--window', 3, '--step', 1), Moments('windows', 3, 1)),
+        (('--window', 3), Moments('windows', 3, 1.5)),
+        (('--step', 2), Moments('windows', 10, 2)),
+    ],
+)
+def test_windows_of_other_lengths(run, clips, tmp_path, options, moments):
+    folder, gallery = clips(1), tmp_path / 'gallery'
+    run('index', folder, gallery, '--moments', 'windows', *options)
+    assert Gallery(gallery).facts.moments == moments
+    failed = run('index', folder, gallery, '--moments', 'windows', status=2)
+    assert f'was made with moments {moments}, not windows of 10 s every 5 s' in failed.err
+
+
+@pytest.fixture
+def no_model(monkeypatch):
+    """No model can be loaded."""
+    for command in (index, search):
+        monkeypatch.delattr(command, 'build_inferencer')
+
+
+@pytest.mark.usefixtures('no_model')
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (('--moments', 'shots', '--step', 1), 'give --moments windows, too'),
+        (('--window', 3), 'give --moments windows, too'),
+        (('--moments', 'windows', '--step', 11), 'got windows of 10 s every 11 s'),
+        (('--moments', 'windows', '--window', 'inf'), 'got windows of inf s every inf s'),
+        (('--moments', 'windows', '--window', 'nan'), 'got windows of nan s every nan s'),
+        (('--moments', 'windows', '--window', 0.1), 'got windows of 0.1 s every 0.05 s'),
+    ],
+)
+def test_windows_that_cannot_be_are_refused_before_a_model_is_loaded(run, tmp_path, options, said):
+    assert said in run('index', tmp_path, tmp_path / 'gallery', *options, status=2).err
+
+
+def test_other_moments_are_refused_before_a_model_is_loaded(run, clips, tmp_path, request):
+    folder, gallery = clips(1), tmp_path / 'gallery'
+    run('index', folder, gallery)
+    request.getfixturevalue('no_model')
+    said = run('index', folder, gallery, '--moments', 'shots', status=2).err
+    assert 'was made with moments none, not shots' in said
+    assert 'in half precision' in run('index', folder, gallery, '--int8', status=2).err
+    assert 'none does not exist' in run('index', tmp_path / 'none', gallery, status=2).err
 
 
 def test_mistakes_are_messages(run, clips, tmp_path):
@@ -117,8 +167,22 @@ def test_libraries_that_have_moved(run, clips, tmp_path):
     root = f'videos={moved}'
     result = json.loads(run('search', gallery, TEXT, '--json', '--root', root).out)
     assert {hit['video'] for hit in result['hits']} == {*map(str, moved.rglob('*.mp4'))}
+    said = run('search', gallery, TEXT, '--json').err
+    lost = f"The folder {folder} of the library 'videos' does not exist"
+    assert said == f'{lost}; if it has moved, give --root videos=FOLDER.\n'
+    clips = tmp_path / 'clips'
+    said = run('search', gallery, TEXT, '--export', clips, status=2).err
+    assert 'There is no video to export. The folder' in said
+    assert not clips.exists()
+    run('search', gallery, TEXT, '--export', clips, '--root', root)
+    assert len([*clips.glob('*.mp4')]) == 2
+    said = run('index', moved, gallery, status=2).err
+    assert f'{lost}, and the folder that is to be indexed holds the same file' in said
+    assert 'give --root videos=FOLDER' in said
     removing = 'index', moved, gallery, '--remove-vanished'
     assert '0 videos are gone' in run(*removing, '--root', root).out
+    assert len(Gallery(gallery)) == 2
+    assert run('search', gallery, TEXT, '--json').err == ''  # it is kept
     said = run('search', gallery, TEXT, '--root', 'films=/films', status=2).err
     assert "no library 'films'; it has videos" in said
     assert 'wants NAME=FOLDER' in run('search', gallery, TEXT, '--root', 'films', status=2).err

@@ -30,7 +30,7 @@ def shapes(tmp_path_factory):
 
 def test_clips_are_joined_in_time(shapes, tmp_path):
     tool = load_tool('benchmarks/moments')
-    clips = tool.read_clips(shapes, 3)
+    clips = tool.read_clips(shapes, 'test', 3)
     placed = tool.join(clips, tmp_path / 'videos/0.mp4')
     assert [clip.captions for clip in placed] == [clip.captions for clip in clips]
     with open_video(placed[0].video) as video:
@@ -67,7 +67,7 @@ def test_clips_are_found_in_each_way(shapes, tmp_path):
     torch.save(MODELS.build(Config.fromfile(CONFIG).model).state_dict(), tmp_path / 'random.pth')
     options = dict(device='cpu', num_workers=1, show_progress=False)
     inferencer = TextVideoInferencer(CONFIG, tmp_path / 'random.pth', **options)
-    args = Namespace(data=shapes, clips=6, videos=2, window=(3, 1))
+    args = Namespace(data=shapes, split='test', clips=6, videos=2, windows=(3, 1))
     files, whole, windows, alone, *shots = load_tool('benchmarks/moments').measure(
         inferencer, args, tmp_path
     )

@@ -8,8 +8,10 @@ import torch
 from backbone_check import make_tokenizer
 from mmaction.registry import TRANSFORMS
 
+from diffusionret_mm.datasets import tokenizers
 from diffusionret_mm.datasets.tokenizers import TokenizerError, load_tokenizer
 from diffusionret_mm.passport import read_passport
+from diffusionret_mm.storage.hub import HubError
 
 CAPTIONS = ('A dog, running!', '.', 'a dog 🐕 at 7:30', 'word ' * 200)
 
@@ -85,12 +87,32 @@ def test_missing_files_are_named(tmp_path, name):
         load_tokenizer(dict(name='timm/ViT-B-16-SigLIP2', folder=str(folder)))
 
 
-def test_a_hub_that_cannot_be_reached(monkeypatch):
+@pytest.fixture
+def hub(monkeypatch):
+    """A hub with files of 3 MB each, and tokenizers that cannot be fetched in the end."""
+
     def fail(*args, **kwargs):
         raise OSError("We couldn't connect")
 
     monkeypatch.setattr(open_clip.tokenizer, 'HFTokenizer', fail)
-    with pytest.raises(TokenizerError, match=r'model.backbone.tokenizer=FOLDER'):
+    monkeypatch.setattr(tokenizers, 'is_cached', lambda name, file: False)
+    monkeypatch.setattr(tokenizers, 'size_on_hub', lambda name, file: 3_000_000)
+
+
+def test_a_download_is_announced(hub, monkeypatch):
+    told = []
+    monkeypatch.setattr(tokenizers, 'print_log', lambda text, logger: told.append(text))
+    with pytest.raises(TokenizerError, match=r"couldn't connect.*model.backbone.tokenizer=FOLDER"):
+        load_tokenizer(dict(name='timm/none'))
+    assert 'The tokenizer timm/none is downloaded from the Hugging Face hub (6.0 MB)' in told[0]
+
+
+def test_a_hub_that_cannot_be_reached(hub, monkeypatch):
+    def refuse(*arguments):
+        raise HubError('https://huggingface.co cannot be reached')
+
+    monkeypatch.setattr(tokenizers, 'size_on_hub', refuse)
+    with pytest.raises(TokenizerError, match=r'cannot be reached.*model.backbone.tokenizer=FOLDER'):
         load_tokenizer(dict(name='timm/none'))
 
 

@@ -2,7 +2,7 @@
 
 from mmengine.config import Config
 
-from diffusionret_mm.engine.config_differences import config_differences, parse_config_text
+from diffusionret_mm.engine.config_differences import config_differences
 
 SETTINGS = dict(
     model=dict(type='DiffusionRet', layers=[2, 3]),
@@ -31,9 +31,14 @@ def compare(changes, processes=(1, 1)):
 
 def test_the_same():
     assert compare({}) == ([], [])
-    assert parse_config_text(text()) == parse_config_text(
-        text(**{'optim_wrapper.optimizer.betas': [0.9, 0.98]})
-    )
+    assert compare({'optim_wrapper.optimizer.betas': [0.9, 0.98]}) == ([], [])
+
+
+def test_what_is_no_value_is_compared_as_text():
+    then, now = (f'model = dict(size=torch.Size({size}))' for size in (2, 3))
+    assert config_differences((then, 1), (then, 1)) == ([], [])
+    changing, _ = config_differences((then, 1), (now, 1))
+    assert changing == ["model.size: then 'torch.Size(2)', now 'torch.Size(3)'"]
 
 
 def test_what_changes_training():

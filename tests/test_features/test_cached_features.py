@@ -33,9 +33,10 @@ def loaders(make_set, make_model, build):
 
 
 def names_of(batch):
-    """What a batch says of its videos; a cache knows no durations."""
+    """What a batch says of its videos; a cache knows nothing of their files."""
     known = [dict(sample.metainfo_items()) for sample in batch['data_samples']]
-    return [{key: value for key, value in each.items() if key != 'duration'} for each in known]
+    of_files = 'duration', 'broken_tail'
+    return [{key: value for key, value in each.items() if key not in of_files} for each in known]
 
 
 def assert_same_batches(model, plain, cached):

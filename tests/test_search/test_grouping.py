@@ -36,10 +36,10 @@ def joined(*order):
 CANDIDATES = SimpleNamespace(spans=SPANS, at=lambda places: [SPANS[place] for place in places])
 
 
-def test_spans_that_overlap_or_touch_are_one_moment():
+def test_spans_that_overlap_are_one_moment():
     assert joined(2, 0, 1) == [(2, 0, 20)]
-    assert joined(8, 7) == [(8, 20, 40)]
-    assert joined(0, 2) == [(0, 0, 20)]  # the one ends where the other begins
+    assert joined(8, 7) == [(8, 30, 40), (7, 20, 30)]  # the one ends where the other begins
+    assert joined(0, 2) == [(0, 0, 10), (2, 10, 20)]
 
 
 def test_spans_apart_and_those_of_other_videos_are_moments_of_their_own():
@@ -61,12 +61,13 @@ def test_no_video_has_more_than_three_spans():
 def test_hits_have_the_scores_of_the_best_span():
     similarity = [0.1, 0.2, 0.3, 0, 0, 0, 0.4, 0.5, 0]
     scores = Scores(similarity, [0.1, 0.9, *similarity[2:]], {1: 0.7})
-    first, second, third = moment_hits(CANDIDATES, scores, top_k=5, each_alone=False)
+    first, second, third, fourth = moment_hits(CANDIDATES, scores, top_k=5, each_alone=False)
     assert (first.rank, first.video, first.start, first.end) == (1, 'film', 5, 20)
     assert (first.similarity, first.generator, first.score) == (0.2, 0.7, 0.9)
     assert first.span == SPANS[1]
-    assert (second.rank, second.video, second.start, second.end) == (2, 'other', 20, 40)
+    assert (second.rank, second.video, second.start, second.end) == (2, 'other', 20, 30)
     assert (third.rank, third.video, third.start, third.generator) == (3, 'film', 60, None)
+    assert (fourth.rank, fourth.video, fourth.start, fourth.end) == (4, 'other', 30, 40)
     alone = moment_hits(CANDIDATES, scores, top_k=4, each_alone=True)
     assert [(hit.video, hit.start) for hit in alone] == [
         ('film', 5), ('other', 20), ('film', 60), ('film', 10),

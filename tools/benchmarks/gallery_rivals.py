@@ -23,7 +23,7 @@ from diffusionret_mm.search.schema import POOLED
 from diffusionret_mm.search.steps import score_candidates
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
-ROWS_A_BATCH = 4096
+ROWS_PER_BATCH = 4096
 
 
 def import_faiss() -> ModuleType:
@@ -60,7 +60,7 @@ def search_by_faiss(
     faiss.omp_set_num_threads(max(1, faiss.omp_get_max_threads()))
     width = gallery.facts.layout[POOLED].shape[0]
     index, rows, names = faiss.IndexFlatIP(width), [], []
-    columns = dict(columns=[POOLED, 'path'], with_row_id=True, batch_size=ROWS_A_BATCH)
+    columns = dict(columns=[POOLED, 'path'], with_row_id=True, batch_size=ROWS_PER_BATCH)
     for batch in snapshot.dataset.to_batches(**columns):
         index.add(batch[POOLED].flatten().to_numpy().reshape(-1, width))
         rows.append(batch['_rowid'].to_numpy())

@@ -36,6 +36,8 @@ SIZE = (128, 96)
 TICK = Fraction(1, 1000)
 IOU = 0.5
 TOP = (1, 5)
+# Seconds: shorter clips have a recall of their own.
+SHORT = 3
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,17 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--device', help='device of the model (default: a GPU if there is one)')
     parser.add_argument('--data', type=Path, default=Path('data/shapes'), help='the data set')
+    parser.add_argument('--split', choices=['val', 'test'], default='test', help='whose clips')
     parser.add_argument('--clips', type=int, default=60, help='number of clips')
     parser.add_argument('--videos', type=int, default=3, help='number of long videos')
-    parser.add_argument('--window', type=float, nargs=2, default=(3, 1), metavar=('LENGTH', 'STEP'))
+    parser.add_argument(
+        '--windows',
+        type=float,
+        nargs='+',
+        default=[3, 1, 2, 0.5],
+        metavar='SECONDS',
+        help='length and step of windows, of one kind after the other',
+    )
     parser.add_argument('--workers', type=int, help='decoding processes (default: one per core)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures to this file')
     return parser.parse_args()
@@ -99,7 +109,7 @@ def measure(
     inferencer: TextVideoInferencer, args: argparse.Namespace, folder: Path
 ) -> list[dict[str, str | float]]:
     """Index and search in each way; return a row of figures for each."""
-    clips = read_clips(args.data, args.clips)
+    clips = read_clips(args.data, args.split, args.clips)
     parts = [clips[number :: args.videos] for number in range(args.videos)]
     placed = [
         each
@@ -108,9 +118,11 @@ def measure(
     ]
     files = inferencer.index([clip.video for clip in clips], folder / 'clips')
     rows = [dict(searched='clips as files', **recall(inferencer, files, clips, False))]
-    for moments in (Moments(), Moments('windows', *args.window), Moments('shots')):
+    pairs = zip(args.windows[::2], args.windows[1::2], strict=True)
+    windows = [Moments('windows', *pair) for pair in pairs]
+    for moments in (Moments(), *windows, Moments('shots')):
         options = IndexOptions(moments=moments)
-        gallery = inferencer.index(folder / 'videos', folder / moments.kind, options)
+        gallery = inferencer.index(folder / 'videos', folder / str(moments), options)
         for all_spans in (False, True)[: 1 if moments.kind == 'none' else 2]:
             name = 'whole videos' if moments.kind == 'none' else str(moments)
             name += ', each alone' if all_spans else ''
@@ -118,9 +130,9 @@ def measure(
     return rows
 
 
-def read_clips(data: Path, count: int) -> list[Clip]:
-    """Return the first test clips."""
-    found = json.loads((data / 'test.json').read_text(encoding='utf-8'))[:count]
+def read_clips(data: Path, split: str, count: int) -> list[Clip]:
+    """Return the first clips of a split."""
+    found = json.loads((data / f'{split}.json').read_text(encoding='utf-8'))[:count]
     paths = [str((data / clip['video']).resolve()) for clip in found]
     return [
         Clip(path, 0.0, length_of(path), tuple(clip['captions']))
@@ -168,6 +180,11 @@ def recall(
     for count in TOP:
         right = [any(is_right(hit, clip) for hit in hits[:count]) for clip, hits in pairs]
         figures[f'R@{count}'] = 100 * float(np.mean(right))
+    first = np.array([is_right(hits[0], clip) for clip, hits in pairs])
+    is_short = np.array([clip.end - clip.start < SHORT for clip, _ in pairs])
+    for name, rows in ((f'R@1 under {SHORT} s', is_short), (f'R@1 from {SHORT} s on', ~is_short)):
+        if rows.any():
+            figures[name] = 100 * float(first[rows].mean())
     in_video = [hits[0].video == clip.video for clip, hits in pairs]
     lengths = [hits[0].end - hits[0].start for _, hits in pairs]
     return figures | {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 MOMENTS = ('none', 'windows', 'shots')
@@ -37,7 +38,7 @@ class Moments:
             raise ValueError(f'moments must be one of {MOMENTS}; got {self.kind!r}.')
         if self.kind != 'windows' and (self.length, self.step) != (LENGTH, STEP):
             raise ValueError(f"Only 'windows' have a length and a step, not {self.kind!r}.")
-        if not SHORTEST_STEP <= self.step <= self.length:
+        if not SHORTEST_STEP <= self.step <= self.length < math.inf:
             raise ValueError(
                 f'The step of windows must be {SHORTEST_STEP:g} seconds or more and at most their '
                 f'length; got windows of {self.length:g} s every {self.step:g} s.'

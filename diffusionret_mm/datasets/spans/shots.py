@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import cv2
 import numpy as np
 
@@ -12,12 +14,17 @@ LONGEST = 20.0
 SHORTEST = 2.0
 # Pixels: the detector sees frames of this width, at most.
 DETECTION_WIDTH = 256
+# Frames on either side of a frame that it is compared with.
+DELAY = 2
 
 Shot = tuple[float, float]
 
 
 class ContentCuts:
-    """Says between which frames a video is cut, by PySceneDetect's detector of content.
+    """Says between which frames a video is cut, by two of PySceneDetect's detectors.
+
+    A cut is where a frame differs much from the one before (its detector of content), or less, but
+    three times as much as the frames around it do (its adaptive detector).
 
     Args:
         fps: frames per second that it is shown.
@@ -29,22 +36,38 @@ class ContentCuts:
     def __init__(self, fps: float) -> None:
         scenedetect = import_extra('scenedetect', 'moments')
         # Shots that are too short are joined below, by their times.
-        self._detector = scenedetect.ContentDetector(min_scene_len=0)
+        self._content = scenedetect.ContentDetector(min_scene_len=0)
+        self._adaptive = scenedetect.AdaptiveDetector(min_scene_len=0, window_width=DELAY)
         self._timecode, self._fps, self._count = scenedetect.FrameTimecode, fps or 1.0, 0
+        self._waiting: deque[tuple[float, bool]] = deque()
 
-    def is_cut(self, image: np.ndarray) -> bool:
-        """Tell whether a cut lies between this frame and the one before.
+    def take(self, time: float, image: np.ndarray) -> list[tuple[float, bool]]:
+        """Take the next frame.
 
         Args:
-            image: the next frame, [H, W, 3] uint8, RGB.
+            time: second at which it appears.
+            image: [H, W, 3] uint8, RGB.
+
+        Returns:
+            The time of the frame of which is known now whether a cut lies before it, and that; none
+            at first.
         """
         height, width = image.shape[:2]
         factor = min(1.0, DETECTION_WIDTH / width)
         size = max(1, round(width * factor)), max(1, round(height * factor))
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        code = self._timecode(self._count, self._fps)
+        frame = self._timecode(self._count, self._fps), cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
         self._count += 1
-        return bool(self._detector.process_frame(code, cv2.cvtColor(small, cv2.COLOR_RGB2BGR)))
+        self._waiting.append((time, bool(self._content.process_frame(*frame))))
+        stands_out = bool(self._adaptive.process_frame(*frame))  # the frame that is due now
+        if len(self._waiting) <= DELAY:
+            return []
+        due, differs = self._waiting.popleft()
+        return [(due, differs or stands_out)]
+
+    def finish(self) -> list[tuple[float, bool]]:
+        """Return what `take` would of the frames that are left."""
+        return list(self._waiting)
 
 
 class ShotPlanner:

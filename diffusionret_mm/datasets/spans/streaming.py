@@ -12,7 +12,7 @@ from diffusionret_mm.datasets.spans.shots import ContentCuts, Shot, ShotPlanner
 from diffusionret_mm.datasets.video_reading import Video
 
 # Frames per second that the detector of shots sees, at most, and of which shots take theirs.
-SEEN_PER_SECOND = 5.0
+SEEN_PER_SECOND = 10.0
 
 Prepare = Callable[[np.ndarray], np.ndarray]
 Images = dict[int, np.ndarray]
@@ -42,10 +42,10 @@ def timeline_of(video: Video) -> Timeline:
 
 
 def seen_of(video: Video) -> Timeline:
-    """Return the first frame of each fifth of a second."""
+    """Return the first frame of each tenth of a second."""
     times = video.table.times
-    fifths = np.floor((times + TOLERANCE) * SEEN_PER_SECOND)
-    numbers = np.unique(fifths, return_index=True)[1]
+    tenths = np.floor((times + TOLERANCE) * SEEN_PER_SECOND)
+    numbers = np.unique(tenths, return_index=True)[1]
     fps = min(video.fps, SEEN_PER_SECOND)
     return Timeline(numbers, times[numbers], video.end, fps, fps)
 
@@ -81,7 +81,7 @@ def stream_planned(
 def stream_shots(video: Video, sample: Sample, prepare: Prepare) -> Iterator[StreamedSpan]:
     """Find shots and yield them with their frames, in one pass.
 
-    Up to five frames per second are looked at. A shot begins with one of them, and has some.
+    Up to ten frames per second are looked at. A shot begins with one of them, and has some.
     They are kept, as the model reads them, until the shot is known: those of 24 seconds, at most.
 
     Args:
@@ -99,10 +99,11 @@ def stream_shots(video: Video, sample: Sample, prepare: Prepare) -> Iterator[Str
     kept: Images = {}
     frames = zip(seen.times.tolist(), video.stream(seen.numbers.tolist()), strict=True)
     for time, (number, image) in frames:
-        shots = planner.advance(time, is_cut=cuts.is_cut(image))
-        yield from _with_frames(shots, seen, sample, kept)
+        for frame in cuts.take(time, image):
+            yield from _with_frames(planner.advance(*frame), seen, sample, kept)
         kept[number] = prepare(image)
-    yield from _with_frames(planner.finish(seen.end), seen, sample, kept)
+    shots = [shot for frame in cuts.finish() for shot in planner.advance(*frame)]
+    yield from _with_frames(shots + planner.finish(seen.end), seen, sample, kept)
 
 
 def _with_frames(

@@ -40,8 +40,8 @@ class DecodeVideo(BaseTransform):
 
     Required keys: filename, and those of `sample`. Added keys: total_frames (those that are shown),
     frame_times (seconds [total_frames] float64), fps (mean frame rate, 0 if unknown), nominal_fps
-    (what the file states), duration (seconds, 0 if unknown), those of `sample`, imgs (list of
-    [H, W, 3] uint8), img_shape and original_shape.
+    (what the file states), duration (seconds until the last frame ends), those of `sample`, imgs
+    (list of [H, W, 3] uint8), img_shape, original_shape and broken_tail (that of `Video`).
 
     Args:
         sample: transform that chooses the frames, such as `SampleVideoFrames`; it finds the keys
@@ -104,7 +104,8 @@ class DecodeVideo(BaseTransform):
             chosen = self.sample(results | _describe(video))
         images = DECODERS[name](video, np.ravel(chosen['frame_inds']))
         shape = images[0].shape[:2]
-        return chosen | dict(imgs=images, img_shape=shape, original_shape=shape)
+        read = dict(imgs=images, img_shape=shape, original_shape=shape)
+        return chosen | read | dict(broken_tail=video.broken_tail)
 
     def _warn(self, filename: str, name: str, errors: list[str]) -> None:
         """Log a video once in all workers; of about a million videos, two may share a slot."""
@@ -121,7 +122,7 @@ def _describe(video: Video) -> Results:
         frame_times=video.table.times,
         fps=video.fps,
         nominal_fps=video.nominal_fps,
-        duration=video.duration,
+        duration=video.end,
     )
 
 

@@ -10,7 +10,16 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 from mmengine.structures import BaseDataElement
 
-META_KEYS = ('video_id', 'filename', 'captions', 'answers', 'group', 'video_index', 'duration')
+META_KEYS = (
+    'video_id',
+    'filename',
+    'captions',
+    'answers',
+    'group',
+    'video_index',
+    'duration',
+    'broken_tail',
+)
 
 
 @TRANSFORMS.register_module()

@@ -34,6 +34,7 @@ class Packets:
         are_regular: whether each is known to be one frame of a known time, shown or hidden.
         has_leading: whether frames that are shown before a key frame follow it in the file.
         are_reordered: whether frames are stored in another order than they are shown in.
+        last_duration: ticks for which the last frame is shown; 0 if unknown.
     """
 
     pts: list[int | None]
@@ -42,6 +43,7 @@ class Packets:
     are_regular: bool
     has_leading: bool
     are_reordered: bool
+    last_duration: int
 
 
 @dataclass(frozen=True)
@@ -90,18 +92,19 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
         stream: its stream of pictures.
     """
     check = packet_check(stream) if container.format.name in WITH_INDEX else None
-    rows, are_whole, end = [], check is not None, 0
+    rows, are_whole, end, last = [], check is not None, 0, (0, 0)
     try:
         for packet in container.demux(stream):
             if packet.size:
                 are_whole = are_whole and _is_whole(packet, check, is_first=not rows)
                 rows.append((packet.pts, packet.dts, packet.is_keyframe, packet.is_discard))
+                last = max(last, (packet.pts or 0, packet.duration or 0))
                 end = max(end, (packet.pos or 0) + packet.size)
     except av.error.FFmpegError:  # the rest of the file cannot be read
         are_whole = False
     if container.format.name in ENDS_WITH_INDEX and end + INDEX_BYTES > container.size:
         are_whole = False  # the file was cut off, or never finished
-    return _summarise(rows, are_whole)
+    return _summarise(rows, are_whole, last[1])
 
 
 def _is_whole(packet: av.Packet, check: Check, is_first: bool) -> bool:
@@ -110,7 +113,9 @@ def _is_whole(packet: av.Packet, check: Check, is_first: bool) -> bool:
     return not packet.is_corrupt and any(data[-8:]) and check(data, is_first)
 
 
-def _summarise(rows: list[tuple[int | None, int | None, bool, bool]], are_whole: bool) -> Packets:
+def _summarise(
+    rows: list[tuple[int | None, int | None, bool, bool]], are_whole: bool, last_duration: int
+) -> Packets:
     keys, has_leading = [], False
     for time, _, is_key, _ in rows:
         if time is None:
@@ -121,7 +126,9 @@ def _summarise(rows: list[tuple[int | None, int | None, bool, bool]], are_whole:
             has_leading = True
     shown = [dts if pts is None else pts for pts, dts, _, is_hidden in rows if not is_hidden]
     hidden, are_reordered = len(rows) - len(shown), are_whole and shown != sorted(shown)
-    return Packets(shown, sorted(keys), hidden, are_whole, has_leading, are_reordered)
+    return Packets(
+        shown, sorted(keys), hidden, are_whole, has_leading, are_reordered, last_duration
+    )
 
 
 def table_of_packets(packets: Packets, rate: float, tick: float, start: float | None) -> FrameTable:

@@ -95,8 +95,10 @@ class Video:
         self._start = None if start is None else max(start, 0) / 1e6
         packets = read_packets(container, stream)
         self.hidden = packets.hidden
+        self._last = packets.last_duration * self._tick
         self.table = table_of_packets(packets, self.fps, self._tick, self._start)
-        if not len(self.table):
+        self._packets = len(self.table)
+        if not self._packets:
             raise VideoReadError('it has no frame')
 
     def close(self) -> None:
@@ -128,9 +130,26 @@ class Video:
         return float(self.table.times[-1]) + self._period
 
     @property
+    def broken_tail(self) -> str:
+        """What is wrong with the end of the file, as far as was found by now; empty if nothing is.
+
+        A file that was cut off while it was fetched may be readable up to there without any error.
+        """
+        if len(self.table) < self._packets:
+            return f'its last frames cannot be decoded: {len(self.table)} of {self._packets} can'
+        there = len(self.table) + self.hidden
+        if there < self.promised:
+            return f'its header promises {self.promised} frames, {there} are there'
+        return ''
+
+    @property
     def _period(self) -> float:
         """Seconds for which the last frame is shown."""
-        return 1 / self.fps if self.fps > 0 else float(np.diff(self.table.times[:2]).sum()) or 1.0
+        period = float(np.diff(self.table.times[:2]).sum()) or 1.0
+        if self.fps > 0:
+            period = 1 / self.fps
+        # Of a variable rate the mean says little: a still may be among few frames.
+        return self._last if 0 < self._last < period / 2 else period
 
     def read(self, numbers: Sequence[int]) -> list[np.ndarray]:
         """Return frames as they are to be shown, [H, W, 3] uint8 each.

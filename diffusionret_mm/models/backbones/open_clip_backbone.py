@@ -15,7 +15,6 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from diffusionret_mm.models.backbones.base import TextVideoBackbone
-from diffusionret_mm.models.backbones.downloads import describe_download
 from diffusionret_mm.models.backbones.image_towers import (
     patch_embedding,
     patch_positions,
@@ -159,8 +158,8 @@ class OpenCLIPBackbone(TextVideoBackbone):
         """
         if self.pretrained is None:
             return
-        self._announce_download()
-        path = find_weights(self.arch, self.pretrained, self.cache_dir)
+        count = sum(parameter.numel() for parameter in self.clip.parameters())
+        path = find_weights(self.arch, self.pretrained, self.cache_dir, count)
         load_weights(self.clip, self.arch, path)
         print_log(f'Loaded CLIP weights {self.pretrained!r} from {path}.', logger='current')
         if self.passport.quick_gelu != self.passport.arch_quick_gelu:
@@ -200,15 +199,6 @@ class OpenCLIPBackbone(TextVideoBackbone):
         rows = torch.full(mask.shape, len(images) - 1, device=mask.device)
         rows[mask] = torch.arange(len(images) - 1, device=mask.device)
         return encoded[rows]
-
-    def _announce_download(self) -> None:
-        """Log what is downloaded from where, before it is."""
-        if Path(self.pretrained).is_file() or self.pretrained not in tags_of(self.arch):
-            return
-        count = sum(parameter.numel() for parameter in self.clip.parameters())
-        told = describe_download(self.arch, self.pretrained, count, self.cache_dir)
-        if told is not None:
-            print_log(told, logger='current')
 
     def _check_size(self, size: tuple[int, int]) -> None:
         wanted = self.passport.image_size

@@ -10,9 +10,11 @@ from typing import Any
 
 import open_clip
 import torch
+from mmengine.logging import print_log
 from open_clip.factory import load_state_dict
 from torch import nn
 
+from diffusionret_mm.models.backbones.downloads import describe_download
 from diffusionret_mm.passport import model_config, tags_of
 from diffusionret_mm.storage.checkpoints import COMPILED
 
@@ -22,13 +24,16 @@ DECODER = 'text_decoder.'
 BIG_VISION = ('.npz', '.npy')
 
 
-def find_weights(arch: str | Mapping[str, Any], pretrained: str, cache_dir: str | None) -> str:
-    """Return the path of a weight file, fetching it if it is a tag.
+def find_weights(
+    arch: str | Mapping[str, Any], pretrained: str, cache_dir: str | None, num_parameters: int
+) -> str:
+    """Return the path of a weight file, fetching it if it is a tag; the log says so before.
 
     Args:
         arch: name of an open_clip model, or its config.
         pretrained: tag, or path of a file.
         cache_dir: folder for downloads; None takes the hub's default.
+        num_parameters: number of parameters of the model.
 
     Raises:
         ValueError: if it is neither a file nor a tag of this architecture.
@@ -43,13 +48,17 @@ def find_weights(arch: str | Mapping[str, Any], pretrained: str, cache_dir: str 
             f'(tags: {tags}).'
         )
     try:
+        told = describe_download(arch, pretrained, num_parameters, cache_dir)
+        if told is not None:
+            print_log(told, logger='current')
         config = open_clip.get_pretrained_cfg(arch, pretrained)
         return open_clip.download_pretrained(config, cache_dir=cache_dir)
     except Exception as error:
         raise RuntimeError(
             f'The weights {pretrained!r} of {arch!r} could not be downloaded '
             f'({type(error).__name__}: {error}). Fetch the file on a machine with internet and '
-            'give its path: --cfg-options model.backbone.pretrained=/path/to/weights.pt'
+            f'give its path: --backbone {arch}:FILE, or --cfg-options '
+            'model.backbone.pretrained=FILE.'
         ) from error
 
 

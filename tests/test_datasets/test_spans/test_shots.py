@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from diffusionret_mm.datasets.spans import Moments, SpanReader
-from diffusionret_mm.datasets.spans.shots import ShotPlanner
+from diffusionret_mm.datasets.spans.shots import DELAY, ContentCuts, ShotPlanner
 from diffusionret_mm.datasets.video_reading import open_video
 
 STEPS = [
@@ -83,7 +83,7 @@ def write_scenes(path, cuts, seconds, rate=25, size=(160, 96)):
                 wave = columns / rng.uniform(8, 30) + rows / rng.uniform(8, 30)
                 image = 128 + 40 * np.sin(wave)[..., None] + rng.uniform(-80, 80, 3)
                 image = np.clip(image, 0, 255).astype(np.uint8)
-            moved = np.ascontiguousarray(np.roll(image, number % 20, axis=1))
+            moved = np.ascontiguousarray(np.roll(image, number, axis=1))
             out.mux(stream.encode(av.VideoFrame.from_ndarray(moved, format='rgb24')))
         out.mux(stream.encode())
     return path
@@ -109,6 +109,21 @@ def test_shots_of_a_clip_begin_where_it_was_cut(tmp_path, rate):
         assert (shown >= span.start - 1e-6).all()
         assert (shown < span.end).all()
         assert len(shown) == 4
+
+
+def test_a_change_that_stands_out_is_a_cut():
+    pytest.importorskip('scenedetect')
+    rng = np.random.default_rng(0)
+    scene = rng.integers(60, 200, (90, 160, 3))
+    for level, expected in ((4, []), (50, [6])):
+        cuts, found = ContentCuts(fps=10.0), []
+        for number in range(12):
+            image = scene + rng.integers(-2, 3, scene.shape) + level * (number >= 6)
+            found += cuts.take(number / 10, np.clip(image, 0, 255).astype(np.uint8))
+        assert len(found) == 12 - DELAY
+        found += cuts.finish()
+        assert [time for time, _ in found] == [number / 10 for number in range(12)]
+        assert [number for number, (_, is_cut) in enumerate(found) if is_cut] == expected
 
 
 def test_without_the_extra_it_is_said_how_to_install_it(tmp_path, monkeypatch):
