@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +65,13 @@ def run_ranks(count, *argv, timeout=250, **options):
     Returns:
         As `run_script`: the status is the first one that is not 0, the texts are those of all.
     """
+    with rank_environments(count) as ranks:
+        return _finish([argv] * count, ranks, timeout, **options)
+
+
+@contextmanager
+def rank_environments(count):
+    """The variables by which each of `count` processes finds its group, as long as the block."""
     from torch.distributed import TCPStore
 
     store = TCPStore('127.0.0.1', 0, is_master=True, wait_for_workers=False)  # any free port
@@ -75,8 +83,7 @@ def run_ranks(count, *argv, timeout=250, **options):
         TORCHELASTIC_USE_AGENT_STORE='True',
         TORCHELASTIC_RESTART_COUNT='0',
     )
-    ranks = [common | dict(RANK=str(rank), LOCAL_RANK=str(rank)) for rank in range(count)]
-    return _finish([argv] * count, ranks, timeout, **options)
+    yield [common | dict(RANK=str(rank), LOCAL_RANK=str(rank)) for rank in range(count)]
 
 
 def start_script(script, *arguments, cwd='.', env=None, stdout=os.devnull, stderr=os.devnull):

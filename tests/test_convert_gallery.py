@@ -81,6 +81,24 @@ def test_videos_features_and_unreadable_files_are_kept(old, run_tool, tmp_path):
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_frames_are_kept_in_8_bits_where_that_is_chosen(old, run_tool, tmp_path):
+    folder, arrays = old
+    for options in (['--int8'], []):  # a run that goes on keeps to it
+        done = run_tool('convert_gallery', folder, tmp_path / 'new', *options)
+        assert done.status == 0, done.err
+    snapshot = Gallery(tmp_path / 'new').latest()
+    assert snapshot.facts.int8
+    (found,) = snapshot.candidates(arrays['pooled'][:1], 5)
+    kept = dict(zip(VIDEOS.values(), (0, 2, 3), strict=True))
+    wanted = arrays['frames'][[kept[span.path] for span in found.spans]]
+    frames = snapshot.read(found.rows, 'frames')['frames']
+    np.testing.assert_allclose(frames, wanted, atol=np.abs(wanted).max() / 127)
+    run_tool('convert_gallery', folder, tmp_path / 'half')
+    done = run_tool('convert_gallery', folder, tmp_path / 'half', '--int8')
+    assert done.status == 2
+    assert 'keeps frames in half precision' in done.err
+
+
 def test_libraries_can_be_named(old, run_tool, tmp_path):
     done = run_tool('convert_gallery', old[0], tmp_path / 'new', '--root', 'f=/data/films')
     assert done.status == 0, done.err

@@ -8,6 +8,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,11 @@ def parse_args() -> argparse.Namespace:
         metavar='NAME=FOLDER',
         help='make the videos of FOLDER the library NAME; may be given several times (default: one '
         'library of the folder that all videos lie in)',
+    )
+    parser.add_argument(
+        '--int8',
+        action='store_true',
+        help='let the new gallery keep frames in 8 bits: half the disk, scores to 3e-4',
     )
     return parser.parse_args()
 
@@ -119,7 +125,7 @@ class OldGallery:
             ) from error
 
 
-def convert(old: OldGallery, new: str, roots: dict[str, str]) -> Gallery:
+def convert(old: OldGallery, new: str, roots: dict[str, str], int8: bool = False) -> Gallery:
     """Copy videos with their features, and the files that cannot be read.
 
     The old gallery does not say how long videos are: the spans end at 0, which means unknown.
@@ -128,10 +134,11 @@ def convert(old: OldGallery, new: str, roots: dict[str, str]) -> Gallery:
         old: the old gallery.
         new: where the new one is made.
         roots: folders of libraries by name.
+        int8: whether the new one keeps frames in 8 bits.
     """
     paths = [video[1] for video in old.videos] + [row[0] for row in old.unreadable]
     libraries = _libraries(paths, roots)
-    gallery = Gallery.create(new, old.facts, libraries)
+    gallery = Gallery.create(new, replace(old.facts, int8=int8), libraries)
     known = gallery.known()
     with GalleryWriter(gallery) as writer:
         for part in _parts(old.videos):
@@ -164,7 +171,7 @@ def _parts(videos: list[OldVideo]) -> Iterator[list[OldVideo]]:
 def main() -> None:
     """Run."""
     args = parse_args()
-    gallery = convert(OldGallery(args.old), args.new, args.root)
+    gallery = convert(OldGallery(args.old), args.new, args.root, args.int8)
     print(f'The gallery {args.new} holds {len(gallery):,} videos. Libraries:')
     for name, root in gallery.libraries.roots.items():
         print(f'  {name}: {root}')

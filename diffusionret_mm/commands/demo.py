@@ -1,9 +1,13 @@
-"""Serve a web page that searches a gallery."""
+"""Serve a web page that searches a gallery.
+
+Several processes, each of which holds a part of the index: torchrun.
+"""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from diffusionret_mm.apis.command_line import (
@@ -11,12 +15,14 @@ from diffusionret_mm.apis.command_line import (
     add_model_options,
 )
 from diffusionret_mm.apis.model_choice import build_inferencer
+from diffusionret_mm.apis.serving import search_by_shares
+from diffusionret_mm.apis.shares import Share
 from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.annotation_files import read_lines
 from diffusionret_mm.demo.page import build_app
 from diffusionret_mm.demo.service import DemoService
 from diffusionret_mm.extras import import_extra
-from diffusionret_mm.search import Gallery
+from diffusionret_mm.search import Gallery, Searchers
 
 
 def parse_args(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
@@ -47,9 +53,13 @@ def main(arguments: Sequence[str] | None = None, prog: str = 'tools/demo.py') ->
         prog: what the command is called.
     """
     args = parse_args(arguments, prog)
+    search_by_shares(args.gallery, Share.of_this_process(), partial(_serve, args))
+
+
+def _serve(args: argparse.Namespace, searchers: Searchers) -> None:
     uvicorn = import_extra('uvicorn', 'demo')
     sentences = read_lines(args.sentences) if args.sentences else []
-    gallery = Gallery(args.gallery, args.root)
+    gallery = Gallery(args.gallery, args.root, searchers)
     inferencer = build_inferencer(args, gallery.facts, show_progress=False)
     app = build_app(DemoService(inferencer, gallery, sentences))
     uvicorn.run(app, host=args.host, port=args.port, log_level='warning')

@@ -1,10 +1,14 @@
-"""Search a gallery."""
+"""Search a gallery.
+
+Several processes, each of which holds a part of the index: torchrun.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from mmengine.logging import MMLogger
 
@@ -20,8 +24,10 @@ from diffusionret_mm.apis.queries import (
     prepare_queries,
     run_queries,
 )
+from diffusionret_mm.apis.serving import search_by_shares
+from diffusionret_mm.apis.shares import Share
 from diffusionret_mm.apis.user_errors import stop_with_message
-from diffusionret_mm.search import Gallery, GalleryError, SearchResult
+from diffusionret_mm.search import Gallery, GalleryError, Searchers, SearchResult
 
 
 def parse_args(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
@@ -57,7 +63,11 @@ def main(arguments: Sequence[str] | None = None, prog: str = 'tools/search.py') 
     args = parse_args(arguments, prog)
     if args.json:  # and nothing else on stdout
         MMLogger.get_current_instance().setLevel('ERROR')
-    gallery = Gallery(args.gallery, args.root)
+    search_by_shares(args.gallery, Share.of_this_process(), partial(_search, args))
+
+
+def _search(args: argparse.Namespace, searchers: Searchers) -> None:
+    gallery = Gallery(args.gallery, args.root, searchers)
     queries = prepare_queries(args, gallery)
     _say_what_is_lost(gallery, args.export)
     inferencer = build_inferencer(args, gallery.facts, show_progress=False)

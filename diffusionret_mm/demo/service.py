@@ -176,7 +176,7 @@ class DemoService:
         snapshot = self.gallery.latest()
         (found,) = snapshot.candidates(pooled, NUM_CANDIDATES)
         videos, scores = score_candidates(self.model, text, snapshot, found.rows)
-        preferred = best_of_each_video(found.spans, scores.tolist())
+        preferred = best_of_each_video(found.videos, scores.tolist())
         places = torch.tensor(preferred, dtype=torch.int64, device=scores.device)
         listed = shortlist(self.model, 't2v', scores, videos, places)
         query = listed.scores, text, listed.candidates, torch.zeros(1, dtype=torch.int64)

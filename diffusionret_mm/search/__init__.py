@@ -1,10 +1,12 @@
 """Galleries of videos, and search in them."""
 
+from diffusionret_mm.search.candidates import Searchers
 from diffusionret_mm.search.errors import GalleryError
-from diffusionret_mm.search.gallery import Gallery, facts_of
+from diffusionret_mm.search.gallery import Gallery, facts_of, spans_of
 from diffusionret_mm.search.hits import Hit, SearchResult, SentenceHit
 from diffusionret_mm.search.libraries import Libraries
 from diffusionret_mm.search.maintenance import maintain
+from diffusionret_mm.search.ranks import Ranks, serve
 from diffusionret_mm.search.schema import Facts, Span, VideoFile, layout_of
 from diffusionret_mm.search.snapshot import Candidates, FoundSpan, Snapshot
 from diffusionret_mm.search.steps import match_sentences, search_like, search_texts
@@ -19,7 +21,9 @@ __all__ = [
     'GalleryWriter',
     'Hit',
     'Libraries',
+    'Ranks',
     'SearchResult',
+    'Searchers',
     'SentenceHit',
     'Snapshot',
     'Span',
@@ -30,4 +34,6 @@ __all__ = [
     'match_sentences',
     'search_like',
     'search_texts',
+    'serve',
+    'spans_of',
 ]

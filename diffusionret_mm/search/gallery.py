@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from diffusionret_mm.datasets.spans import Moments
+from diffusionret_mm.search.candidates import Searchers
 from diffusionret_mm.search.errors import GalleryError
 from diffusionret_mm.search.libraries import Libraries
 from diffusionret_mm.search.schema import (
@@ -40,9 +41,11 @@ class Gallery:
     Args:
         folder: a folder, or an address (`s3://BUCKET/PATH`).
         roots: folders of libraries that have moved, by name; for this process alone.
+        searchers: who looks through the parts of the table.
 
     Raises:
-        GalleryError: if it holds no gallery, or one of another format version.
+        GalleryError: if it holds no gallery, one of another format version, or an index of fewer
+            segments than there are searchers.
         ValueError: if there is no library of such a name.
     """
 
@@ -50,6 +53,7 @@ class Gallery:
         self,
         folder: str | os.PathLike[str],
         roots: Mapping[str, str | os.PathLike[str]] | None = None,
+        searchers: Searchers | None = None,
     ) -> None:
         self.folder = os.fspath(folder)
         self.spans, self.files = _tables(self.folder)
@@ -61,7 +65,9 @@ class Gallery:
         dataset = self.spans.open()
         self.facts = _facts(dataset, self.folder)
         self._moved = dict(roots or {})
+        self._searchers = searchers or Searchers()
         self._snapshot = self._snapshot_of(dataset)
+        self._refuse_idle_searchers()
 
     @classmethod
     def create(
@@ -212,7 +218,17 @@ class Gallery:
 
     def _snapshot_of(self, dataset: lance.LanceDataset) -> Snapshot:
         libraries = Libraries(_roots(self.files.open())).moved(self._moved)
-        return Snapshot(dataset, libraries, self.facts)
+        return Snapshot(dataset, libraries, self.facts, self._searchers)
+
+    def _refuse_idle_searchers(self) -> None:
+        if self._searchers.count == 1:
+            return
+        segments = [part for part in self._snapshot.parts if part.segment is not None]
+        if len(segments) < self._searchers.count:
+            raise GalleryError(
+                f'The index of the gallery {self.folder} has {len(segments)} segments, too few for '
+                f'{self._searchers.count} processes; start at most {max(1, len(segments))}.'
+            )
 
     def _count_files(self, where: str) -> int:
         with readable(self.files.place):
@@ -231,6 +247,11 @@ def facts_of(folder: str | os.PathLike[str]) -> Facts | None:
         GalleryError: if it cannot be read.
     """
     return Gallery(folder).facts if Gallery.exists(folder) else None
+
+
+def spans_of(folder: str | os.PathLike[str]) -> Table:
+    """Return the table of spans of a gallery; there need be none."""
+    return _tables(os.fspath(folder))[0]
 
 
 def _tables(folder: str) -> tuple[Table, Table]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from diffusionret_mm.search.snapshot import FoundSpan
@@ -35,26 +35,42 @@ def best_first(scores: Sequence[float]) -> list[int]:
     return sorted(range(len(scores)), key=lambda place: -scores[place])
 
 
-def best_of_each_video(spans: Sequence[FoundSpan], scores: Sequence[float]) -> list[int]:
+def best_of_each_video(videos: Sequence[Hashable], scores: Sequence[float]) -> list[int]:
     """Choose the best spans of each video.
 
     Args:
-        spans: C spans.
+        videos: what tells the videos of C spans apart.
         scores: their C scores.
 
     Returns:
         Places of at most `SPANS_PER_VIDEO` spans per video, the best first.
     """
-    counts: Counter[str] = Counter()
+    counts: Counter[Hashable] = Counter()
     chosen = []
     for place in best_first(scores):
-        counts[spans[place].path] += 1
-        if counts[spans[place].path] <= SPANS_PER_VIDEO:
+        counts[videos[place]] += 1
+        if counts[videos[place]] <= SPANS_PER_VIDEO:
             chosen.append(place)
     return chosen
 
 
-def join_neighbours(spans: Sequence[FoundSpan], order: Sequence[int]) -> list[Moment]:
+def first_videos(videos: Sequence[Hashable], order: Sequence[int], count: int) -> list[int]:
+    """Keep the spans of the videos that the first moments are of.
+
+    Args:
+        videos: what tells the videos of C spans apart.
+        order: what `best_of_each_video` returned.
+        count: number of moments that are wanted.
+
+    Returns:
+        The places of the order that may be in the first `count` moments.
+    """
+    # A moment has at most so many of these spans, so each of the first moments begins before.
+    first = {videos[place] for place in order[: SPANS_PER_VIDEO * count]}
+    return [place for place in order if videos[place] in first]
+
+
+def join_neighbours(spans: Mapping[int, FoundSpan], order: Sequence[int]) -> list[Moment]:
     """Join the spans of a video that overlap.
 
     Shots touch and are not joined: a cut lies between them.

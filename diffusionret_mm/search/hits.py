@@ -10,6 +10,7 @@ from diffusionret_mm.search.grouping import (
     Moment,
     best_first,
     best_of_each_video,
+    first_videos,
     join_neighbours,
 )
 from diffusionret_mm.search.snapshot import Candidates, FoundSpan
@@ -106,13 +107,16 @@ def moment_hits(candidates: Candidates, scores: Scores, top_k: int, each_alone: 
         each_alone: whether to show all spans, each alone.
     """
     if each_alone:
-        places = best_first(scores.final)[:top_k]  # what the others are need not be read
-        spans = dict(zip(places, candidates.at(places), strict=True))
+        places = best_first(scores.final)[:top_k]
+    else:
+        best = best_of_each_video(candidates.videos, scores.final)
+        places = first_videos(candidates.videos, best, top_k)
+    # What the others are need not be read.
+    spans = dict(zip(places, candidates.at(places), strict=True))
+    if each_alone:
         found = [Moment(place, span.start, span.end) for place, span in spans.items()]
     else:
-        spans = dict(enumerate(candidates.spans))
-        best = best_of_each_video(candidates.spans, scores.final)
-        found = join_neighbours(candidates.spans, best)[:top_k]
+        found = join_neighbours(spans, places)[:top_k]
     return [
         Hit(
             rank,

@@ -6,15 +6,15 @@ from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
-from diffusionret_mm.search.candidates import update_index
 from diffusionret_mm.search.gallery import Gallery
+from diffusionret_mm.search.vector_index import SEGMENT_ROWS, update_index
 from diffusionret_mm.storage.locks import locked
 
 # Versions of the last ten minutes stay: searches that have begun read from them.
 KEPT = timedelta(minutes=10)
 
 
-def maintain(gallery: Gallery, keep: timedelta = KEPT) -> None:
+def maintain(gallery: Gallery, keep: timedelta = KEPT, segment_rows: int = SEGMENT_ROWS) -> None:
     """Write small fragments together, bring the index up to date, and delete old versions.
 
     One process at a time does so on a local disk; others wait. Searches and writers go on.
@@ -23,11 +23,12 @@ def maintain(gallery: Gallery, keep: timedelta = KEPT) -> None:
         gallery: the gallery.
         keep: age of the versions that stay. Zero gives the room of removed videos back at once;
             then nobody should search meanwhile.
+        segment_rows: rows of a segment of the index, and of a file, about.
     """
     is_local = gallery.spans.folder is not None
     with locked(Path(gallery.folder, 'maintenance'), print) if is_local else nullcontext():
-        for table in (gallery.spans, gallery.files):
-            table.compact()
-        update_index(gallery.spans)
+        gallery.spans.compact(segment_rows)
+        gallery.files.compact()
+        update_index(gallery.spans, segment_rows)
         for table in (gallery.spans, gallery.files):
             table.clean_up(keep)

@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from diffusionret_mm.search.candidates import check_where, nearest, num_lists, once_per_id
+from diffusionret_mm.search.candidates import Question, Searchers, check_where
 from diffusionret_mm.search.errors import DAMAGED, GalleryError
 from diffusionret_mm.search.libraries import Libraries
 from diffusionret_mm.search.quantised import from_stored
 from diffusionret_mm.search.schema import FRAME_SCALES, FRAMES, Facts, array_of
 from diffusionret_mm.search.tables import quoted, readable
+from diffusionret_mm.search.vector_index import Part, parts_of
 
 if TYPE_CHECKING:
     import lance
     import pyarrow
 
 
-COLUMNS = ('id', 'library', 'path', 'start', 'end', 'kind')
+VIDEO_COLUMNS = ('library', 'path')
+COLUMNS = ('id', *VIDEO_COLUMNS, 'start', 'end', 'kind')
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class Candidates:
         """All the spans, in the order of the rows; read when they are first wanted."""
         return self.snapshot.spans(self.rows)
 
+    @cached_property
+    def videos(self) -> list[tuple[str, str]]:
+        """Libraries and paths of their videos, in the order of the rows; read without the rest."""
+        return self.snapshot.videos(self.rows)
+
     def at(self, places: Sequence[int]) -> list[FoundSpan]:
         """Read the spans at some places of the rows."""
         return self.snapshot.spans(self.rows[list(places)])
@@ -72,13 +79,20 @@ class Snapshot:
         dataset: the version of the table of spans.
         libraries: where videos are.
         facts: what is known of the model and of the arrays of a span.
+        searchers: who looks through the parts of the table.
     """
 
-    def __init__(self, dataset: lance.LanceDataset, libraries: Libraries, facts: Facts) -> None:
+    def __init__(
+        self,
+        dataset: lance.LanceDataset,
+        libraries: Libraries,
+        facts: Facts,
+        searchers: Searchers,
+    ) -> None:
         self.dataset = dataset
         self.libraries = libraries
         self.facts = facts
-        self._lists: int | None = None
+        self._searchers = searchers
 
     def __len__(self) -> int:
         """Return the number of spans."""
@@ -89,6 +103,12 @@ class Snapshot:
     def version(self) -> int:
         """Number of the version."""
         return self.dataset.version
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The parts that the first step looks through, found when they are first wanted."""
+        with readable(self.dataset.uri):
+            return parts_of(self.dataset)
 
     def candidates(
         self, queries: np.ndarray, count: int, where: str | None = None
@@ -109,14 +129,10 @@ class Snapshot:
         """
         if where is not None:
             self.check(where)
+        question = Question(queries, count, where)
         with readable(self.dataset.uri):
-            if self._lists is None:
-                self._lists = num_lists(self.dataset)
-            found = [
-                nearest(self.dataset, query, count, self._lists, where)
-                for query in np.ascontiguousarray(queries, np.float32)
-            ]
-        return [self._by_id(rows) for rows in found]
+            found = self._searchers.nearest(self.dataset, self.parts, question)
+        return [self._by_id(each.rows) for each in found]
 
     def check(self, where: str) -> None:
         """Refuse a condition that spans cannot be filtered by.
@@ -129,9 +145,9 @@ class Snapshot:
     def find(self, span: str) -> Candidates:
         """Find a span by its id; there is none, or one."""
         with readable(self.dataset.uri):
-            options = dict(columns=['id'], with_row_id=True)
+            options = dict(columns=[], with_row_id=True)
             rows = self.dataset.to_table(filter=f'id = {quoted(span)}', **options)
-        return self._by_id(once_per_id(rows))
+        return Candidates(self, rows['_rowid'].to_numpy().astype(np.int64)[:1])
 
     def read(self, rows: np.ndarray, *names: str) -> dict[str, np.ndarray]:
         """Read arrays of spans.
@@ -158,6 +174,12 @@ class Snapshot:
             for each, library, path, *rest in zip(*columns, strict=True)
         ]
 
+    def videos(self, rows: np.ndarray) -> list[tuple[str, str]]:
+        """Read libraries and paths of the videos of spans; arguments as of `read`."""
+        taken, back = self._take(rows, VIDEO_COLUMNS)
+        columns = (taken[name].take(back).to_pylist() for name in VIDEO_COLUMNS)
+        return list(zip(*columns, strict=True))
+
     def _take(self, rows: np.ndarray, columns: Sequence[str]) -> tuple[pyarrow.Table, np.ndarray]:
         """Read columns in the disk's order, and say at which place of it each row is."""
         order = np.argsort(rows, kind='stable')
@@ -169,6 +191,11 @@ class Snapshot:
             )
         return taken, np.argsort(order, kind='stable')
 
-    def _by_id(self, rows: pyarrow.Table) -> Candidates:
-        order = np.argsort(rows['id'].to_numpy())
-        return Candidates(self, rows['_rowid'].to_numpy().astype(np.int64)[order])
+    def _by_id(self, rows: np.ndarray) -> Candidates:
+        """Put rows into the order of their ids, the first of each: two writers may have had one."""
+        taken, back = self._take(rows, ['id'])
+        first: dict[str, int] = {}
+        for place, each in enumerate(taken['id'].take(back).to_pylist()):
+            first.setdefault(each, place)
+        places = [first[each] for each in sorted(first)]
+        return Candidates(self, rows[places].astype(np.int64))

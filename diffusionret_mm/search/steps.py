@@ -280,7 +280,7 @@ def _few_of_each_video(candidates: Candidates, scores: Tensor) -> Tensor | None:
     """Return the places of the spans that are re-ranked before others; None: all are equal."""
     if _has_whole_videos(candidates.snapshot):
         return None  # so what the spans are need not be read
-    best = best_of_each_video(candidates.spans, scores.tolist())
+    best = best_of_each_video(candidates.videos, scores.tolist())
     return torch.tensor(best, dtype=torch.int64, device=scores.device)
 
 

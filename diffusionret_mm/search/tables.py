@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # statistics of an index are wanted without all its vectors.
 SETTINGS = dict(LANCE_LOG='error', LANCE_INCLUDE_VECTOR_CENTROIDS='false')
 RETRIES = 20
+FILE_ROWS = 1_048_576
 # What Lance appends to its messages: the line of its code, once or more.
 CODE_LINE = re.compile(r',? */\S+\.rs:\d+:\d+')
 SYSTEM_ERROR = re.compile(r'\(os error (\d+)\)')
@@ -127,10 +128,14 @@ class Table:
         with self._lock(), readable(self.place), self._brought_to_disk():
             self.open().update_metadata(dict(values))
 
-    def compact(self) -> None:
-        """Write small fragments together, and those with deleted rows again without them."""
+    def compact(self, file_rows: int = FILE_ROWS) -> None:
+        """Write small fragments together, and those with deleted rows again without them.
+
+        Args:
+            file_rows: rows of a fragment, about: what would be less than that is added to the last.
+        """
         with readable(self.place):
-            self._again_on_conflict(self._compact)
+            self._again_on_conflict(lambda: self._compact(file_rows))
 
     def change_index(self, change: Callable[[lance.LanceDataset], object]) -> None:
         """Call a function that makes or brings up to date an index of the latest version."""
@@ -190,11 +195,12 @@ class Table:
             update_mode='rewrite_rows',
         )
 
-    def _compact(self) -> None:
+    def _compact(self, file_rows: int) -> None:
         optimize = import_extra('lance.optimize', 'search')
         dataset = self.open()
         with self._brought_to_disk():
-            plan = optimize.Compaction.plan(dataset, dict(materialize_deletions_threshold=0.0))
+            options = dict(materialize_deletions_threshold=0.0, target_rows_per_fragment=file_rows)
+            plan = optimize.Compaction.plan(dataset, options)
             results = [task.execute(dataset) for task in plan.tasks]
         with self._lock(), self._brought_to_disk():
             if results:

@@ -11,6 +11,8 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from tool_modules import load_tool
 
+from diffusionret_mm.search import Searchers
+
 pytest.importorskip('lance')
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +35,8 @@ def benchmark(_beside_the_script):
 @pytest.fixture(scope='module')
 def args(tmp_path_factory):
     folder = tmp_path_factory.mktemp('benchmark') / 'gallery'
-    return Namespace(folder=folder, queries=2, max_sim_spans=300, int8=False, **SIZES)
+    options = dict(queries=2, max_sim_spans=300, int8=False, segment_rows=2500)
+    return Namespace(folder=folder, **options, **SIZES)
 
 
 @pytest.fixture(scope='module')
@@ -69,6 +72,19 @@ def test_rivals_and_the_tables(benchmark, args, built, best):
     printed = load_tool('benchmarks/gallery_tables').format_result(figures)
     assert "Lance's MaxSim, 300 spans" in printed
     assert printed.count('near-duplicates of 256, %') == 2
+
+
+def test_searches_by_more_processes_are_compared_with_the_first(args, built):
+    shares = load_tool('benchmarks/index_shares')
+    figures = {count: {} for count in (1, 2)}
+    for each in figures.values():
+        shares.measure(args, each, Searchers())
+    figures[2]['hits'][0][0] = ('another', 0.5)
+    assert {len(hits) for hits in figures[1]['hits']} == {shares.BEST}
+    shares.compare(figures)
+    assert figures[1]['same_percent'] == 100
+    assert figures[2]['same_percent'] == 100 - 100 / (4 * 2 * shares.BEST)
+    assert figures[1]['pooled_ms_p50'] <= figures[1]['query_ms_p50']
 
 
 def test_a_query_is_answered_by_its_target(benchmark, args, best):

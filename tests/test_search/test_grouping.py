@@ -1,5 +1,6 @@
 """Results by moments: neighbours as one, and room for other videos."""
 
+import random
 from types import SimpleNamespace
 
 import numbered_clips
@@ -9,7 +10,12 @@ import torch
 from diffusionret_mm.apis import IndexOptions
 from diffusionret_mm.datasets.spans import Moments
 from diffusionret_mm.search import FoundSpan
-from diffusionret_mm.search.grouping import best_of_each_video, join_neighbours
+from diffusionret_mm.search.grouping import (
+    SPANS_PER_VIDEO,
+    best_of_each_video,
+    first_videos,
+    join_neighbours,
+)
 from diffusionret_mm.search.hits import Scores, moment_hits
 
 pytest.importorskip('lance')
@@ -30,10 +36,12 @@ SPANS = [
 
 
 def joined(*order):
-    return [(each.best, each.start, each.end) for each in join_neighbours(SPANS, order)]
+    spans = dict(enumerate(SPANS))
+    return [(each.best, each.start, each.end) for each in join_neighbours(spans, order)]
 
 
-CANDIDATES = SimpleNamespace(spans=SPANS, at=lambda places: [SPANS[place] for place in places])
+VIDEOS = [each.path for each in SPANS]
+CANDIDATES = SimpleNamespace(videos=VIDEOS, at=lambda places: [SPANS[place] for place in places])
 
 
 def test_spans_that_overlap_are_one_moment():
@@ -49,13 +57,13 @@ def test_spans_apart_and_those_of_other_videos_are_moments_of_their_own():
 
 def test_a_span_inside_another_does_not_end_it():
     spans = [span('film', 0, 30), span('film', 5, 10), span('film', 20, 40)]
-    (moment,) = join_neighbours(spans, [1, 2, 0])
+    (moment,) = join_neighbours(dict(enumerate(spans)), [1, 2, 0])
     assert (moment.best, moment.start, moment.end) == (1, 0, 40)
 
 
 def test_no_video_has_more_than_three_spans():
     scores = [5.0, 9, 1, 7, 8, 6, 4, 2, 3]
-    assert best_of_each_video(SPANS, scores) == [1, 4, 3, 8, 7]
+    assert best_of_each_video(VIDEOS, scores) == [1, 4, 3, 8, 7]
 
 
 def test_hits_have_the_scores_of_the_best_span():
@@ -72,6 +80,22 @@ def test_hits_have_the_scores_of_the_best_span():
     assert [(hit.video, hit.start) for hit in alone] == [
         ('film', 5), ('other', 20), ('film', 60), ('film', 10),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize('count', [1, 2, 5, 40])
+@pytest.mark.parametrize('num_videos', [3, 30])
+def test_the_first_moments_are_those_of_all_spans(count, num_videos):
+    generator = random.Random(0)
+    starts = [20 * generator.randrange(9) for _ in range(100)]
+    spans = {
+        place: span(f'video{generator.randrange(num_videos)}', start, start + 25)
+        for place, start in enumerate(starts)
+    }
+    videos = [each.path for each in spans.values()]
+    order = best_of_each_video(videos, [generator.random() for _ in spans])
+    some = first_videos(videos, order, count)
+    assert join_neighbours(spans, some)[:count] == join_neighbours(spans, order)[:count]
+    assert len(some) <= SPANS_PER_VIDEO**2 * count
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffusionret_mm.search import Gallery, GalleryWriter, candidates, maintain, maintenance
+from diffusionret_mm.search import Gallery, GalleryWriter, maintain, maintenance, vector_index
 
 pytest.importorskip('lance')
 
@@ -59,7 +59,7 @@ def test_one_process_maintains_at_a_time(new_gallery, monkeypatch):
     inside, most = [], []
     both = threading.Barrier(2)
 
-    def update_index(table):
+    def update_index(table, segment_rows):
         inside.append(1)
         most.append(len(inside))
         inside.pop()
@@ -78,7 +78,11 @@ def test_one_process_maintains_at_a_time(new_gallery, monkeypatch):
 
 
 def behind(gallery):
-    return gallery.spans.open().stats.index_stats(candidates.INDEX)['num_unindexed_rows']
+    return gallery.spans.open().stats.index_stats(vector_index.INDEX)['num_unindexed_rows']
+
+
+def lists(gallery):
+    return [segment.lists for segment in vector_index.segments_of(gallery.spans.open())]
 
 
 def top(gallery, query, count=10):
@@ -89,9 +93,9 @@ def top(gallery, query, count=10):
 @pytest.mark.usefixtures('small_index')
 def test_an_index_is_made_and_takes_up_the_rows_behind_it(new_gallery, spans, draw_arrays):
     gallery, arrays = new_gallery(400)
-    assert candidates.num_lists(gallery.spans.open()) == 0
+    assert lists(gallery) == []
     maintain(gallery)
-    assert candidates.num_lists(gallery.spans.open()) == 20
+    assert lists(gallery) == [20]
     assert '/videos/v7.mp4' in top(gallery, arrays['pooled'][7])
     new = draw_arrays(30, seed=1)
     with GalleryWriter(gallery) as writer:
@@ -100,6 +104,7 @@ def test_an_index_is_made_and_takes_up_the_rows_behind_it(new_gallery, spans, dr
     assert '/videos/new3.mp4' in top(gallery, new['pooled'][3])  # rows behind it are found
     maintain(gallery)
     assert behind(gallery) == 0
+    assert lists(gallery) == [20]  # those of before took them up
     assert '/videos/new3.mp4' in top(gallery, new['pooled'][3])
     assert len(gallery.latest()) == 430
 
@@ -128,11 +133,11 @@ def test_the_lists_are_made_anew_when_the_gallery_has_grown(
 ):
     gallery, _ = new_gallery(400)
     maintain(gallery)
-    monkeypatch.setattr(candidates, 'RETRAIN_FACTOR', 1.2)
+    monkeypatch.setattr(vector_index, 'RETRAIN_FACTOR', 1.2)
     with GalleryWriter(gallery) as writer:
         writer.add(spans(*(f'new{i}' for i in range(400))), draw_arrays(400, seed=1))
     maintain(gallery)
-    assert candidates.num_lists(gallery.spans.open()) == int(800**0.5)
+    assert lists(gallery) == [int(800**0.5)]
     assert behind(gallery) == 0
 
 
@@ -144,7 +149,8 @@ def test_an_index_of_many_equal_vectors(new_gallery, spans, draw_arrays):
     with GalleryWriter(gallery) as writer:
         writer.add(spans(*(f'{number // 9}-{number % 9}' for number in range(5400))), many)
     maintain(gallery)
-    assert 1 <= candidates.num_lists(gallery.spans.open()) < int(4 * 5401**0.5)
+    (number,) = lists(gallery)
+    assert 1 <= number < int(4 * 5401**0.5)
     names = top(gallery, few['pooled'][3], 40)
     assert len(names) == 40
     assert all(name.endswith('-3.mp4') for name in names)

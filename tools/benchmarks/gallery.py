@@ -45,6 +45,7 @@ from diffusionret_mm.search import (
 )
 from diffusionret_mm.search.pooling import pool_texts, pool_videos
 from diffusionret_mm.search.steps import score_candidates
+from diffusionret_mm.search.vector_index import SEGMENT_ROWS
 from diffusionret_mm.search.writing import COMMIT_ROWS
 from diffusionret_mm.structures import TextFeatures
 
@@ -61,19 +62,27 @@ def parse_args() -> argparse.Namespace:
         description='Measure a large gallery of random features',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    add_options(parser, spans=1_000_000)
+    parser.add_argument(
+        '--max-sim-spans', type=int, default=BLOCK, help="spans that Lance's MaxSim searches"
+    )
+    return parser.parse_args()
+
+
+def add_options(parser: argparse.ArgumentParser, spans: int) -> None:
+    """Add what says how large a gallery is, and where it and its figures are written."""
     parser.add_argument('--folder', type=Path, required=True, help='folder to build in')
-    parser.add_argument('--spans', type=int, default=1_000_000)
+    parser.add_argument('--spans', type=int, default=spans)
     parser.add_argument('--frames', type=int, default=12)
     parser.add_argument('--width', type=int, default=512)
     parser.add_argument('--topics', type=int, default=1000)
     parser.add_argument('--words', type=int, default=12, help='words per query')
     parser.add_argument('--queries', type=int, default=12, help='queries of each kind')
-    parser.add_argument(
-        '--max-sim-spans', type=int, default=BLOCK, help="spans that Lance's MaxSim searches"
-    )
     parser.add_argument('--int8', action='store_true', help='keep frames in 8 bits')
+    parser.add_argument(
+        '--segment-rows', type=int, default=SEGMENT_ROWS, help='spans per segment of the index'
+    )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures to this file')
-    return parser.parse_args()
 
 
 def build_model(width: int) -> DiffusionRet:
@@ -126,7 +135,7 @@ def build(args: argparse.Namespace) -> dict[str, float]:
         with GalleryWriter(gallery) as writer:
             writer.add([_span(row) for row in range(first, first + len(videos))], arrays)
         clock('write_s')
-    maintain(gallery, keep=timedelta(0))
+    maintain(gallery, timedelta(0), args.segment_rows)
     clock('maintain_s')
     return dict(clock.seconds, build_peak_mb=memory_mb('VmHWM'))
 
