@@ -4,6 +4,8 @@ import gc
 import os
 import signal
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +17,7 @@ import diffusionret_mm  # noqa: F401  first: it prepares what the others load
 
 # isort: split
 import cv2
+import numbered_clips
 import numpy as np
 import torch
 from mmaction.registry import MODELS
@@ -41,7 +44,7 @@ ARCH = dict(
     embed_dim=WIDTH,
     quick_gelu=True,
     vision_cfg=dict(image_size=32, patch_size=16, width=64, layers=1, head_width=64),
-    text_cfg=dict(context_length=16, width=WIDTH, heads=1, layers=2),
+    text_cfg=dict(context_length=16, width=32, heads=1, layers=2),  # most weights are its tokens
 )
 
 PIPELINE = [
@@ -104,6 +107,10 @@ def run_tool(monkeypatch, capsys):
 @pytest.fixture
 def tiny_model_cfg() -> dict:
     """Config of a DiffusionRet that builds in milliseconds."""
+    return _tiny_model_cfg()
+
+
+def _tiny_model_cfg() -> dict:
     return dict(
         type='DiffusionRet',
         stage='discrimination',
@@ -177,16 +184,25 @@ def batch():
 @pytest.fixture
 def write_clip():
     """A function that writes an .mp4 whose frame i has the grey value 8 i."""
+    return _write_clip
 
-    def write(path: Path, num_frames: int = 12, size: tuple[int, int] = (64, 48)) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
+
+def _write_clip(path: Path, num_frames: int = 12, size: tuple[int, int] = (64, 48)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_grey_clip(num_frames, size))
+    return path
+
+
+@cache
+def _grey_clip(num_frames: int, size: tuple[int, int]) -> bytes:
+    """Encode a clip once for all tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, 'clip.mp4')
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), 10, size)
         for index in range(num_frames):
             writer.write(np.full((size[1], size[0], 3), 8 * index, dtype=np.uint8))
         writer.release()
-        return path
-
-    return write
+        return path.read_bytes()
 
 
 @pytest.fixture
@@ -195,24 +211,54 @@ def new_inferencer(tiny_model_cfg, tmp_path):
 
     def make(seed=0, model=None, pipeline=PIPELINE, **kwargs):
         cfg = model or dict(tiny_model_cfg, stage='generation')
-        torch.manual_seed(seed)
-        checkpoint = tmp_path / f'random_{seed}.pth'
-        torch.save(MODELS.build(cfg).state_dict(), checkpoint)
-        dataset = dict(pipeline=pipeline)
-        config = Config(dict(model=cfg, test_dataloader=dict(dataset=dataset)))
-        options = dict(device='cpu', num_workers=2, show_progress=False)
-        return TextVideoInferencer(config, checkpoint, **(options | kwargs))
+        return _inferencer(tmp_path, cfg, seed, pipeline, **kwargs)
 
     return make
 
 
-@pytest.fixture
-def clips(tmp_path, write_clip):
-    """A function that writes clips of different lengths and returns their folder."""
+def _inferencer(folder, cfg, seed=0, pipeline=PIPELINE, **kwargs):
+    """An inferencer of random weights, which are saved in a folder."""
+    torch.manual_seed(seed)
+    checkpoint = folder / f'random_{seed}.pth'
+    torch.save(MODELS.build(cfg).state_dict(), checkpoint)
+    dataset = dict(pipeline=pipeline)
+    config = Config(dict(model=cfg, test_dataloader=dict(dataset=dataset)))
+    options = dict(device='cpu', num_workers=2, show_progress=False)
+    return TextVideoInferencer(config, checkpoint, **(options | kwargs))
 
-    def write(count, folder='videos'):
+
+@pytest.fixture
+def clips(tmp_path):
+    """A function that writes clips of different lengths and returns their folder."""
+    return lambda count, folder='videos': _clips(tmp_path / folder, count)
+
+
+def _clips(folder, count):
+    for number in range(count):
+        _write_clip(folder / f'{number % 3}/clip{number:02d}.mp4', 6 + number)
+    return folder
+
+
+@pytest.fixture
+def unlike_clips(tmp_path):
+    """A function that writes clips of different pictures, whose scores do not tie."""
+
+    def write(count):
+        (tmp_path / 'videos').mkdir()
         for number in range(count):
-            write_clip(tmp_path / folder / f'{number % 3}/clip{number:02d}.mp4', 6 + number)
-        return tmp_path / folder
+            path = tmp_path / f'videos/clip{number:02d}.mp4'
+            numbered_clips.write(path, 6 + number, 'mpeg4', start=101 * number)
+        return tmp_path / 'videos'
 
     return write
+
+
+@pytest.fixture(scope='session')
+def indexed_clips(tmp_path_factory):
+    """A folder of six clips, their gallery, and the inferencer that made it; only to be read."""
+    pytest.importorskip('lance')
+    folder = tmp_path_factory.mktemp('indexed')
+    inferencer = _inferencer(folder, _tiny_model_cfg() | dict(stage='generation'))
+    videos = _clips(folder / 'videos', 6)
+    gallery = inferencer.index(videos, folder / 'gallery')
+    return SimpleNamespace(inferencer=inferencer, videos=videos, gallery=gallery)

@@ -18,7 +18,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FORK = multiprocessing.get_context('forkserver')
 FORK.set_forkserver_preload(
-    ['diffusionret_mm', 'diffusionret_mm.apis', 'diffusionret_mm.comparison', 'torch.distributed']
+    [
+        *('diffusionret_mm', 'diffusionret_mm.apis', 'diffusionret_mm.comparison'),
+        *(f'mmaction.{room}' for room in ('datasets', 'engine', 'evaluation', 'models')),
+        *('mmaction.visualization', 'diffusers.schedulers.scheduling_utils', 'matplotlib.pyplot'),
+        *('torch.distributed', 'torch.utils.cpp_extension'),
+    ]
 )
 
 

@@ -26,8 +26,8 @@ def scores_of(result):
     return {hit.video: (hit.similarity, hit.score) for hit in result.hits}
 
 
-def test_a_search_ranks_as_an_evaluation_does(new_inferencer, clips, tmp_path):
-    inferencer, folder = new_inferencer(), clips(9)
+def test_a_search_ranks_as_an_evaluation_does(new_inferencer, unlike_clips, tmp_path):
+    inferencer, folder = new_inferencer(), unlike_clips(9)
     gallery = inferencer.index(folder, tmp_path / 'gallery')
     paths = paths_in(folder)
     assert gallery.paths() == paths
@@ -52,8 +52,8 @@ def test_a_search_ranks_as_an_evaluation_does(new_inferencer, clips, tmp_path):
         assert set(result.seconds) == {'pooled', 'similarity', 'generator'}
 
 
-def test_batches_and_workers_change_nothing(new_inferencer, clips, tmp_path):
-    folder = clips(7)
+def test_batches_and_workers_change_nothing(new_inferencer, unlike_clips, tmp_path):
+    folder = unlike_clips(7)
     one = new_inferencer(batch_size=1, num_workers=1)
     many = new_inferencer(batch_size=4, num_workers=3)
     galleries = [one.index(folder, tmp_path / 'one'), many.index(folder, tmp_path / 'many')]

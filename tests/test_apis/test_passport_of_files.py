@@ -39,12 +39,10 @@ def changed(request, monkeypatch):
     return change
 
 
-def test_a_gallery(new_inferencer, clips, tmp_path, changed):
-    pytest.importorskip('lance')
-    gallery = new_inferencer().index(clips(1), tmp_path / 'gallery')
+def test_a_gallery(new_inferencer, indexed_clips, changed):
     name = changed()
     with pytest.raises(GalleryError, match=f'made by a model with other .*{name}'):
-        new_inferencer().search('a cat', gallery)
+        new_inferencer().search('a cat', indexed_clips.gallery)
 
 
 def test_a_feature_cache(tiny_model_cfg, changed):

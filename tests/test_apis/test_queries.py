@@ -21,22 +21,28 @@ TEXT, OTHER = 'a red circle moves left', 'a blue square'
 
 
 @pytest.fixture
-def inferencer(new_inferencer):
+def inferencer(indexed_clips):
     """The tiny model; its files are those of the gallery."""
-    return new_inferencer()
+    return indexed_clips.inferencer
 
 
 @pytest.fixture
-def gallery(inferencer, clips, tmp_path):
+def gallery(indexed_clips):
     """A gallery of six clips."""
-    return inferencer.index(clips(6), tmp_path / 'gallery')
+    return indexed_clips.gallery
 
 
 @pytest.fixture
-def search(gallery, run_tool):
-    """A function that searches the gallery by the tool and returns what it printed."""
+def videos(indexed_clips):
+    """The folder of the clips."""
+    return indexed_clips.videos
 
-    def run(*arguments, status=0):
+
+@pytest.fixture
+def search(indexed_clips, run_tool):
+    """A function that searches a gallery by the tool and returns what it printed."""
+
+    def run(*arguments, status=0, gallery=indexed_clips.gallery):
         done = run_tool('search', gallery.folder, *arguments, '--device', 'cpu')
         assert done.status == status, done.err
         return done
@@ -74,19 +80,19 @@ def test_a_sentence_minus_itself_is_nothing(inferencer, gallery):
     assert [hit.similarity for hit in result.hits] == pytest.approx([0] * 6, abs=1e-6)
 
 
-def test_only_a_sentence_has_one_subtracted(inferencer, gallery, search, tmp_path):
-    video = next(tmp_path.rglob('*.mp4'))
+def test_only_a_sentence_has_one_subtracted(inferencer, gallery, search, videos):
+    video = next(videos.rglob('*.mp4'))
     with pytest.raises(ValueError, match='subtracted from a sentence'):
         inferencer.search(video, gallery, minus=TEXT)
     assert '--not subtracts from a sentence' in search('--video', video, '--not', 'x', status=2).err
 
 
 @pytest.fixture
-def frame(tmp_path):
+def frame(videos, tmp_path):
     """A function that saves a frame of a clip as an image; returns its path and pixels."""
 
     def save(name):
-        clip = next(tmp_path.rglob('clip03.mp4'))
+        clip = next(videos.rglob('clip03.mp4'))
         with av.open(str(clip)) as container:
             image = [*container.decode(video=0)][4].to_ndarray(format='rgb24')
         Image.fromarray(image).save(tmp_path / name, quality=100)
@@ -228,27 +234,27 @@ def test_low_scores_are_left_out(search):
     assert search(TEXT, '--min-score', 1000).out.count('mp4') == 0
 
 
-def test_files_below_a_folder(search, gallery, tmp_path, monkeypatch):
-    videos = tmp_path / 'videos'
+def test_files_below_a_folder(search, videos, monkeypatch):
     assert names(search(TEXT, '--json', '--within', videos / '1')) == {'clip01.mp4', 'clip04.mp4'}
     monkeypatch.chdir(videos)
     assert names(search(TEXT, '--json', '--within', '2/')) == {'clip02.mp4', 'clip05.mp4'}
-    for whole in (videos, tmp_path, '/'):
+    for whole in (videos, videos.parent, '/'):
         assert len(names(search(TEXT, '--json', '--within', whole))) == 6
     assert names(search(TEXT, '--json', '--within', videos / "it's 100%")) == set()
-    said = search(TEXT, '--within', tmp_path / 'video', status=2).err
+    said = search(TEXT, '--within', videos.parent / 'video', status=2).err
     assert f'the gallery has nothing there; its folders are {videos}.' in said
 
 
-def test_dates_of_files(search, inferencer, gallery, tmp_path, monkeypatch):
+def test_dates_of_files(search, inferencer, clips, tmp_path):
     noon = {'clip00.mp4': 1_600_000_000, 'clip01.mp4': 1_600_086_400}  # 13 and 14 September 2020
+    gallery = inferencer.index(clips(6), tmp_path / 'gallery')
     for path in (tmp_path / 'videos').rglob('*.mp4'):
         if path.name in noon:
             os.utime(path, (0, noon[path.name]))
     inferencer.index(tmp_path / 'videos', gallery.folder)
 
     def found(*options):
-        return names(search(TEXT, '--json', *options))
+        return names(search(TEXT, '--json', *options, gallery=gallery))
 
     assert found('--to', '2020-09-13') == {'clip00.mp4'}
     assert found('--from', '2020-09-14', '--to', '2020-09-14') == {'clip01.mp4'}

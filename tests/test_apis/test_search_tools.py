@@ -30,8 +30,8 @@ def run(new_inferencer, tmp_path, run_tool):
     return run_on_cpu
 
 
-def test_index_then_search(run, clips, tmp_path):
-    folder, gallery = clips(4), tmp_path / 'gallery'
+def test_index_then_search(run, unlike_clips, tmp_path):
+    folder, gallery = unlike_clips(4), tmp_path / 'gallery'
     run('index', folder, gallery, '--workers', 2)
     result = json.loads(run('search', gallery, TEXT, '--top-k', 3, '--json').out)
     assert [hit['rank'] for hit in result['hits']] == [1, 2, 3]
@@ -151,9 +151,11 @@ def test_conditions(run, clips, tmp_path):
         ('', 'sql parser error'),
     ],
 )
-def test_a_wrong_condition_is_a_sentence(run, clips, tmp_path, where, reason):
-    run('index', clips(1), tmp_path / 'gallery')
-    said = run('search', tmp_path / 'gallery', TEXT, '--where', where, status=2).err
+def test_a_wrong_condition_is_a_sentence(indexed_clips, run_tool, where, reason):
+    search = 'search', indexed_clips.gallery.folder, TEXT, '--device', 'cpu'
+    done = run_tool(*search, '--where', where)
+    said = done.err
+    assert done.status == 2
     assert said.startswith(f'The filter {where!r} cannot be used: ')
     assert reason in said
     assert '.rs:' not in said

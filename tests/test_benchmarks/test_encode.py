@@ -1,21 +1,19 @@
 """The benchmark of the encoders at a small size: both sides agree, and the figures are there."""
 
 import json
-from pathlib import Path
 
 import pytest
-from processes import run_script
 
-TOOL = Path(__file__).parents[2] / 'tools/benchmarks/encode.py'
-SIZES = dict(arch='ViT-S-32', videos=4, captions=3, frames=2, batch=2, repeats=1)
+SIZES = dict(arch='ViT-S-32-alt', videos=4, captions=3, frames=2, batch=2, repeats=1)
 
 
 @pytest.mark.slow
-def test_both_sides_agree(tmp_path):
+@pytest.mark.usefixtures('small_machine_rate')
+def test_both_sides_agree(tmp_path, run_tool):
     target = tmp_path / 'figures.json'
     options = [f'--{name}={value}' for name, value in SIZES.items()]
-    done = run_script(TOOL, *options, '--json', target)
-    assert done.returncode == 0, done.stderr
+    done = run_tool('benchmarks/encode', *options, '--json', target)
+    assert done.status == 0, done.err
     figures = json.loads(target.read_text())
     assert figures['max_abs_diff'] < 1e-4
     assert figures['same_ranks'] is True
@@ -26,11 +24,11 @@ def test_both_sides_agree(tmp_path):
     assert figures['sizes'] == dict(videos=4, captions=3, frames=2, words=32)
     steps = figures['steps']
     assert steps['float32, with_cp']['kept MB'] < steps['float32']['kept MB'] / 2
-    assert 'videos/s' in done.stdout
+    assert 'videos/s' in done.out
 
 
-def test_encoders_are_timed_one_by_one(tmp_path, run_tool, monkeypatch):
-    monkeypatch.syspath_prepend(TOOL.parent)
+@pytest.mark.usefixtures('benchmarks')
+def test_encoders_are_timed_one_by_one(tmp_path, run_tool):
     target = tmp_path / 'figures.json'
     options = [f'--{name}={value}' for name, value in dict(batch=2, repeats=1, json=target).items()]
     assert run_tool('benchmarks/encode', '--archs', 'ViT-S-32-alt', *options).status == 0

@@ -2,26 +2,30 @@
 
 import json
 import sys
-from pathlib import Path
 
+import pytest
 import torch
-from processes import run_script
 from tool_modules import load_tool
 from torch.utils.flop_counter import FlopCounterMode
 
-TOOL = Path(__file__).parents[2] / 'tools/benchmarks/matching.py'
 SMALL = ['--texts', '70', '--videos', '45', '--words', '9', '--frames', '4', '--width', '64']
 
 
-def run(tmp_path, *options):
-    target = tmp_path / 'figures.json'
-    done = run_script(TOOL, *SMALL, '--repeats', 1, '--json', target, *options)
-    assert done.returncode == 0, done.stderr
-    return json.loads(target.read_text()), done.stdout
+@pytest.fixture
+def run(tmp_path, run_tool, small_machine_rate):
+    """A function that runs the benchmark and returns its figures and its table."""
+
+    def measure(*options):
+        target = tmp_path / 'figures.json'
+        done = run_tool('benchmarks/matching', *SMALL, '--repeats', 1, '--json', target, *options)
+        assert done.status == 0, done.err
+        return json.loads(target.read_text()), done.out
+
+    return measure
 
 
-def test_both_sides_agree(tmp_path):
-    figures, table = run(tmp_path, '--mean-words', '6')
+def test_both_sides_agree(run):
+    figures, table = run('--mean-words', '6')
     assert figures['same_ranks'] is True
     assert figures['max_abs_diff'] < 1e-4
     assert figures['ratio'] == figures['published_s'] / figures['ours_s']
@@ -30,9 +34,9 @@ def test_both_sides_agree(tmp_path):
     assert 'published, s' in table
 
 
+@pytest.mark.usefixtures('benchmarks')
 def test_ours_needs_fewer_operations(monkeypatch):
     """Products of matrices, counted: no load of the machine changes them."""
-    monkeypatch.syspath_prepend(TOOL.parent)
     monkeypatch.setattr(sys, 'argv', ['matching.py', *SMALL])
     tool = load_tool('benchmarks/matching')
     args = tool.parse_args()
@@ -48,8 +52,8 @@ def test_ours_needs_fewer_operations(monkeypatch):
     assert published > 4 * ours > 0
 
 
-def test_full_length_and_ours_alone(tmp_path):
-    figures, _ = run(tmp_path, '--full-length', '--only-ours')
+def test_full_length_and_ours_alone(run):
+    figures, _ = run('--full-length', '--only-ours')
     assert figures['real_words'] == 70 * 9
     assert figures['real_frames'] == 45 * 4
     assert 'ratio' not in figures

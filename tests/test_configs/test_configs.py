@@ -1,5 +1,7 @@
 """Every config is read and its model built."""
 
+import copy
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,28 @@ CONFIGS = sorted(path for path in (ROOT / 'configs').rglob('*.py') if '_base_' n
 
 def name_of(path):
     return str(path.relative_to(ROOT / 'configs'))
+
+
+@cache
+def resolved(path):
+    return Config.fromfile(path)
+
+
+def read(path):
+    """A config, which is read from its files once."""
+    return copy.deepcopy(resolved(Path(path)))
+
+
+BUILT = {}
+
+
+def build(cfg):
+    """The model of a config, only to be looked at; configs of the same model share one."""
+    key = repr(cfg)
+    if key not in BUILT:
+        with torch.device('meta'):  # sizes of CLIP cost nothing there
+            BUILT[key] = MODELS.build(cfg)
+    return BUILT[key]
 
 
 def depth_of(path):
@@ -49,11 +73,10 @@ def test_bases_are_neutral_and_say_different_things():
 
 @pytest.mark.parametrize('path', CONFIGS, ids=name_of)
 def test_a_model_builds_in_its_last_stage(path):
-    cfg = Config.fromfile(path).model
+    cfg = read(path).model
     if cfg.backbone is None:
         cfg.embed_dim = 512  # the tools take it from the features
-    with torch.device('meta'):  # sizes of CLIP cost nothing there
-        model = MODELS.build(cfg)
+    model = build(cfg)
     assert model.stage == model.stages[-1]
     assert all(parameter.is_meta for parameter in model.parameters())
 
@@ -70,7 +93,7 @@ def group_of_one():
 @pytest.mark.parametrize('dtype', ['float16', 'bfloat16'])
 @pytest.mark.parametrize('path', CONFIGS, ids=name_of)
 def test_amp_builds(path, dtype, monkeypatch, group_of_one):
-    cfg = Config.fromfile(path)
+    cfg = read(path)
     if not cfg.get('optim_wrapper'):
         assert path.parent.name in ('ood', 'zeroshot')  # for testing alone
         assert cfg.train_dataloader is None
@@ -96,7 +119,7 @@ def test_amp_builds(path, dtype, monkeypatch, group_of_one):
 def test_amp_is_refused_without_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     with pytest.raises(RuntimeError, match='--amp needs a GPU'):
-        use_amp(Config.fromfile(ROOT / 'configs/diffusionret_shapes.py'), 'float16')
+        use_amp(read(ROOT / 'configs/diffusionret_shapes.py'), 'float16')
 
 
 @pytest.mark.parametrize('hook', ['StageSwitchHook', 'FeatureCacheHook', 'ValidateAtStartHook'])
@@ -108,10 +131,9 @@ def test_hooks_in_a_list_are_refused_with_their_names(hook):
 
 
 def test_msrvtt_has_the_published_sizes():
-    cfg = Config.fromfile(ROOT / 'configs/diffusionret_msrvtt.py')
+    cfg = read(ROOT / 'configs/diffusionret_msrvtt.py')
     assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size == 128
-    with torch.device('meta'):
-        model = MODELS.build(cfg.model)
+    model = build(cfg.model)
     frames, words = 12, 32
     assert cfg.num_frames == frames
     assert cfg.max_words == words
@@ -127,7 +149,7 @@ LENGTHS = dict(
 
 @pytest.mark.parametrize('name', LENGTHS)
 def test_lengths_reach_every_split_and_the_test_split_chooses_nothing(name):
-    cfg = Config.fromfile(f'{ROOT}/configs/diffusionret_{name}.py')
+    cfg = read(f'{ROOT}/configs/diffusionret_{name}.py')
     loaders = cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader
     for loader in loaders:
         steps = {step['type']: step for step in loader.dataset.pipeline}
@@ -141,18 +163,17 @@ def test_lengths_reach_every_split_and_the_test_split_chooses_nothing(name):
 
 @pytest.mark.parametrize('target', [name for name in LENGTHS if name != 'msrvtt'])
 def test_out_of_domain_is_the_model_of_the_source_on_the_test_split_of_the_target(target):
-    cfg = Config.fromfile(f'{ROOT}/configs/ood/msrvtt_to_{target}.py')
-    assert cfg.model == Config.fromfile(ROOT / 'configs/diffusionret_msrvtt.py').model
-    own = Config.fromfile(f'{ROOT}/configs/diffusionret_{target}.py')
+    cfg = read(f'{ROOT}/configs/ood/msrvtt_to_{target}.py')
+    assert cfg.model == read(ROOT / 'configs/diffusionret_msrvtt.py').model
+    own = read(f'{ROOT}/configs/diffusionret_{target}.py')
     assert cfg.test_dataloader == own.test_dataloader
     assert cfg.train_dataloader is None
 
 
 @pytest.mark.parametrize('name', LENGTHS)
 def test_published_configs_set_the_whole_protocol(name):
-    cfg = Config.fromfile(f'{ROOT}/configs/published/diffusionret_{name}.py')
-    with torch.device('meta'):
-        model = MODELS.build(cfg.model)
+    cfg = read(f'{ROOT}/configs/published/diffusionret_{name}.py')
+    model = build(cfg.model)
     assert model.similarity.padding == 'zero'
     assert model.generators['v2t'].attention.masking == 'after_softmax'
     assert model.loss_head.contrastive.same_video == model.same_video == 'negative'
@@ -172,11 +193,10 @@ def test_published_configs_set_the_whole_protocol(name):
 @pytest.mark.parametrize('similarity', ['mean', 'words'])
 @pytest.mark.parametrize('name', [*LENGTHS, 'shapes'])
 def test_without_training_the_test_split_is_that_of_trained_models(name, similarity):
-    cfg = Config.fromfile(f'{ROOT}/configs/zeroshot/zeroshot_{similarity}_{name}.py')
+    cfg = read(f'{ROOT}/configs/zeroshot/zeroshot_{similarity}_{name}.py')
     trained = 'comparison/wti' if name == 'shapes' else f'diffusionret_{name}'
-    assert cfg.test_dataloader == Config.fromfile(f'{ROOT}/configs/{trained}.py').test_dataloader
-    with torch.device('meta'):
-        model = MODELS.build(cfg.model)
+    assert cfg.test_dataloader == read(f'{ROOT}/configs/{trained}.py').test_dataloader
+    model = build(cfg.model)
     assert model.untrained_parts() == (['backbone'] if name == 'shapes' else [])
 
 
@@ -185,13 +205,12 @@ BACKBONES = sorted(path.stem for path in (ROOT / 'configs/_base_/backbones').glo
 
 @pytest.mark.parametrize('name', [name for name in BACKBONES if name != 'tiny'])
 def test_every_backbone_is_used_without_training(name):
-    cfg = Config.fromfile(ROOT / 'configs/zeroshot/zeroshot_mean_msrvtt.py')
-    encoder = Config.fromfile(f'{ROOT}/configs/_base_/backbones/{name}.py').backbone
+    cfg = read(ROOT / 'configs/zeroshot/zeroshot_mean_msrvtt.py')
+    encoder = read(f'{ROOT}/configs/_base_/backbones/{name}.py').backbone
     use_backbone(cfg, f'{encoder.arch}:{encoder.pretrained}')
     follow_backbone(cfg)
     assert cfg.model.backbone.pretrained == encoder.pretrained
-    with torch.device('meta'):
-        assert MODELS.build(cfg.model).untrained_parts() == []
+    assert build(cfg.model).untrained_parts() == []
 
 
 # CLIP4Clip's heads put frames into context in ways of their own, or not at all.
@@ -201,10 +220,10 @@ OWN_TEMPORAL = ('clip4clip_meanp', 'clip4clip_seqlstm', 'clip4clip_tighttransf')
 def test_the_compared_differ_in_the_model_alone():
     """DiffusionRet trains its second stage on top."""
     folder = ROOT / 'configs/comparison'
-    one = Config.fromfile(folder / 'xpool.py')
+    one = read(folder / 'xpool.py')
     assert len(list(folder.glob('*.py'))) == 14
     for path in folder.glob('*.py'):
-        cfg = Config.fromfile(path)
+        cfg = read(path)
         assert cfg.model.backbone == one.model.backbone
         assert (cfg.model.temporal == one.model.temporal) == (path.stem not in OWN_TEMPORAL)
         switch = cfg.default_hooks.get('stage_switch')
@@ -219,11 +238,9 @@ def test_the_compared_differ_in_the_model_alone():
                                                 ('emcl', 'emcl')])  # fmt: skip
 def test_generators_are_stacked_on_another_similarity_by_config_alone(stacked, first):
     folder = ROOT / 'configs/comparison'
-    cfg, plain = (
-        Config.fromfile(folder / f'{name}.py') for name in (f'diffusionret_{stacked}', first)
-    )
+    cfg, plain = (read(folder / f'{name}.py') for name in (f'diffusionret_{stacked}', first))
     assert cfg.model.similarity == plain.model.similarity
-    assert cfg.model.generator == Config.fromfile(folder / 'diffusionret.py').model.generator
+    assert cfg.model.generator == read(folder / 'diffusionret.py').model.generator
 
 
 BASELINES = [path for method in ('clip4clip', 'drl', 'emcl', 'hbi')
@@ -233,7 +250,7 @@ BASELINES = [path for method in ('clip4clip', 'drl', 'emcl', 'hbi')
 
 @pytest.mark.parametrize('path', BASELINES, ids=name_of)
 def test_baselines_have_the_published_batch_and_lengths(path):
-    cfg = Config.fromfile(path)
+    cfg = read(path)
     assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size == 128
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         steps = {step['type']: step for step in loader.dataset.pipeline}

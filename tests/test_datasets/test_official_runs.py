@@ -23,7 +23,7 @@ TINY_MODEL = {
         embed_dim=64,
         quick_gelu=True,
         vision_cfg=dict(image_size=32, patch_size=16, width=64, layers=1, head_width=64),
-        text_cfg=dict(context_length=77, width=64, heads=1, layers=1),
+        text_cfg=dict(context_length=77, width=16, heads=1, layers=1),
     ),
     'model.temporal.width': 64,
     'model.temporal.num_layers': 1,

@@ -29,7 +29,7 @@ def paths(root):
 
 def narrow(config):
     """The same texts, frames and tokens; towers that two cores train in seconds."""
-    text = config['text_cfg'] | dict(width=64, heads=1, layers=2)
+    text = config['text_cfg'] | dict(width=16, heads=1, layers=2)
     if text.get('hf_tokenizer_name'):
         text['vocab_size'] = 2000
     vision = dict(image_size=config['vision_cfg'].get('image_size', 224), width=64, layers=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -10,6 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+
+MATRIX_SIZE = 4096  # rows and columns of the matrices whose product tells the rate
 
 ResultT = TypeVar('ResultT')
 
@@ -94,12 +97,14 @@ def forget_pages(folder: Path) -> None:
         os.close(handle)
 
 
-def machine_rate(
-    device: str | torch.device, dtype: torch.dtype = torch.float32, size: int = 4096
-) -> float:
-    """Return the floating-point operations per second of a large matrix product."""
-    a, b = torch.randn(2, size, size, device=device).to(dtype)
-    return 2 * size**3 / min(timed(lambda: a @ b, device)[0] for _ in range(3))
+@functools.cache
+def machine_rate(device: str | torch.device, dtype: torch.dtype = torch.float32) -> float:
+    """Return the floating-point operations per second of a large matrix product.
+
+    It is measured once per device and dtype.
+    """
+    a, b = torch.randn(2, MATRIX_SIZE, MATRIX_SIZE, device=device).to(dtype)
+    return 2 * MATRIX_SIZE**3 / min(timed(lambda: a @ b, device)[0] for _ in range(3))
 
 
 def _wait(device: str | torch.device) -> None:

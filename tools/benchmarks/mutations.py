@@ -73,7 +73,8 @@ EQUIVALENT = {
     ),
     (
         'evaluation/metrics.py',
-        "banks = (bank.to(matrices[1]) for bank in data_sample['banks'])",
+        'banks = (None if bank is None else bank.to(matrices[1]) '
+        "for bank in data_sample['banks'])",
     ): 'both matrices have one device and dtype',
     (
         'models/losses/generation_kl.py',

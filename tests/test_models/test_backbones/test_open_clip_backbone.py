@@ -14,7 +14,7 @@ tokenize = load_tokenizer().tokenize
 ARCH = dict(
     embed_dim=64,
     vision_cfg=dict(image_size=32, patch_size=16, width=64, layers=1, head_width=64),
-    text_cfg=dict(context_length=16, width=64, heads=1, layers=2),
+    text_cfg=dict(context_length=16, width=16, heads=1, layers=2),
 )
 
 
