@@ -1,9 +1,8 @@
 """Index videos on a Ray cluster: python tools/index_ray.py VIDEOS... GALLERY.
 
-It is for where decoding needs more CPUs than the machines with GPUs have. Tasks decode on all CPUs
-of the cluster, actors encode, and tasks commit shards of rows. What dies is run again by Ray, and
-rows of the same ids are one row. Every machine needs this project, and the videos, the checkpoint
-and the gallery at the same paths. RAY_ADDRESS names the cluster; without it Ray starts here.
+It is for where decoding needs more CPUs than machines with GPUs have. Tasks decode and commit rows,
+actors encode; Ray runs again what dies. Every machine needs this project, and videos, checkpoint
+and gallery at the same paths. RAY_ADDRESS names the cluster; without it Ray starts here.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ import numpy as np
 
 from diffusionret_mm.apis import Share
 from diffusionret_mm.apis.decoding import decode_in_parallel
+from diffusionret_mm.apis.index_subtitles import index_subtitles
 from diffusionret_mm.apis.index_whole import encode_videos
 from diffusionret_mm.apis.index_work import Work, find_work
 from diffusionret_mm.apis.indexing import Outcome, log_run, refuse_to_cut
@@ -142,6 +142,7 @@ def main() -> None:
     num_added, seconds = len(rows) - len(unreadable), time.perf_counter() - start
     log_run(gallery, work, Outcome(num_added, unreadable, tails, seconds))
     if gallery is not None:
+        index_subtitles(here, gallery, work.files, args.subtitles)
         maintain(gallery)
 
 

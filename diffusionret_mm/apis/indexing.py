@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 from diffusionret_mm.apis.decoding import describe, list_reasons
 from diffusionret_mm.apis.filling import GalleryFiller
 from diffusionret_mm.apis.index_spans import index_spans
+from diffusionret_mm.apis.index_subtitles import index_subtitles
 from diffusionret_mm.apis.index_whole import index_whole
 from diffusionret_mm.apis.index_work import Work, find_work
 from diffusionret_mm.apis.shares import Share
@@ -39,6 +40,7 @@ class IndexOptions:
         keep: age of the gallery's versions that stay.
         moments: how videos are cut into spans; None: as in the gallery, or not at all if it is new.
         int8: whether a new gallery keeps frames in 8 bits.
+        subtitles: whether to read subtitles, too; a gallery that has some goes on with them.
     """
 
     roots: Mapping[str, PathLike] = field(default_factory=dict)
@@ -47,6 +49,7 @@ class IndexOptions:
     keep: timedelta = KEPT
     moments: Moments | None = None
     int8: bool = False
+    subtitles: bool = False
 
 
 def index_videos(
@@ -71,6 +74,9 @@ def index_videos(
     seconds = time.perf_counter() - start
     outcome = Outcome(filler.num_added, filler.unreadable, filler.broken_tails, seconds)
     log_run(filler.gallery, work, outcome)
+    if filler.gallery is not None:
+        mine = {path: each for path, each in work.files.items() if options.share.has(each.path)}
+        index_subtitles(inferencer, filler.gallery, mine, options.subtitles, workers)
     if filler.gallery is not None and _nothing_is_left(filler.gallery, work.files, options.share):
         maintain(filler.gallery, options.keep)
     return filler.gallery

@@ -30,6 +30,21 @@ def add_indexing_options(parser: argparse.ArgumentParser) -> None:
         help='give a video up after these, and one more for each 250 kB (default: 60); of a video '
         'that is cut, after so long without a moment',
     )
+    _add_moment_options(parser)
+    parser.add_argument(
+        '--subtitles',
+        action='store_true',
+        help='read the subtitles of videos, too: files beside them (.srt, .vtt), or else tracks '
+        'inside; a gallery that has subtitles goes on with them',
+    )
+    parser.add_argument(
+        '--int8',
+        action='store_true',
+        help='let a new gallery keep frames in 8 bits: half the disk, scores to 3e-4',
+    )
+
+
+def _add_moment_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--moments',
         choices=MOMENTS,
@@ -44,11 +59,6 @@ def add_indexing_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar='SECONDS',
         help='from one window to the next (default: half a window)',
-    )
-    parser.add_argument(
-        '--int8',
-        action='store_true',
-        help='let a new gallery keep frames in 8 bits: half the disk, scores to 3e-4',
     )
 
 

@@ -98,6 +98,7 @@ class TextVideoInferencer(TextVideoEncoder):
         where: str | None = None,
         minus: str | None = None,
         all_spans: bool = False,
+        subtitles: bool = True,
     ) -> SearchResult[Hit]:
         """Find the videos of a gallery that fit a sentence, or are like a video.
 
@@ -110,6 +111,8 @@ class TextVideoInferencer(TextVideoEncoder):
             minus: a sentence whose scores are subtracted from those of the query, a sentence too.
             all_spans: show each span alone; else at most three of a video, and those that overlap
                 as one.
+            subtitles: whether a sentence is matched with the gallery's subtitles, too, if it has
+                any.
 
         Returns:
             The best moments. The generators read texts, so videos like a video have no generator
@@ -122,7 +125,8 @@ class TextVideoInferencer(TextVideoEncoder):
             FileNotFoundError, VideoReadError: if the video does not exist or cannot be read.
         """
         if isinstance(query, str):
-            return self.search_batch([query], gallery, top_k, where, minus, all_spans)[0]
+            options = where, minus, all_spans, subtitles
+            return self.search_batch([query], gallery, top_k, *options)[0]
         if minus is not None:
             raise ValueError('A sentence is subtracted from a sentence; the query is a video.')
         check_top_k(top_k)
@@ -162,13 +166,15 @@ class TextVideoInferencer(TextVideoEncoder):
         where: str | None = None,
         minus: str | None = None,
         all_spans: bool = False,
+        subtitles: bool = True,
     ) -> list[SearchResult[Hit]]:
         """Find the videos that fit each of several sentences; see `search`."""
         check_top_k(top_k)
         check_sentences(texts)
         features, opened = self.encode_text(texts), self.open_gallery(gallery)
         other = None if minus is None else self.encode_text(minus)
-        return search_texts(self.model, texts, features, opened, top_k, where, other, all_spans)
+        options = where, other, all_spans, subtitles
+        return search_texts(self.model, texts, features, opened, top_k, *options)
 
     def match(
         self, video: PathLike, sentences: Sequence[str], top_k: int = 10

@@ -42,6 +42,13 @@ def add_filter_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--all-spans', action='store_true', help='show each moment alone, however many a video has'
     )
+    parser.add_argument(
+        '--no-subtitles',
+        dest='subtitles',
+        action='store_false',
+        help='rank by the model alone; else a sentence is also matched with the subtitles of a '
+        'gallery that has some',
+    )
     parser.add_argument('--min-score', type=float, metavar='X', help='leave out lower scores')
     parser.add_argument('--within', metavar='FOLDER', help='search only the files below a folder')
     parser.add_argument(
@@ -144,8 +151,8 @@ def run_queries(
     elif args.image is not None:
         results = iter([inferencer.search_image(args.image, **common)])
     else:
-        found = queries.sentences
-        results = (inferencer.search(each, **common, minus=args.minus) for each in found)
+        common |= dict(minus=args.minus, subtitles=args.subtitles)
+        results = (inferencer.search(each, **common) for each in queries.sentences)
     for result in results:
         yield _with_scores_from(result, args.min_score)
 
@@ -157,13 +164,20 @@ def as_json(results: list[SearchResult], is_list: bool) -> str:
 
 
 def as_table(result: SearchResult) -> str:
-    """Return a result as a table, with the time of each step below."""
+    """Return a result as a table, with the time of each step below.
+
+    It has a column of subtitles if any of them fit the sentence.
+    """
     columns = [Column('rank')]
     columns += [Column(name, number='.4f') for name in ('similarity', 'generator', 'score')]
     columns += [Column(name, number='.1f') for name in ('start (s)', 'end (s)')]
-    rows = [(*_numbers_of(hit), os.path.relpath(hit.video)) for hit in result.hits]
+    columns += [label('video')]
+    rows = [[*_numbers_of(hit), os.path.relpath(hit.video)] for hit in result.hits]
+    if any(hit.subtitle is not None for hit in result.hits):
+        columns += [label('subtitle')]
+        rows = [[*row, hit.subtitle] for row, hit in zip(rows, result.hits, strict=True)]
     milliseconds = [f'{name} {1000 * value:.0f} ms' for name, value in result.seconds.items()]
-    table = format_table([*columns, label('video')], rows, result.query)
+    table = format_table(columns, rows, result.query)
     return f'{table}\n' + ', '.join(milliseconds)
 
 

@@ -62,7 +62,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = 'tools/index.py') -
     named = dict(batch_size=args.batch_size, num_workers=args.workers, time_limit=args.time_limit)
     inferencer = build_inferencer(args, facts_of(args.gallery), **named)
     devices = devices[:1] if args.onnx else devices
-    options = IndexOptions(args.root, share, devices, keep, moments, args.int8)
+    named = dict(moments=moments, int8=args.int8, subtitles=args.subtitles)
+    options = IndexOptions(args.root, share, devices, keep, **named)
     inferencer.index(args.videos, args.gallery, options)
     if args.remove_vanished and share.rank == 0:
         removed = remove_vanished(args.gallery, args.root, keep)

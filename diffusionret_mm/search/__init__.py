@@ -10,6 +10,7 @@ from diffusionret_mm.search.ranks import Ranks, serve
 from diffusionret_mm.search.schema import Facts, Span, VideoFile, layout_of
 from diffusionret_mm.search.snapshot import Candidates, FoundSpan, Snapshot
 from diffusionret_mm.search.steps import match_sentences, search_like, search_texts
+from diffusionret_mm.search.subtitle_writing import SubtitleWriter
 from diffusionret_mm.search.writing import GalleryWriter
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     'SentenceHit',
     'Snapshot',
     'Span',
+    'SubtitleWriter',
     'VideoFile',
     'facts_of',
     'layout_of',

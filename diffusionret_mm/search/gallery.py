@@ -14,7 +14,9 @@ from diffusionret_mm.search.schema import (
     FACTS,
     FILES,
     INDEXED,
+    SOURCE,
     SPANS,
+    SUBTITLES,
     UNREADABLE,
     Facts,
     VideoFile,
@@ -35,8 +37,9 @@ class Gallery:
     """Features of spans of videos, in a local folder or an object store.
 
     The table `spans.lance` has a row per span, `files.lance` one per file that was indexed or
-    cannot be read. Any number of processes write (`GalleryWriter`) and read at the same time. What
-    is read comes from a `Snapshot`, which no writer changes.
+    cannot be read. `subtitles.lance` tells what is said in spans, if subtitles were read. Any
+    number of processes write (`GalleryWriter`, `SubtitleWriter`) and read at the same time. What is
+    read comes from a `Snapshot`, which no writer changes.
 
     Args:
         folder: a folder, or an address (`s3://BUCKET/PATH`).
@@ -56,7 +59,7 @@ class Gallery:
         searchers: Searchers | None = None,
     ) -> None:
         self.folder = os.fspath(folder)
-        self.spans, self.files = _tables(self.folder)
+        self.spans, self.files, self.subtitles = _tables(self.folder)
         if not self.exists(folder):
             raise GalleryError(
                 f'{self.folder} holds no gallery; make one with tools/index.py or '
@@ -65,8 +68,9 @@ class Gallery:
         dataset = self.spans.open()
         self.facts = _facts(dataset, self.folder)
         self._moved = dict(roots or {})
+        said = self.subtitles.open() if self.subtitles.exists() else None
         self._searchers = searchers or Searchers()
-        self._snapshot = self._snapshot_of(dataset)
+        self._snapshot = self._snapshot_of(dataset, said)
         self._refuse_idle_searchers()
 
     @classmethod
@@ -85,7 +89,7 @@ class Gallery:
                 moments.
         """
         folder = os.fspath(folder)
-        spans, files = _tables(folder)
+        spans, files, _ = _tables(folder)
         if not cls.exists(folder):
             _refuse_full_folder(folder)
             files.create(files_schema())
@@ -124,11 +128,12 @@ class Gallery:
 
     def latest(self) -> Snapshot:
         """Return the latest version; each search reads from one."""
-        with readable(self.spans.place):
-            dataset = self._snapshot.dataset
-            latest = dataset.latest_version
-            if latest != dataset.version:  # the new one shares what is cached of the table
-                self._snapshot = self._snapshot_of(dataset.checkout_version(latest))
+        known = self._snapshot
+        with readable(self.folder):
+            dataset = _latest(known.dataset)
+            said = None if known.subtitles is None else _latest(known.subtitles)
+        if dataset is not known.dataset or said is not known.subtitles:
+            self._snapshot = self._snapshot_of(dataset, said)
         return self._snapshot
 
     def known(self) -> dict[tuple[str, str], VideoFile]:
@@ -136,6 +141,16 @@ class Gallery:
         columns = ['library', 'path', 'bytes', 'mtime_ns']
         files = (VideoFile(*row) for row in self._file_rows(columns))
         return {file.key: file for file in files}
+
+    def subtitle_sources(self) -> dict[tuple[str, str], str]:
+        """What the lines of videos were read from, by library and path."""
+        if not self.subtitles.exists():
+            return {}
+        columns = ['library', 'path', SOURCE]
+        with readable(self.subtitles.place):
+            rows = self.subtitles.open().to_table(columns=columns)
+        library, path, source = (rows[name].to_pylist() for name in columns)
+        return dict(zip(zip(library, path, strict=True), source, strict=True))
 
     def paths(self) -> list[str]:
         """Absolute paths of the videos, sorted."""
@@ -214,11 +229,13 @@ class Gallery:
         new = {name: root for name, root in libraries.roots.items() if stored.get(name) != root}
         if new:
             self.files.update_metadata({f'{LIBRARY}{name}': root for name, root in new.items()})
-        self._snapshot = self._snapshot_of(self._snapshot.dataset)
+        self._snapshot = self._snapshot_of(self._snapshot.dataset, self._snapshot.subtitles)
 
-    def _snapshot_of(self, dataset: lance.LanceDataset) -> Snapshot:
+    def _snapshot_of(
+        self, dataset: lance.LanceDataset, subtitles: lance.LanceDataset | None
+    ) -> Snapshot:
         libraries = Libraries(_roots(self.files.open())).moved(self._moved)
-        return Snapshot(dataset, libraries, self.facts, self._searchers)
+        return Snapshot(dataset, libraries, self.facts, self._searchers, subtitles)
 
     def _refuse_idle_searchers(self) -> None:
         if self._searchers.count == 1:
@@ -254,9 +271,15 @@ def spans_of(folder: str | os.PathLike[str]) -> Table:
     return _tables(os.fspath(folder))[0]
 
 
-def _tables(folder: str) -> tuple[Table, Table]:
-    """Return the tables of spans and of files."""
-    return tuple(Table(f'{folder.rstrip("/")}/{name}') for name in (SPANS, FILES))
+def _tables(folder: str) -> tuple[Table, Table, Table]:
+    """Return the tables of spans, of files and of subtitles."""
+    return tuple(Table(f'{folder.rstrip("/")}/{name}') for name in (SPANS, FILES, SUBTITLES))
+
+
+def _latest(dataset: lance.LanceDataset) -> lance.LanceDataset:
+    """Return the latest version of a table; it shares what is cached of the one that is known."""
+    version = dataset.latest_version
+    return dataset if version == dataset.version else dataset.checkout_version(version)
 
 
 def _facts(dataset: lance.LanceDataset, folder: str) -> Facts:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
+import numpy as np
+
+from diffusionret_mm.search.fusion import Said, fuse
 from diffusionret_mm.search.grouping import (
+    TOLERANCE,
     Moment,
     best_first,
     best_of_each_video,
@@ -14,6 +18,7 @@ from diffusionret_mm.search.grouping import (
     join_neighbours,
 )
 from diffusionret_mm.search.snapshot import Candidates, FoundSpan
+from diffusionret_mm.search.subtitles import Matches
 
 
 @dataclass(frozen=True)
@@ -27,8 +32,11 @@ class Hit:
         end: second at which it ends; of a whole video its duration, 0 if that is unknown.
         similarity: the model's similarity, of the best span of several that were joined.
         generator: what the model's re-ranking adds to it; None where it adds nothing.
-        score: what is ranked by: the sum of both.
+        score: the sum of both, which is ranked by; where subtitles are searched, `rank` is that of
+            the fused rankings.
         span: the best span.
+        subtitle: the line of its subtitles with most of the sentence's words; None if the subtitles
+            do not fit the sentence.
     """
 
     rank: int
@@ -39,6 +47,7 @@ class Hit:
     generator: float | None
     score: float
     span: FoundSpan
+    subtitle: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,13 +93,35 @@ class Scores:
 
     Args:
         similarity: the model's similarities, by place.
-        final: what is ranked by, by place.
+        final: the scores, by place.
         added: what re-ranking adds to candidates, by place.
+        said: what is said in some of them, if that is searched, too.
     """
 
     similarity: list[float]
     final: list[float]
     added: Mapping[int, float] = field(default_factory=dict)
+    said: Said | None = None
+
+    @property
+    def ranked_by(self) -> list[float]:
+        """What is ranked by, by place."""
+        return self.final if self.said is None else self.said.ranked_by
+
+    def fused_with(self, matches: Matches, sentence: str, rows: np.ndarray) -> Scores:
+        """Return the same scores, ranked by what is said, too; themselves if nothing fits.
+
+        Args:
+            matches: spans that are all among the candidates.
+            sentence: what they were found by.
+            rows: rows of the candidates, [C].
+        """
+        if not matches.texts:
+            return self
+        place_of = {row: place for place, row in enumerate(rows.tolist())}
+        places = [place_of[row] for row in matches.rows.tolist()]
+        texts = dict(zip(places, matches.texts, strict=True))
+        return replace(self, said=Said(sentence, texts, fuse(self.final, places)))
 
     def of(self, place: int) -> tuple[float, float | None, float]:
         """Return similarity, what re-ranking adds, and the score of a candidate."""
@@ -107,9 +138,9 @@ def moment_hits(candidates: Candidates, scores: Scores, top_k: int, each_alone: 
         each_alone: whether to show all spans, each alone.
     """
     if each_alone:
-        places = best_first(scores.final)[:top_k]
+        places = best_first(scores.ranked_by)[:top_k]
     else:
-        best = best_of_each_video(candidates.videos, scores.final)
+        best = best_of_each_video(candidates.videos, scores.ranked_by)
         places = first_videos(candidates.videos, best, top_k)
     # What the others are need not be read.
     spans = dict(zip(places, candidates.at(places), strict=True))
@@ -125,9 +156,23 @@ def moment_hits(candidates: Candidates, scores: Scores, top_k: int, each_alone: 
             moment.end,
             *scores.of(moment.best),
             span=spans[moment.best],
+            subtitle=_line_of(moment, spans, scores.said),
         )
         for rank, moment in enumerate(found, start=1)
     ]
+
+
+def _line_of(moment: Moment, spans: Mapping[int, FoundSpan], said: Said | None) -> str | None:
+    """Return the line that fits best of those of the spans in a moment."""
+    if said is None:
+        return None
+    path = spans[moment.best].path
+    start, end = moment.start - TOLERANCE, moment.end + TOLERANCE
+    for place in said.texts:
+        span = spans.get(place)
+        if span is not None and span.path == path and start <= span.start and span.end <= end:
+            return said.line(place)
+    return None
 
 
 def sentence_hits(sentences: Sequence[str], scores: Scores, top_k: int) -> list[SentenceHit]:

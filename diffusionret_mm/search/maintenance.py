@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from diffusionret_mm.search.gallery import Gallery
+from diffusionret_mm.search.subtitles import update_text_index
 from diffusionret_mm.search.vector_index import SEGMENT_ROWS, update_index
 from diffusionret_mm.storage.locks import locked
 
@@ -15,7 +16,7 @@ KEPT = timedelta(minutes=10)
 
 
 def maintain(gallery: Gallery, keep: timedelta = KEPT, segment_rows: int = SEGMENT_ROWS) -> None:
-    """Write small fragments together, bring the index up to date, and delete old versions.
+    """Write small fragments together, bring the indices up to date, and delete old versions.
 
     One process at a time does so on a local disk; others wait. Searches and writers go on.
 
@@ -26,9 +27,14 @@ def maintain(gallery: Gallery, keep: timedelta = KEPT, segment_rows: int = SEGME
         segment_rows: rows of a segment of the index, and of a file, about.
     """
     is_local = gallery.spans.folder is not None
+    has_subtitles = gallery.subtitles.exists()
+    tables = [gallery.spans, gallery.files] + [gallery.subtitles] * has_subtitles
     with locked(Path(gallery.folder, 'maintenance'), print) if is_local else nullcontext():
         gallery.spans.compact(segment_rows)
         gallery.files.compact()
         update_index(gallery.spans, segment_rows)
-        for table in (gallery.spans, gallery.files):
+        if has_subtitles:
+            gallery.subtitles.compact()
+            update_text_index(gallery.subtitles)
+        for table in tables:
             table.clean_up(keep)

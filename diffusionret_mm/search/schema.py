@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 # To be raised when galleries of before can no longer be read. 1 was the SQLite table.
 FORMAT_VERSION = 2
-SPANS, FILES = 'spans.lance', 'files.lance'
+SPANS, FILES, SUBTITLES = 'spans.lance', 'files.lance', 'subtitles.lance'
 VIDEO = 'video'
 INDEXED, UNREADABLE = 'indexed', 'unreadable'
 POOLED, FRAMES, FRAME_WEIGHTS, MASK = 'pooled', 'frames', 'frame_weights', 'mask'
 FRAME_SCALES = 'frame_scales'
+# What is said in a span, one line under the other, and what it was read from.
+TEXT, SOURCE = 'text', 'source'
 # Declared as the key: of two processes that insert the same ids, one fails and tries again.
 KEY = {b'lance-schema:unenforced-primary-key': b'true'}
 FACTS = 'diffusionret_mm'
@@ -187,6 +189,13 @@ def spans_schema(facts: Facts) -> pyarrow.Schema:
         ('metadata', pa.json_(pa.utf8())),
     ]
     return pa.schema(fields, metadata={FACTS: facts.to_json()})
+
+
+def subtitles_schema(facts: Facts) -> pyarrow.Schema:
+    """Return the schema of the table of subtitles: all of a span but arrays, and what is said."""
+    pa = import_extra('pyarrow', 'search')
+    spans = [field for field in spans_schema(facts) if field.name not in facts.stored_layout]
+    return pa.schema([*spans, (TEXT, pa.string()), (SOURCE, pa.string())])
 
 
 def files_schema() -> pyarrow.Schema:

@@ -13,8 +13,9 @@ from diffusionret_mm.search.candidates import Question, Searchers, check_where
 from diffusionret_mm.search.errors import DAMAGED, GalleryError
 from diffusionret_mm.search.libraries import Libraries
 from diffusionret_mm.search.quantised import from_stored
-from diffusionret_mm.search.schema import FRAME_SCALES, FRAMES, Facts, array_of
-from diffusionret_mm.search.tables import quoted, readable
+from diffusionret_mm.search.schema import FRAME_SCALES, FRAMES, TEXT, Facts, array_of
+from diffusionret_mm.search.subtitles import NO_MATCHES, Matches, find_lines, once_per_id
+from diffusionret_mm.search.tables import ids_in, quoted, readable
 from diffusionret_mm.search.vector_index import Part, parts_of
 
 if TYPE_CHECKING:
@@ -51,11 +52,18 @@ class Candidates:
 
     Args:
         snapshot: the version that they were found in.
-        rows: their rows in it, [n], int64, in the order of their ids.
+        rows: their rows in it, [n], int64, in the order of their ids; behind them those that have
+            joined.
     """
 
     snapshot: Snapshot
     rows: np.ndarray
+
+    def joined_by(self, rows: np.ndarray) -> Candidates:
+        """Return these spans, and behind them those of some rows [m] that are not among them."""
+        return Candidates(
+            self.snapshot, np.concatenate([self.rows, rows[~np.isin(rows, self.rows)]])
+        )
 
     @cached_property
     def spans(self) -> list[FoundSpan]:
@@ -80,6 +88,7 @@ class Snapshot:
         libraries: where videos are.
         facts: what is known of the model and of the arrays of a span.
         searchers: who looks through the parts of the table.
+        subtitles: the version of the table of subtitles; None: there is none.
     """
 
     def __init__(
@@ -88,8 +97,10 @@ class Snapshot:
         libraries: Libraries,
         facts: Facts,
         searchers: Searchers,
+        subtitles: lance.LanceDataset | None = None,
     ) -> None:
         self.dataset = dataset
+        self.subtitles = subtitles
         self.libraries = libraries
         self.facts = facts
         self._searchers = searchers
@@ -133,6 +144,37 @@ class Snapshot:
         with readable(self.dataset.uri):
             found = self._searchers.nearest(self.dataset, self.parts, question)
         return [self._by_id(each.rows) for each in found]
+
+    def matches(self, sentence: str, count: int, where: str | None = None) -> Matches:
+        """Find the spans in which most of a sentence's words are said, and more than half of them.
+
+        Args:
+            sentence: any text.
+            count: spans of the best BM25 that are looked at.
+            where: a condition on columns of the table, in SQL; None: all spans.
+
+        Returns:
+            The spans, the best first; none if the gallery has no subtitles.
+
+        Raises:
+            ValueError: if the condition is none, or asks for arrays.
+        """
+        if self.subtitles is None:
+            return NO_MATCHES
+        if where is not None:
+            check_where(self.subtitles, where)
+        with readable(self.subtitles.uri):
+            lines = find_lines(self.subtitles, sentence, count, where)
+        ids = lines['id'].to_pylist()
+        if not ids:
+            return NO_MATCHES
+        with readable(self.dataset.uri):
+            options = dict(columns=['id'], with_row_id=True)
+            spans = once_per_id(self.dataset.to_table(filter=ids_in(ids), **options))
+        row_of = dict(zip(spans['id'].to_pylist(), spans['_rowid'].to_pylist(), strict=True))
+        texts = dict(zip(ids, lines[TEXT].to_pylist(), strict=True))
+        known = {row_of[each]: text for each, text in texts.items() if each in row_of}
+        return Matches(np.array([*known], np.int64), [*known.values()])
 
     def check(self, where: str) -> None:
         """Refuse a condition that spans cannot be filtered by.

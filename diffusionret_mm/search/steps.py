@@ -27,12 +27,14 @@ from diffusionret_mm.search.hits import (
 from diffusionret_mm.search.pooling import frame_weights, pool_texts, pool_videos
 from diffusionret_mm.search.schema import FRAME_WEIGHTS, FRAMES, MASK
 from diffusionret_mm.search.snapshot import Candidates, Snapshot
+from diffusionret_mm.search.subtitles import NO_MATCHES, NUM_MATCHES
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 if TYPE_CHECKING:
     from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 CHUNK = 256
+QUERY_STEPS = ('subtitles', 'similarity', 'generator')
 
 
 @torch.no_grad()
@@ -45,6 +47,7 @@ def search_texts(
     where: str | None = None,
     minus: TextFeatures | None = None,
     all_spans: bool = False,
+    subtitles: bool = True,
 ) -> list[SearchResult[Hit]]:
     """Find videos for texts.
 
@@ -52,6 +55,10 @@ def search_texts(
     similarity, and the model re-ranks the best of those, as many as it does in an evaluation: of
     each video the best three first. Every query has the same start noise, so it does not matter
     which other queries it comes with.
+
+    In a gallery with subtitles, the spans in which most of the sentence's words are said, and more
+    than half, join the candidates before they are scored, and both rankings are fused
+    (`fusion.fuse`).
 
     Args:
         model: the retriever, in evaluation mode.
@@ -64,6 +71,7 @@ def search_texts(
             the first step, its similarities in the second. What the model's re-ranking adds is that
             of the query alone.
         all_spans: whether to show each span alone, however many a video has.
+        subtitles: whether to search the gallery's subtitles, if it has any.
 
     Returns:
         The results of each text, all from one version of the gallery.
@@ -78,18 +86,25 @@ def search_texts(
     pooled = pooled.cpu().numpy()
     snapshot = gallery.latest()
     found = snapshot.candidates(pooled, max(NUM_CANDIDATES, top_k), where)
+    has_lines, count = subtitles and snapshot.subtitles is not None, max(NUM_MATCHES, top_k)
     pooled_seconds = (time.perf_counter() - start) / max(len(queries), 1)
     results = []
     for number, candidates in enumerate(found):
         text = texts[number : number + 1]
         times = [time.perf_counter()]
+        said = snapshot.matches(queries[number], count, where) if has_lines else NO_MATCHES
+        candidates = candidates.joined_by(said.rows)
+        times.append(time.perf_counter())
         videos, scores = score_candidates(model, text, snapshot, candidates.rows, minus)
         times.append(time.perf_counter())
         preferred = _few_of_each_video(candidates, scores)
         final = _rerank(model, 't2v', scores, text, videos, preferred)
+        final = final.fused_with(said, queries[number], candidates.rows)
         hits = moment_hits(candidates, final, top_k, all_spans or preferred is None)
         times.append(time.perf_counter())
-        seconds = dict(zip(('similarity', 'generator'), np.diff(times).tolist(), strict=True))
+        seconds = dict(zip(QUERY_STEPS, np.diff(times).tolist(), strict=True))
+        if not has_lines:
+            del seconds['subtitles']
         results.append(SearchResult(queries[number], hits, dict(pooled=pooled_seconds, **seconds)))
     return results
 

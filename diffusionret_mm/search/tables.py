@@ -257,6 +257,18 @@ def ids_in(ids: Sequence[str]) -> str:
     return f'id IN ({", ".join(map(quoted, ids))})'
 
 
+def rows_of(keys: Sequence[tuple[str, str]]) -> str:
+    """Return the condition that a span is of one of some files."""
+    paths: dict[str, list[str]] = {}
+    for library, path in keys:
+        paths.setdefault(library, []).append(quoted(path))
+    parts = (
+        f'library = {quoted(library)} AND path IN ({", ".join(names)})'
+        for library, names in paths.items()
+    )
+    return f'({" OR ".join(parts)})'
+
+
 def quoted(text: str) -> str:
     """Return a text as SQL wants it."""
     return "'" + text.replace("'", "''") + "'"

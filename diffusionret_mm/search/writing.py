@@ -19,7 +19,7 @@ from diffusionret_mm.search.schema import (
     spans_schema,
     spans_table,
 )
-from diffusionret_mm.search.tables import ids_in, quoted
+from diffusionret_mm.search.tables import ids_in, rows_of
 
 # Small commits slow searches down: rows wait until there are so many, or for so long.
 COMMIT_ROWS = 1024
@@ -100,7 +100,8 @@ class GalleryWriter:
         removed = 0
         for start in range(0, len(keys), FILES_PER_COMMIT):
             part = keys[start : start + FILES_PER_COMMIT]
-            self.gallery.spans.delete(_rows_of(part))
+            self._forget_lines(part)
+            self.gallery.spans.delete(rows_of(part))
             removed += self.gallery.files.delete(ids_in([file_id(*key) for key in part]))
         return removed
 
@@ -119,26 +120,20 @@ class GalleryWriter:
         names = self.gallery.facts.layout
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in names if parts}
         keys = [file.key for file in files]
+        self._forget_lines(keys)
         if spans:
             rows = spans_table(spans, to_stored(arrays, self.gallery.facts), self._schema)
-            self.gallery.spans.replace(_rows_of(keys), rows)
+            self.gallery.spans.replace(rows_of(keys), rows)
         else:
-            self.gallery.spans.delete(_rows_of(keys))
+            self.gallery.spans.delete(rows_of(keys))
         ids = [file_id(*key) for key in keys]
         self.gallery.files.replace(ids_in(ids), files_table(files))
+
+    def _forget_lines(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Take out what was said in files: the spans that come may have the same times."""
+        if self.gallery.subtitles.exists():
+            self.gallery.subtitles.delete(rows_of(keys))
 
     def _start(self) -> None:
         if not self._files:
             self._since = time.monotonic()
-
-
-def _rows_of(keys: Sequence[tuple[str, str]]) -> str:
-    """Return the condition that a span is of one of some files."""
-    paths: dict[str, list[str]] = {}
-    for library, path in keys:
-        paths.setdefault(library, []).append(quoted(path))
-    parts = (
-        f'library = {quoted(library)} AND path IN ({", ".join(names)})'
-        for library, names in paths.items()
-    )
-    return f'({" OR ".join(parts)})'

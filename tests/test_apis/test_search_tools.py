@@ -36,7 +36,8 @@ def test_index_then_search(run, unlike_clips, tmp_path):
     result = json.loads(run('search', gallery, TEXT, '--top-k', 3, '--json').out)
     assert [hit['rank'] for hit in result['hits']] == [1, 2, 3]
     hit = result['hits'][0]
-    assert {*hit} == {'rank', 'video', 'start', 'end', 'similarity', 'generator', 'score', 'span'}
+    scores = {'similarity', 'generator', 'score'}
+    assert {*hit} == {'rank', 'video', 'start', 'end', *scores, 'span', 'subtitle'}
     assert {*hit['span']} == {'id', 'path', 'start', 'end', 'kind'}
     table = run('search', gallery, TEXT).out
     assert TEXT in table

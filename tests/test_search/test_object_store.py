@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from processes import start_script
 
-from diffusionret_mm.search import Gallery, GalleryError, GalleryWriter, maintain
+from diffusionret_mm.datasets.subtitles import Line
+from diffusionret_mm.search import Gallery, GalleryError, GalleryWriter, SubtitleWriter, maintain
 
 pytest.importorskip('lance')
 pytest.importorskip('flask')
@@ -57,6 +58,26 @@ def test_three_processes_write_and_one_reads(new_gallery, bucket, tmp_path, monk
     paths = snapshot.dataset.to_table(columns=['path'])['path'].to_pylist()
     assert len(paths) == len(set(paths)) == 8 + 2 * 8 + 32 + 64
     assert sorted(gallery.paths()) == sorted(f'/videos/{path}' for path in paths)
+
+
+def test_subtitles_are_kept_and_searched(new_gallery, bucket, files):
+    gallery, _ = new_gallery(2, folder=f'{bucket}/spoken')
+
+    def say(text):
+        with SubtitleWriter(gallery) as writer:
+            for file in files('v0', 'v1'):
+                writer.add(file, text, [Line(0, 1, f'{text} of {file.path}')])
+
+    def said(sentence):
+        return sorted(Gallery(gallery.folder).latest().matches(sentence, 9).texts)
+
+    say('a harbour')
+    maintain(gallery)
+    say('a garden')
+    assert (said('harbour'), len(said('garden'))) == ([], 2)
+    maintain(gallery)
+    GalleryWriter(gallery).remove([('videos', 'v0.mp4')])
+    assert said('garden') == ['a garden of v1.mp4']
 
 
 def test_a_gallery_is_removed_from_and_maintained(new_gallery, bucket):

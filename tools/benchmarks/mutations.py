@@ -73,8 +73,7 @@ EQUIVALENT = {
     ),
     (
         'evaluation/metrics.py',
-        'banks = (None if bank is None else bank.to(matrices[1]) '
-        "for bank in data_sample['banks'])",
+        "banks = (None if bank is None else bank.to(matrices[1]) for bank in data_sample['banks'])",
     ): 'both matrices have one device and dtype',
     (
         'models/losses/generation_kl.py',
