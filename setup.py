@@ -133,6 +133,7 @@ setup(
     license_files=['LICENSE'],
     keywords='text-video retrieval, diffusion model, CLIP, OpenMMLab, MMAction2',
     packages=find_packages(include=['diffusionret_mm*']),
+    package_data={'diffusionret_mm.demo': ['static/*']},
     python_requires='>=3.10,<3.14',  # mmengine 0.10.7 uses functions that 3.14 removed
     install_requires=INSTALL_REQUIRES,
     entry_points=dict(

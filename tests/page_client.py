@@ -7,15 +7,15 @@ import httpx
 CLIENT = httpx.Client(timeout=120)  # each new one reads the certificates of the system
 
 
-def call(server, name, *data):
+def call(server, name, *data, client=CLIENT):
     """Call a function of the page; return the kind of its answer ('complete', 'error') and it."""
     # By json, not httpx: it also writes texts that are not UTF-8.
     content, headers = json.dumps(dict(data=data)), {'Content-Type': 'application/json'}
     address = f'{server}/gradio_api/call/{name}'
-    started = CLIENT.post(address, content=content, headers=headers)
+    started = client.post(address, content=content, headers=headers)
     if started.status_code != 200:
         return 'refused', started.status_code
-    answer = CLIENT.get(f'{address}/{started.json()["event_id"]}').text
+    answer = client.get(f'{address}/{started.json()["event_id"]}').text
     kind, _, content = answer.strip().rpartition('event: ')[2].partition('\n')
     return kind, json.loads(content.removeprefix('data: '))
 

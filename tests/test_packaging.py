@@ -61,6 +61,12 @@ def test_the_wheel_installs_a_command(built):
     assert callable(getattr(import_module(module), function))
 
 
+def test_the_style_and_script_of_the_page_travel_in_the_wheel(built):
+    static = Path('diffusionret_mm/demo/static')
+    names = {path.name for path in (ROOT / static).iterdir()}
+    assert {path.name for path in (built / static).iterdir()} == names == {'page.css', 'page.js'}
+
+
 def test_version_in_changelog():
     text = (ROOT / 'CHANGELOG.md').read_text(encoding='utf-8')
     assert re.search(rf'\b{re.escape(__version__)}\b', text)

@@ -12,6 +12,7 @@ import av
 import numpy as np
 from PIL import Image, ImageOps
 
+from diffusionret_mm.apis.decoding import decode
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.storage.names import printable, why_not_a_file
 
@@ -30,6 +31,15 @@ def image_as_video(path: str | os.PathLike[str]) -> Iterator[str]:
         video = str(Path(folder) / 'image.mkv')
         _write(pixels, video)
         yield video
+
+
+def decode_image(transforms: bytes, path: str) -> dict[str, np.ndarray]:
+    """Decode an image as a video of one frame; arguments and result as of `decode`.
+
+    Errors as of `read_image`.
+    """
+    with image_as_video(path) as video:
+        return decode(transforms, video)
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:

@@ -6,6 +6,7 @@ Several processes, each of which holds a part of the index: torchrun.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -19,9 +20,9 @@ from diffusionret_mm.apis.serving import search_by_shares
 from diffusionret_mm.apis.shares import Share
 from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.annotation_files import read_lines
-from diffusionret_mm.demo.page import build_app
+from diffusionret_mm.demo.app import build_app
 from diffusionret_mm.demo.service import DemoService
-from diffusionret_mm.extras import import_extra
+from diffusionret_mm.demo.serving import bind, server_of
 from diffusionret_mm.search import Gallery, Searchers
 
 
@@ -40,7 +41,7 @@ def parse_args(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace
     parser.add_argument(
         '--host', default='127.0.0.1', help='address to listen on; 0.0.0.0 lets others in'
     )
-    parser.add_argument('--port', type=int, default=7860)
+    parser.add_argument('--port', type=int, default=7860, help='0 takes one that is free')
     return parser.parse_args(arguments)
 
 
@@ -57,9 +58,15 @@ def main(arguments: Sequence[str] | None = None, prog: str = 'tools/demo.py') ->
 
 
 def _serve(args: argparse.Namespace, searchers: Searchers) -> None:
-    uvicorn = import_extra('uvicorn', 'demo')
     sentences = read_lines(args.sentences) if args.sentences else []
     gallery = Gallery(args.gallery, args.root, searchers)
     inferencer = build_inferencer(args, gallery.facts, show_progress=False)
-    app = build_app(DemoService(inferencer, gallery, sentences))
-    uvicorn.run(app, host=args.host, port=args.port, log_level='warning')
+    service = DemoService(inferencer, gallery, sentences)
+    for sentence in gallery.libraries.lost():
+        print(sentence, file=sys.stderr)
+    with bind(args.host, args.port) as bound:
+        server_of(build_app(service), bound, _announce).run([bound])
+
+
+def _announce(address: str) -> None:
+    print(f'The page is at {address}; Ctrl-C ends it.', flush=True)

@@ -3,77 +3,39 @@
 from __future__ import annotations
 
 import html
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from diffusionret_mm.datasets.errors import VideoReadError
+from diffusionret_mm.demo.cards import cards, moment_label, picture, table
 from diffusionret_mm.demo.errors import RequestError
-from diffusionret_mm.demo.playback import Playback
-from diffusionret_mm.demo.service import MAX_CHARACTERS, DemoService, Found
-from diffusionret_mm.demo.uploads import (
-    MAX_UPLOAD_MB,
-    check_upload,
-    only_uploads,
-    own_upload_folder,
-)
-from diffusionret_mm.extras import import_extra
-from diffusionret_mm.search import SentenceHit
+from diffusionret_mm.demo.found import FoundVideo
+from diffusionret_mm.demo.heading import heading
+from diffusionret_mm.demo.service import MAX_CHARACTERS, DemoService
+from diffusionret_mm.demo.uploads import check_upload, only_uploads
 
-if TYPE_CHECKING:
-    import fastapi
-    import gradio
-
-# Requests that may wait; more are refused with a message.
-QUEUE = 64
 # Uploads that are read at the same time: one that takes long does not hold up the others.
 UPLOADS_AT_ONCE = 4
 SECONDS_OF_UPLOADS = 3600
-CHOSEN_IS_TRUTH = 'The page knows no ground truth: what is called so is the chosen video.'
-CSS = """
-.videos {display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 12px}
-.videos figure {margin: 0}
-.videos video {width: 100%; background: #000; border-radius: 6px}
-.videos figcaption {font-size: 13px; overflow-wrap: anywhere}
-.note {color: #666}
-"""
+CHOSEN_IS_TRUTH = 'The page knows no ground truth: what is called so is the chosen moment.'
+# In the browser: the sentence of the address, and the address of a sentence or of none.
+ASKED = '() => [window.searchPage.asked()]'
+REMEMBER = '(sentence) => window.searchPage.remember(sentence)'
+FORGET = "() => window.searchPage.remember('')"
 
 
-def build_app(service: DemoService) -> fastapi.FastAPI:
-    """Make the web application.
+def _with_messages(method: Callable) -> Callable:
+    """Let a method of the page show what is wrong with a request."""
 
-    It serves videos of the gallery by their ids, under `/video/ID`, and no other file. It reads
-    what its visitors upload, and no other file: uploads lie in a folder of this page alone.
-
-    Args:
-        service: what answers.
-
-    Raises:
-        ModuleNotFoundError: if Gradio is not installed.
-    """
-    gr = import_extra('gradio', 'demo')
-    fastapi = import_extra('fastapi', 'demo')
-    responses = import_extra('fastapi.responses', 'demo')
-    app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    folder = Path(tempfile.mkdtemp(prefix='diffusionret_mm_demo_'))
-    playback = Playback(folder)
-    no_video = RequestError, VideoReadError, ValueError, OSError
-
-    def video(span: str) -> Any:
+    @wraps(method)
+    def answer(self: Page, *args: Any) -> Any:
         try:
-            return responses.FileResponse(playback.file_for(service.file_of(span)))
-        except no_video as error:
-            raise fastapi.HTTPException(404, 'There is no such video.') from error
+            return method(self, *args)
+        except RequestError as error:
+            raise self.gr.Error(html.escape(str(error))) from error  # it is shown as HTML
 
-    app.add_api_route('/video/{span}', video)
-    with own_upload_folder(folder) as uploads:
-        blocks = Page(gr, service, uploads).blocks
-        blocks.queue(max_size=QUEUE, default_concurrency_limit=1)
-        return gr.mount_gradio_app(
-            app, blocks, path='/', css=CSS, max_file_size=MAX_UPLOAD_MB * 10**6, ssr_mode=False
-        )
+    return answer
 
 
 class Page:
@@ -94,120 +56,114 @@ class Page:
         with blocks(
             title='Search videos', analytics_enabled=False, delete_cache=day
         ) as self.blocks:
-            gr.Markdown(f'## Search {len(service.gallery):,} videos')
-            with gr.Row():
+            plain = dict(apply_default_css=False)
+            gr.HTML(heading(service.inferencer, service.gallery), elem_id='heading', **plain)
+            with gr.Row(equal_height=True):
                 self.sentence = gr.Textbox(
                     label='Sentence', max_length=MAX_CHARACTERS, scale=4, elem_id='sentence'
                 )
                 search = gr.Button('Search', variant='primary', scale=1, elem_id='search')
-            self.results = gr.HTML(elem_id='results')
-            self.chosen = gr.Dropdown(label='Choose a video', choices=[], elem_id='chosen')
-            self._choose_actions()
-            self._upload()
-            found = [self.results, self.chosen]
+            files = self._uploads()
+            self.results = gr.HTML(elem_id='results', **plain)
+            with gr.Column(visible=False) as self.actions:
+                self.chosen = gr.Dropdown(label='Choose a moment', choices=[], elem_id='chosen')
+                buttons = self._buttons()
+            self.details = gr.HTML(elem_id='details', **plain)
+            self.found = [self.results, self.chosen, self.actions, self.details]
             for event in (search.click, self.sentence.submit):
-                event(self._answer(self._search), self.sentence, found, api_name='search')
+                searched = event(self._search, self.sentence, self.found, api_name='search')
+                searched.success(None, self.sentence, None, js=REMEMBER)
+            self._connect_files(*files)
+            self._connect_buttons(*buttons)
+            opened = [self.sentence, *self.found]
+            self.blocks.load(self._open, self.sentence, opened, js=ASKED, api_name='open')
 
-    def _choose_actions(self) -> None:
+    def _uploads(self) -> tuple[Any, Any]:
+        gr = self.gr
+        with gr.Accordion('Search by an image or a video of your own', open=False), gr.Row():
+            size = dict(type='filepath', height=120, min_width=240)
+            image = gr.File(label='Image', file_types=['image'], elem_id='image', **size)
+            video = gr.File(label='Video', file_types=['video'], elem_id='upload', **size)
+        return image, video
+
+    def _buttons(self) -> tuple[Any, ...]:
         gr = self.gr
         with gr.Row():
-            why = gr.Button('Why this one?', elem_id='why')
-            like = gr.Button('Videos like it', elem_id='like')
-            describe = gr.Button('Its captions', elem_id='describe')
+            why = gr.Button('Why this one?', min_width=100, elem_id='why')
+            like = gr.Button('Others like it', min_width=100, elem_id='like')
+            describe = gr.Button('Its captions', min_width=100, elem_id='describe')
         with gr.Accordion('Sentences to choose captions from, one per line', open=False):
             sentences = gr.Textbox(lines=4, show_label=False, elem_id='sentences')
-        captions = gr.HTML(elem_id='captions')
-        attention = gr.Plot(show_label=False, elem_id='attention')
-        diffusion = gr.Plot(show_label=False, elem_id='diffusion')
-        note = gr.Markdown(elem_id='note')
-        pictures = [attention, diffusion, note]
-        why.click(self._answer(self._why), [self.sentence, self.chosen], pictures, api_name='why')
-        found = [self.results, self.chosen]
-        like.click(self._answer(self._like), self.chosen, found, api_name='like')
-        describe.click(
-            self._answer(self._describe), [self.chosen, sentences], captions, api_name='describe'
-        )
+        return why, like, describe, sentences
 
-    def _upload(self) -> None:
-        gr = self.gr
-        with gr.Accordion('Search by a video of your own', open=False):
-            upload = gr.File(label='Video', type='filepath', elem_id='upload')
-            button = gr.Button('Find videos like it', elem_id='like_upload')
-        found = [self.results, self.chosen]
-        button.click(
-            self._answer(self._like_upload),
-            upload,
-            found,
-            api_name='like_upload',
-            concurrency_limit=UPLOADS_AT_ONCE,
-        )
+    def _connect_files(self, image: Any, video: Any) -> None:
+        for box, function, name in (
+            (image, self._like_image, 'like_image'),
+            (video, self._like_video, 'like_video'),
+        ):
+            options = dict(api_name=name, concurrency_limit=UPLOADS_AT_ONCE)
+            box.upload(function, box, self.found, **options).success(None, js=FORGET)
 
-    def _answer(self, function: Callable) -> Callable:
-        """Show what is wrong with a request as a message on the page."""
+    def _connect_buttons(self, why: Any, like: Any, describe: Any, sentences: Any) -> None:
+        chosen, details = self.chosen, self.details
+        why.click(self._why, [self.sentence, chosen], details, api_name='why')
+        describe.click(self._describe, [chosen, sentences], details, api_name='describe')
+        like.click(self._like, chosen, self.found, api_name='like').success(None, js=FORGET)
 
-        @wraps(function)
-        def answer(*args: Any) -> Any:
-            try:
-                return function(*args)
-            except RequestError as error:
-                raise self.gr.Error(html.escape(str(error))) from error  # it is shown as HTML
+    @_with_messages
+    def _open(self, asked: str) -> Any:
+        if not asked:
+            return self.gr.skip()
+        return asked, *self._show(self.service.find(asked))
 
-        return answer
-
-    def _search(self, sentence: str) -> tuple[str, gradio.Dropdown]:
+    @_with_messages
+    def _search(self, sentence: str) -> tuple[Any, ...]:
         return self._show(self.service.find(sentence or ''))
 
-    def _like(self, span: Any) -> tuple[str, gradio.Dropdown]:
+    @_with_messages
+    def _like(self, span: Any) -> tuple[Any, ...]:
         return self._show(self.service.like(_id(span)))
 
-    def _like_upload(self, file: str | None) -> tuple[str, gradio.Dropdown]:
-        if not file:
-            raise RequestError('Choose a file first.')
-        check_upload(file, self.uploads)
-        return self._show(self.service.like_upload(file))
+    @_with_messages
+    def _like_image(self, file: str | None) -> tuple[Any, ...]:
+        return self._show(self.service.like_image(self._checked(file)))
 
+    @_with_messages
+    def _like_video(self, file: str | None) -> tuple[Any, ...]:
+        return self._show(self.service.like_video(self._checked(file)))
+
+    @_with_messages
     def _describe(self, span: Any, sentences: str) -> str:
         return table(self.service.describe(_id(span), sentences or '').hits)
 
-    def _why(self, sentence: str, span: Any) -> tuple[Any, Any, str]:
+    @_with_messages
+    def _why(self, sentence: str, span: Any) -> str:
         attention = self.service.attention(sentence or '', _id(span))
+        shown = picture(attention, 'attention', 'How much words and frames weigh')
         try:
-            return attention, self.service.diffusion(sentence, _id(span)), CHOSEN_IS_TRUTH
+            process = self.service.diffusion(sentence, _id(span))
         except RequestError as error:  # the other picture stands for itself
-            return attention, None, html.escape(str(error))
+            return f'{shown}<p class="note">{html.escape(str(error))}</p>'
+        drawn = picture(process, 'diffusion', 'The diffusion over the candidates, step by step')
+        return f'{shown}{drawn}<p class="note">{CHOSEN_IS_TRUTH}</p>'
 
-    def _show(self, found: Sequence[Found]) -> tuple[str, gradio.Dropdown]:
-        choices = [(f'{rank}. {video.name}', video.id) for rank, video in enumerate(found, 1)]
+    def _checked(self, file: str | None) -> str:
+        if not file:
+            raise RequestError('Choose a file first.')
+        check_upload(file, self.uploads)
+        return file
+
+    def _show(self, found: list[FoundVideo]) -> tuple[Any, ...]:
+        """Return the values of `self.found`."""
+        moments = [(hit, video) for video in found for hit in video.hits]
+        moments.sort(key=lambda pair: pair[0].rank)
+        choices = [(moment_label(video, hit), hit.span.id) for hit, video in moments]
         value = choices[0][1] if choices else None
-        return cards(found), self.gr.Dropdown(choices=choices, value=value)
-
-
-def cards(found: Sequence[Found]) -> str:
-    """Return the HTML of ranked videos that play."""
-    figures = [
-        f'<figure><video src="/video/{video.id}" autoplay muted loop playsinline controls></video>'
-        f'<figcaption><b>{rank}.</b> {html.escape(video.name)}<br><span class="note">similarity '
-        f'{video.similarity:.3f}{_generator(video)}</span></figcaption></figure>'
-        for rank, video in enumerate(found, start=1)
-    ]
-    return f'<div class="videos">{"".join(figures)}</div>'
-
-
-def table(hits: Sequence[SentenceHit]) -> str:
-    """Return the HTML of ranked sentences."""
-    rows = [
-        f'<tr><td>{hit.rank}</td><td>{html.escape(hit.item)}</td><td class="note">similarity '
-        f'{hit.similarity:.3f}{_generator(hit)}</td></tr>'
-        for hit in hits
-    ]
-    return f'<table>{"".join(rows)}</table>'
-
-
-def _generator(result: Found | SentenceHit) -> str:
-    return '' if result.generator is None else f', generator {result.generator:.3f}'
+        chosen = self.gr.Dropdown(choices=choices, value=value)
+        return cards(found), chosen, self.gr.Column(visible=bool(choices)), ''
 
 
 def _id(value: Any) -> str:
     if not isinstance(value, str):
-        raise RequestError('Choose a video first.')
+        raise RequestError('Choose a moment first.')
     return value

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import os
-import pickle
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from diffusionret_mm.apis import TextVideoInferencer
-from diffusionret_mm.apis.decoding import decode
-from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.demo.errors import RequestError
-from diffusionret_mm.demo.uploads import check_container
+from diffusionret_mm.demo.found import FoundVideo, by_video
+from diffusionret_mm.demo.reading import FileReader, Item
 from diffusionret_mm.search import (
     FoundSpan,
     Gallery,
-    Hit,
     SearchResult,
     SentenceHit,
     Snapshot,
@@ -34,7 +28,6 @@ from diffusionret_mm.search.grouping import best_of_each_video
 from diffusionret_mm.search.pooling import pool_texts
 from diffusionret_mm.search.steps import read_videos, score_candidates, shortlist
 from diffusionret_mm.storage.names import is_utf8
-from diffusionret_mm.storage.pool import run_in_parallel
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 from diffusionret_mm.visualization import (
     DiffusionProcess,
@@ -49,24 +42,8 @@ from diffusionret_mm.visualization import (
 MAX_CHARACTERS = 500
 MAX_SENTENCES = 1000
 TOP_K = 8
-MAX_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class Found:
-    """A video on the page.
-
-    Args:
-        id: id of its span in the gallery.
-        name: its file name.
-        similarity: the model's similarity.
-        generator: what the generator adds to it, if it is asked.
-    """
-
-    id: str
-    name: str
-    similarity: float
-    generator: float | None
+# What is searched for time lines: all spans that the second step scores.
+ALL_SPANS = dict(top_k=NUM_CANDIDATES, all_spans=True)
 
 
 class DemoService:
@@ -78,7 +55,6 @@ class DemoService:
         inferencer: the model.
         gallery: where to search.
         sentences: what a video is described by, if a visitor gives no sentences.
-        max_seconds: time that the decoding of a video may take.
 
     Raises:
         GalleryError: if another model made the gallery.
@@ -89,35 +65,36 @@ class DemoService:
         inferencer: TextVideoInferencer,
         gallery: Gallery,
         sentences: Sequence[str] = (),
-        max_seconds: float = MAX_SECONDS,
     ) -> None:
         self.inferencer = inferencer
         self.model = inferencer.model
         self.gallery = inferencer.open_gallery(gallery)
         self.sentences = list(sentences)
-        self.max_seconds = max_seconds
+        self.reader = FileReader(inferencer.transforms, self.gallery.facts.moments)
         self._lock = threading.Lock()
 
-    def find(self, sentence: str) -> list[Found]:
+    def find(self, sentence: str) -> list[FoundVideo]:
         """Find the videos that fit a sentence."""
         check_sentence(sentence)
         with self._lock:
-            return self._found(self.inferencer.search(sentence, self.gallery, TOP_K))
+            result = self.inferencer.search(sentence, self.gallery, **ALL_SPANS)
+        return by_video(result.hits, TOP_K)
 
-    def like(self, span: str) -> list[Found]:
-        """Find videos like one of the gallery, itself left out."""
-        path, video = self._video(span)
+    def like(self, span: str) -> list[FoundVideo]:
+        """Find moments like one of the gallery; itself and what overlaps it is left out."""
+        found, video = self._video(span)
         with self._lock:
-            result = search_like(self.model, path, video, self.gallery, TOP_K + 1)
-        return [found for found in self._found(result) if found.id != span][:TOP_K]
+            hits = search_like(self.model, found.path, video, self.gallery, **ALL_SPANS).hits
+        others = [hit for hit in hits if not _overlap(hit.span, found)]
+        return by_video(others, TOP_K)
 
-    def like_upload(self, file: str) -> list[Found]:
+    def like_video(self, file: str) -> list[FoundVideo]:
         """Find videos like an uploaded one."""
-        self._run(check_container, file)
-        item = self._decode(file)
-        with self._lock:
-            video = self.inferencer.encode_items([item])
-            return self._found(search_like(self.model, '', video, self.gallery, TOP_K))
+        return self._like_item(self.reader.uploaded_video(file))
+
+    def like_image(self, file: str) -> list[FoundVideo]:
+        """Find videos like an uploaded image."""
+        return self._like_item(self.reader.uploaded_image(file))
 
     def describe(self, span: str, sentences: str) -> SearchResult[SentenceHit]:
         """Find the sentences that describe a video of the gallery.
@@ -126,7 +103,7 @@ class DemoService:
             span: id of its span.
             sentences: one per line; if there is none, the page's own.
         """
-        path, video = self._video(span)
+        found, video = self._video(span)
         lines = [line.strip() for line in sentences.splitlines() if line.strip()]
         lines = lines or self.sentences
         if not lines:
@@ -137,14 +114,14 @@ class DemoService:
             check_sentence(line)
         with self._lock:
             texts = self.inferencer.encode_text(lines)
-            return match_sentences(self.model, path, video, lines, texts, TOP_K)
+            return match_sentences(self.model, found.path, video, lines, texts, TOP_K)
 
     def attention(self, sentence: str, span: str) -> Figure:
         """Draw a video as a sentence sees it."""
         check_sentence(sentence)
-        path, video = self._video(span)
+        found, video = self._video(span)
         real = video.mask[0].cpu().numpy()
-        frames = self._decode(path)['frames'].permute(0, 2, 3, 1).numpy()[real]
+        frames = self.reader.frames(found)
         with self._lock:
             text = self.inferencer.encode_text(sentence)
             attention = frame_attention(self.model, text, video)
@@ -163,13 +140,13 @@ class DemoService:
             process = self._trace(sentence, text, span)
         return draw_diffusion([process])
 
-    def file_of(self, span: str) -> str:
-        """Return the file of a span of the gallery.
+    def span_of(self, span: str) -> FoundSpan:
+        """Return a span of the gallery.
 
         Raises:
             RequestError: if there is no such span, or its file is gone.
         """
-        return self._find(span)[1].path
+        return self._find(span)[1]
 
     def _trace(self, sentence: str, text: TextFeatures, span: str) -> DiffusionProcess:
         pooled = pool_texts(self.model, text).cpu().numpy()
@@ -201,11 +178,11 @@ class DemoService:
             rank_after=int((final > own).sum()) + 1,
         )
 
-    def _found(self, result: SearchResult[Hit]) -> list[Found]:
-        return [
-            Found(hit.span.id, os.path.basename(hit.video), hit.similarity, hit.generator)
-            for hit in result.hits
-        ]
+    def _like_item(self, item: Item) -> list[FoundVideo]:
+        with self._lock:
+            video = self.inferencer.encode_items([item])
+            result = search_like(self.model, '', video, self.gallery, **ALL_SPANS)
+        return by_video(result.hits, TOP_K)
 
     def _find(self, span: str) -> tuple[Snapshot, FoundSpan, np.ndarray]:
         """Find a span: where it was found, what it is, and its row there, [1]."""
@@ -218,28 +195,16 @@ class DemoService:
             raise RequestError(f'The file of {os.path.basename(path)} is gone.')
         return snapshot, found.spans[0], found.rows
 
-    def _video(self, span: str) -> tuple[str, VideoFeatures]:
+    def _video(self, span: str) -> tuple[FoundSpan, VideoFeatures]:
         snapshot, found, row = self._find(span)
         video, _ = read_videos(snapshot, row)
-        return found.path, video.to(self.model.similarity.placement)
+        return found, video.to(self.model.similarity.placement)
 
-    def _decode(self, file: str) -> dict[str, torch.Tensor]:
-        """Decode in a process of its own, without the lock.
 
-        A file may crash its decoder, or take it for ever.
-        """
-        item = self._run(partial(decode, pickle.dumps(self.inferencer.transforms)), file)
-        return {key: torch.from_numpy(value) for key, value in item.items()}
-
-    def _run(self, function: Callable[[str], Any], file: str) -> Any:
-        """Call a function for a file, however large, for a limited time."""
-        options = dict(workers=1, title=None, failures=VideoReadError, timeout=self.max_seconds)
-        ((_, result, error),) = run_in_parallel(function, [file], **options)
-        if error:  # it may contain paths of this machine
-            raise RequestError(
-                f'This file cannot be read as a video, or not in {self.max_seconds:g} seconds.'
-            ) from VideoReadError(error)
-        return result
+def _overlap(one: FoundSpan, other: FoundSpan) -> bool:
+    if one.path != other.path:
+        return False
+    return one.id == other.id or (one.start < other.end and other.start < one.end)
 
 
 def check_sentence(sentence: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from PIL import Image
 
 from diffusionret_mm.datasets.errors import VideoReadError
 from diffusionret_mm.demo.errors import RequestError
@@ -22,6 +23,9 @@ CONTAINERS = (
     'asf,avi,dv,flv,gif,gxf,h261,h263,h264,hevc,ivf,m4v,matroska,webm,mjpeg,mov,mp4,mpeg,mpegts,'
     'mpegvideo,mxf,nut,obu,ogg,rm,swf,vc1,wtv,yuv4mpegpipe'
 )
+# Pillow's names of formats. Others start programs (EPS), or are no images.
+IMAGE_FORMATS = ('AVIF', 'BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
+MAX_PIXELS = 50 * 10**6
 PLAYLISTS = (b'#EXTM3U', b'ffconcat')
 # Where Gradio looks for the name of the folder that uploads go to.
 FOLDER_VARIABLE = 'GRADIO_TEMP_DIR'
@@ -108,6 +112,24 @@ def check_container(path: str) -> None:
             container.streams.video[0]
     except (av.error.FFmpegError, IndexError, ValueError) as error:
         raise VideoReadError(f'{type(error).__name__}: {error}') from error
+
+
+def check_image(path: str) -> None:
+    """Refuse a file that no plain image format holds, or that fills the memory; as above.
+
+    Args:
+        path: an upload.
+
+    Raises:
+        VideoReadError: if it is no image in one of `IMAGE_FORMATS`, or has too many pixels.
+    """
+    try:
+        with Image.open(path, formats=IMAGE_FORMATS) as image:
+            width, height = image.size
+    except Exception as error:  # decoders of images raise errors of nearly any class
+        raise VideoReadError(f'{type(error).__name__}: {error}') from error
+    if width * height > MAX_PIXELS:
+        raise VideoReadError(f'it has {width} x {height} pixels')
 
 
 @contextmanager

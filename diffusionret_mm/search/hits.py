@@ -162,6 +162,38 @@ def moment_hits(candidates: Candidates, scores: Scores, top_k: int, each_alone: 
     ]
 
 
+def joined(hits: Sequence[Hit], top_k: int) -> list[Hit]:
+    """Join spans that were found: a few of each video, neighbours as one.
+
+    Args:
+        hits: spans, each alone, the best first.
+        top_k: number of results.
+    """
+    best = best_of_each_video([hit.video for hit in hits], range(len(hits), 0, -1))
+    spans = {place: hits[place].span for place in best}
+    found = join_neighbours(spans, best)[:top_k]
+    return [
+        replace(
+            hits[moment.best],
+            rank=rank,
+            start=moment.start,
+            end=moment.end,
+            subtitle=_first_line(moment, hits, best),
+        )
+        for rank, moment in enumerate(found, start=1)
+    ]
+
+
+def _first_line(moment: Moment, hits: Sequence[Hit], places: Sequence[int]) -> str | None:
+    """Return the line of the best span in a moment that has one."""
+    video = hits[moment.best].video
+    for hit in (hits[place] for place in places):
+        is_inside = moment.start <= hit.start and hit.end <= moment.end
+        if hit.video == video and is_inside and hit.subtitle is not None:
+            return hit.subtitle
+    return None
+
+
 def _line_of(moment: Moment, spans: Mapping[int, FoundSpan], said: Said | None) -> str | None:
     """Return the line that fits best of those of the spans in a moment."""
     if said is None:

@@ -115,6 +115,15 @@ class Snapshot:
         """Number of the version."""
         return self.dataset.version
 
+    @property
+    def seconds(self) -> float:
+        """How long its videos are together; those of unknown length count as nothing."""
+        columns = ['library', 'path', 'end']
+        with readable(self.dataset.uri):
+            ends = self.dataset.to_table(columns=columns)
+        last = ends.group_by(columns[:2]).aggregate([('end', 'max')])
+        return float(last['end_max'].to_numpy().sum())
+
     @cached_property
     def parts(self) -> list[Part]:
         """The parts that the first step looks through, found when they are first wanted."""

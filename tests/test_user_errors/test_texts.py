@@ -14,8 +14,8 @@ from diffusionret_mm.apis import user_errors
 from diffusionret_mm.comparison import summarise, write_markdown, write_plot
 from diffusionret_mm.comparison.table import COSTS
 from diffusionret_mm.datasets.shapes.build import render_shapes
-from diffusionret_mm.demo.page import cards, table
-from diffusionret_mm.demo.service import Found
+from diffusionret_mm.demo.cards import cards, table
+from diffusionret_mm.demo.found import by_video
 from diffusionret_mm.evaluation.tables import (
     Column,
     escape_markdown,
@@ -24,7 +24,7 @@ from diffusionret_mm.evaluation.tables import (
     format_table,
     label,
 )
-from diffusionret_mm.search import SentenceHit
+from diffusionret_mm.search import FoundSpan, Hit, SentenceHit
 from diffusionret_mm.storage.names import printable
 from diffusionret_mm.visualization import style
 from diffusionret_mm.visualization.diffusion import DiffusionProcess, draw_diffusion
@@ -119,13 +119,14 @@ def is_text(artist):
 
 @pytest.mark.parametrize('text', TEXTS)
 def test_pages_and_cards(tmp_path, text):
-    picture = Picture(b'', text)
+    picture, name = Picture(b'', text), text.replace('/', ':')
+    hit = Hit(1, name, 0.0, 2.0, 0.5, None, 0.5, FoundSpan('id', name, 0.0, 2.0, 'video'))
     write_page(
         tmp_path / 'page.html', text, [Section(text, [text, Table([text], [[text]]), picture])]
     )
     pages = [
         (tmp_path / 'page.html').read_text(),
-        cards([Found(1, text, 0.5, None)]),
+        cards(by_video([hit], 1)).replace(html.escape(name), html.escape(text)),
         table([SentenceHit(rank=1, item=text, similarity=0.5, generator=None, score=0.5)]),
     ]
     for page in pages:

@@ -18,6 +18,7 @@ from diffusionret_mm.datasets.spans.planning import (
 )
 from diffusionret_mm.datasets.spans.streaming import (
     StreamedSpan,
+    seen_of,
     stream_planned,
     stream_shots,
     timeline_of,
@@ -71,6 +72,24 @@ class SpanReader:
         if self.moments.kind == 'shots':
             return stream_shots(video, self.sample, self._prepare)
         return stream_planned(video, self._plan(timeline_of(video)), self._prepare)
+
+    def read_one(self, video: Video, start: float, end: float, kind: str) -> list[np.ndarray]:
+        """Return the frames of one span, as the model reads them, [H, W, 3] uint8 each.
+
+        Args:
+            video: the video.
+            start: second at which the span begins.
+            end: second at which it ends.
+            kind: its kind.
+
+        Raises:
+            FramesChangedError: if the frames turned out to be others; ask again.
+            VideoReadError: if none can be decoded.
+        """
+        timeline = seen_of(video) if self.moments.kind == 'shots' else timeline_of(video)
+        span = timeline.span(start, end, kind, self.sample)
+        (streamed,) = stream_planned(video, [span], self._prepare)
+        return [*streamed.images.values()]
 
     def _plan(self, timeline: Timeline) -> list[PlannedSpan]:
         if self.moments.kind == 'windows':
