@@ -19,4 +19,8 @@ model = dict(
     negatives='sampled_gallery',
     num_candidates=16,
 )
-default_hooks = dict(stage_switch=_base_.stage_switch, feature_cache=_base_.feature_cache)
+default_hooks = dict(
+    stage_switch=_base_.stage_switch,
+    feature_cache=_base_.feature_cache,
+    calibrate=dict(type='CalibrateHook'),
+)

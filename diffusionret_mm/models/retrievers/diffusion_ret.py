@@ -14,7 +14,7 @@ from diffusionret_mm.models.checkpoint_check import CheckpointError, check_state
 from diffusionret_mm.models.gather import mean_over_ranks
 from diffusionret_mm.models.generators import DIRECTIONS
 from diffusionret_mm.models.losses.contrastive import SAME_VIDEO_RULES
-from diffusionret_mm.models.retrievers.generated_reranking import GeneratedReRanking
+from diffusionret_mm.models.retrievers.generated_reranking import CALIBRATION, GeneratedReRanking
 from diffusionret_mm.models.retrievers.hard_negatives import hardest_first
 from diffusionret_mm.models.retrievers.sampled_gallery import SampledGallery, gallery_rows
 from diffusionret_mm.models.retrievers.text_video_retriever import (
@@ -122,7 +122,8 @@ class DiffusionRet(GeneratedReRanking):
 
     def stage_of(self, name: str) -> str:
         """Return the stage that trains a tensor; see `TextVideoRetriever.stage_of`."""
-        return 'generation' if name.startswith(GENERATORS) else 'discrimination'
+        of_generation = name.startswith(GENERATORS) or name == CALIBRATION
+        return 'generation' if of_generation else 'discrimination'
 
     @property
     def num_cached_negatives(self) -> int | None:
@@ -238,6 +239,7 @@ class DiffusionRet(GeneratedReRanking):
                 '--cfg-options model.stage=discrimination.'
             )
         rename_similarity(state_dict, prefix)
+        state_dict.setdefault(prefix + CALIBRATION, torch.zeros_like(self.calibration))
         if not prefix:
             check_state_dict(self, state_dict, may_miss=() if has_generators else (GENERATORS,))
         super(TextVideoRetriever, self)._load_from_state_dict(state_dict, prefix, *args)

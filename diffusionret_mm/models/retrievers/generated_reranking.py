@@ -9,9 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from diffusionret_mm.models.generators import DIRECTIONS, CandidateSampler, start_noise
-from diffusionret_mm.models.retrievers.reranking import DiffusionTrace, rerank_best
+from diffusionret_mm.models.retrievers.calibration import Calibration, as_tensor, join
+from diffusionret_mm.models.retrievers.reranking import (
+    DiffusionTrace,
+    GeneratedCandidates,
+    rerank_best,
+)
 from diffusionret_mm.models.retrievers.text_video_retriever import TextVideoRetriever
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
+
+# In checkpoints; those of before have none.
+CALIBRATION = 'calibration'
 
 
 class GeneratedReRanking(TextVideoRetriever):
@@ -19,10 +27,12 @@ class GeneratedReRanking(TextVideoRetriever):
 
     The final score of the best `num_candidates` is S + weight * softmax(temperature * x_0) with x_0
     generated from noise; the other candidates keep S. Nothing is re-ranked in stage
-    'discrimination'. Arguments are those of `DiffusionRet`.
+    'discrimination'. Once calibrated (`CalibrateHook`), the best have p of `Calibration` on top of
+    the smallest S among them. Arguments are those of `DiffusionRet`.
     """
 
     stages = ('discrimination', 'generation')
+    can_calibrate = True
 
     def __init__(
         self,
@@ -49,6 +59,16 @@ class GeneratedReRanking(TextVideoRetriever):
         self.num_draws = num_draws
         self.noise_seed = noise_seed
         self.rerank_chunk = rerank_chunk
+        self.register_buffer(CALIBRATION, as_tensor([None, None]))
+
+    def calibrated(self, direction: str) -> Calibration | None:
+        """Return how similarity and generator are weighed; None: by `weight`, as published."""
+        temperature, weight = self.calibration[DIRECTIONS.index(direction)].tolist()
+        return Calibration(temperature, weight) if temperature else None
+
+    def calibrate(self, calibrations: Mapping[str, Calibration | None]) -> None:
+        """Set how similarity and generator are weighed in each direction; checkpoints keep it."""
+        self.calibration.copy_(as_tensor([calibrations[name] for name in DIRECTIONS]))
 
     def num_candidates(self, direction: str) -> int:
         """Return how many candidates are re-ranked; none in stage 'discrimination'."""
@@ -94,6 +114,25 @@ class GeneratedReRanking(TextVideoRetriever):
         # A state belongs to the step that is to be taken; the paper counts steps from 1.
         steps = self.generators[direction].scheduler.timesteps.tolist()
         return DiffusionTrace(best, torch.cat([noise, states[0]]), [*(t + 1 for t in steps), 0])
+
+    @torch.no_grad()
+    def generate(
+        self,
+        direction: str,
+        scores: Tensor,
+        queries: TextFeatures | VideoFeatures,
+        candidates: VideoFeatures | TextFeatures,
+        query_index: Tensor,
+    ) -> GeneratedCandidates | None:
+        """Return the generated distributions; see `ReRanking.generate`."""
+        num_candidates = min(self.num_candidates(direction), scores.shape[1])
+        if num_candidates == 0:
+            return None
+        values, best = scores.topk(num_candidates, dim=1)
+        noise = self._start_noise(direction, num_candidates, query_index.to(scores.device))
+        sampler = self.prepare_candidates(direction, candidates, best.numel())
+        x = sampler.sample(queries, best, values, noise)
+        return GeneratedCandidates(best, values, self._distribution(direction, x))
 
     def frame_attention(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor | None:
         """Return the weights that the generator pools frames with, in stage 'generation'.
@@ -145,10 +184,17 @@ class GeneratedReRanking(TextVideoRetriever):
         chosen: Tensor,
         noise: Tensor,
     ) -> Tensor:
-        """S + weight * softmax(temperature * x_0), the mean over the draws [draws, n, K]."""
+        """Final scores from the start noise of some draws, [draws, n, K]."""
         x = sampler.sample(queries, chosen, scores, noise)
-        added = (self.temperature[direction] * x).softmax(dim=2).mean(dim=0).to(scores.dtype)
+        added = self._distribution(direction, x).to(scores.dtype)
+        calibration = self.calibrated(direction)
+        if calibration is not None:
+            return join(scores, calibration.log_probabilities(scores, added))
         return scores + self.weight[direction] * added
+
+    def _distribution(self, direction: str, x: Tensor) -> Tensor:
+        """softmax(temperature * x_0), the mean over the draws, [draws, n, K] -> [n, K]."""
+        return (self.temperature[direction] * x).softmax(dim=2).mean(dim=0)
 
     def _start_noise(self, direction: str, num_candidates: int, query_index: Tensor) -> Tensor:
         """Noise of each draw for the candidates that are re-ranked, [draws, n, K]."""
