@@ -20,7 +20,10 @@ from diffusionret_mm.storage.names import printable
 
 NAME_LENGTH = 40
 FRAME_RATE = 25
-COLUMNS = ('query', 'rank', 'video', 'start', 'end', 'similarity', 'generator', 'score', 'clip')
+COLUMNS = (
+    *('query', 'rank', 'video', 'start', 'end'),
+    *('similarity', 'generator', 'score', 'subtitle', 'clip'),
+)
 
 
 @dataclass(frozen=True)
@@ -146,8 +149,8 @@ def _table(query: str, clips: Sequence[Clip]) -> str:
     for clip in clips:
         hit, cut = clip.hit, clip.cut
         times = f'{cut.start:.3f}', f'{cut.end:.3f}'
-        scores = hit.similarity, hit.generator, hit.score
-        writer.writerow([query, hit.rank, printable(hit.video), *times, *scores, clip.path.name])
+        found = hit.similarity, hit.generator, hit.score, hit.subtitle
+        writer.writerow([query, hit.rank, printable(hit.video), *times, *found, clip.path.name])
     return text.getvalue()
 
 

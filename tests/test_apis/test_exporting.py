@@ -22,8 +22,8 @@ def result(write_clip, tmp_path):
         FoundSpan('1', str(videos[1]), 0.0, 1.2, 'video'),
     ]
     hits = [
-        Hit(n + 1, span.path, span.start, span.end, 0.5, None, 0.5 - n, span)
-        for n, span in enumerate(spans)
+        Hit(n + 1, span.path, span.start, span.end, 0.5, None, 0.5 - n, span, subtitle)
+        for n, (span, subtitle) in enumerate(zip(spans, ('Over there!', None), strict=True))
     ]
     return SearchResult(TEXT, hits)
 
@@ -38,6 +38,7 @@ def test_clips_a_list_of_cuts_and_a_table(result, tmp_path):
     assert [row['clip'] for row in rows] == clips
     assert rows[0]['query'] == TEXT
     assert (rows[0]['start'], rows[0]['end']) == ('0.300', '0.800')
+    assert [row['subtitle'] for row in rows] == ['Over there!', '']
     lines = (out / f'{name}.edl').read_text().splitlines()
     assert lines[:2] == [f'TITLE: {name}', 'FCM: NON-DROP FRAME']
     events = [line.split() for line in lines if line[:3].isdigit()]
