@@ -17,6 +17,7 @@ model = dict(
     ),
     loss=dict(generation=dict(_delete_=True, type='CandidateBCELoss')),
     negatives='sampled_gallery',
+    gallery_sizes=(300, 600),
     num_candidates=16,
 )
 default_hooks = dict(

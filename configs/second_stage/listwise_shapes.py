@@ -17,6 +17,7 @@ model = dict(
     ),
     loss=dict(generation=dict(scale=1.0)),
     negatives='sampled_gallery',
+    gallery_sizes=(300, 600),
     num_candidates=16,
 )
 default_hooks = dict(

@@ -13,6 +13,7 @@ model = dict(
     backbone=_base_.backbone,
     temporal=_base_.temporal,
     negatives='sampled_gallery',
+    gallery_sizes=(300, 600),
     num_candidates=16,
 )
 default_hooks = dict(

@@ -20,6 +20,7 @@ model = dict(
     ),
     num_draws=4,
     negatives='sampled_gallery',
+    gallery_sizes=(300, 600),
     num_candidates=16,
 )
 default_hooks = dict(

@@ -22,9 +22,9 @@ def make_listwise(make_cfg):
         cfg = make_cfg(name, **options)
         encoder = dict(published.model.generator.encoder, hidden_width=8, pair_width=8)
         head = dict(type='CandidateListHead', pair_width=8)
-        cfg.model.update(
+        cfg.model = cfg.model.to_dict() | dict(
             generator=dict(type='ListwiseReranker', encoder=encoder, head=head),
-            loss=published.model.loss,
+            loss=published.model.loss.to_dict(),
             negatives='sampled_gallery',
             gallery_sizes=(6, 12),
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-import torch
 from torch import Tensor
 
 # What is tried. A similarity is a cosine: temperatures around 1 / 50, the published logit scale.
@@ -66,7 +65,8 @@ class Calibration:
         def loss(pair: tuple[float, float]) -> float:
             weight, temperature = pair
             log_p = cls(temperature, weight).log_probabilities(scores, generated)
-            return -log_p.masked_fill(wrong, float('-inf')).logsumexp(dim=1).mean().item()
+            likelihood = log_p.masked_fill(wrong, float('-inf')).logsumexp(dim=1).mean().item()
+            return -round(likelihood, 9)  # what differs by rounding alone is equal
 
         weight, temperature = min(product(WEIGHTS, TEMPERATURES), key=loss)
         return cls(temperature, weight)
@@ -83,9 +83,3 @@ def join(scores: Tensor, log_probabilities: Tensor) -> Tensor:
         The last similarity of each row plus the probabilities, [n, K].
     """
     return scores[:, -1:] + log_probabilities.exp().to(scores)
-
-
-def as_tensor(calibrations: list[Calibration | None]) -> Tensor:
-    """Make a row of temperature and weight of each calibration, of zeros where there is none."""
-    rows = [(0.0, 0.0) if one is None else (one.temperature, one.weight) for one in calibrations]
-    return torch.tensor(rows)

@@ -239,7 +239,8 @@ class DiffusionRet(GeneratedReRanking):
                 '--cfg-options model.stage=discrimination.'
             )
         rename_similarity(state_dict, prefix)
-        state_dict.setdefault(prefix + CALIBRATION, torch.zeros_like(self.calibration))
+        is_calibrated = prefix + CALIBRATION in state_dict
+        self.calibration = torch.zeros(len(DIRECTIONS), 2) if is_calibrated else None
         if not prefix:
             check_state_dict(self, state_dict, may_miss=() if has_generators else (GENERATORS,))
         super(TextVideoRetriever, self)._load_from_state_dict(state_dict, prefix, *args)

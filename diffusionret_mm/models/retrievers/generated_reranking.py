@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from diffusionret_mm.models.generators import DIRECTIONS, CandidateSampler, start_noise
-from diffusionret_mm.models.retrievers.calibration import Calibration, as_tensor, join
+from diffusionret_mm.models.retrievers.calibration import Calibration, join
 from diffusionret_mm.models.retrievers.reranking import (
     DiffusionTrace,
     GeneratedCandidates,
@@ -18,7 +18,7 @@ from diffusionret_mm.models.retrievers.reranking import (
 from diffusionret_mm.models.retrievers.text_video_retriever import TextVideoRetriever
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
-# In checkpoints; those of before have none.
+# In checkpoints of calibrated models: temperature and weight in a row per direction.
 CALIBRATION = 'calibration'
 
 
@@ -59,16 +59,18 @@ class GeneratedReRanking(TextVideoRetriever):
         self.num_draws = num_draws
         self.noise_seed = noise_seed
         self.rerank_chunk = rerank_chunk
-        self.register_buffer(CALIBRATION, as_tensor([None, None]))
+        self.register_buffer(CALIBRATION, None)
 
     def calibrated(self, direction: str) -> Calibration | None:
         """Return how similarity and generator are weighed; None: by `weight`, as published."""
-        temperature, weight = self.calibration[DIRECTIONS.index(direction)].tolist()
-        return Calibration(temperature, weight) if temperature else None
+        if self.calibration is None:
+            return None
+        return Calibration(*self.calibration[DIRECTIONS.index(direction)].tolist())
 
-    def calibrate(self, calibrations: Mapping[str, Calibration | None]) -> None:
+    def calibrate(self, calibrations: Mapping[str, Calibration]) -> None:
         """Set how similarity and generator are weighed in each direction; checkpoints keep it."""
-        self.calibration.copy_(as_tensor([calibrations[name] for name in DIRECTIONS]))
+        rows = [vars(calibrations[name]).values() for name in DIRECTIONS]
+        self.calibration = torch.tensor([[*row] for row in rows])
 
     def num_candidates(self, direction: str) -> int:
         """Return how many candidates are re-ranked; none in stage 'discrimination'."""
