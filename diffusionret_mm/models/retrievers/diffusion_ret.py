@@ -239,8 +239,9 @@ class DiffusionRet(GeneratedReRanking):
                 '--cfg-options model.stage=discrimination.'
             )
         rename_similarity(state_dict, prefix)
-        is_calibrated = prefix + CALIBRATION in state_dict
-        self.calibration = torch.zeros(len(DIRECTIONS), 2) if is_calibrated else None
+        saved = state_dict.get(prefix + CALIBRATION)
+        device = self.similarity.placement.device
+        self.calibration = None if saved is None else torch.zeros_like(saved, device=device)
         if not prefix:
             check_state_dict(self, state_dict, may_miss=() if has_generators else (GENERATORS,))
         super(TextVideoRetriever, self)._load_from_state_dict(state_dict, prefix, *args)

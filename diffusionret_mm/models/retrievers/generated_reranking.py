@@ -70,7 +70,8 @@ class GeneratedReRanking(TextVideoRetriever):
     def calibrate(self, calibrations: Mapping[str, Calibration]) -> None:
         """Set how similarity and generator are weighed in each direction; checkpoints keep it."""
         rows = [vars(calibrations[name]).values() for name in DIRECTIONS]
-        self.calibration = torch.tensor([[*row] for row in rows])
+        device = self.similarity.placement.device
+        self.calibration = torch.tensor([[*row] for row in rows], device=device)
 
     def num_candidates(self, direction: str) -> int:
         """Return how many candidates are re-ranked; none in stage 'discrimination'."""
