@@ -9,7 +9,8 @@ from torch import Tensor
 
 # What is tried. A similarity is a cosine: temperatures around 1 / 50, the published logit scale.
 TEMPERATURES = tuple(0.005 * 2 ** (step / 2) for step in range(13))  # 0.005 to 0.32
-WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+# Large weights are for softmax(x_0) of a diffusion: x_0 is at most 1, so it is nearly flat.
+WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0)
 # What a generated probability counts at least, so that its logarithm is finite.
 LEAST = 1e-6
 
