@@ -119,7 +119,7 @@ EXTRAS_REQUIRE = {
     'ray': RAY_REQUIRES,
     'search': SEARCH_REQUIRES,
     'test': TEST_REQUIRES,
-    'dev': [*TEST_REQUIRES, 'pytest-cov', 'build'],
+    'dev': [*TEST_REQUIRES, 'pytest-cov', 'build', 'pre-commit'],
 }
 
 setup(
@@ -133,7 +133,7 @@ setup(
     license_files=['LICENSE'],
     keywords='text-video retrieval, diffusion model, CLIP, OpenMMLab, MMAction2',
     packages=find_packages(include=['diffusionret_mm*']),
-    package_data={'diffusionret_mm.demo': ['static/*']},
+    package_data={'diffusionret_mm': ['py.typed'], 'diffusionret_mm.demo': ['static/*']},
     python_requires='>=3.10,<3.14',  # mmengine 0.10.7 uses functions that 3.14 removed
     install_requires=INSTALL_REQUIRES,
     entry_points=dict(

@@ -67,6 +67,10 @@ def test_the_style_and_script_of_the_page_travel_in_the_wheel(built):
     assert {path.name for path in (built / static).iterdir()} == names == {'page.css', 'page.js'}
 
 
+def test_type_checkers_read_the_package(built):
+    assert (built / 'diffusionret_mm/py.typed').is_file()
+
+
 def test_version_in_changelog():
     text = (ROOT / 'CHANGELOG.md').read_text(encoding='utf-8')
     assert re.search(rf'\b{re.escape(__version__)}\b', text)
