@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from diffusionret_mm.datasets.errors import AnnotationError
@@ -43,11 +43,50 @@ def check_entry(entry: Any, where: str, required_keys: Sequence[str], seen: set[
                 f'{where}: caption {number} of video {entry["video_id"]!r} {problem}; '
                 'remove it from the list, or the video if it has no other caption.'
             )
+    _check_answers(entry, where)
     start, end = entry.get('start', 0), entry.get('end')
     if not _is_span(start, end):
         raise AnnotationError(
             f'{where}: video {entry["video_id"]!r} is to be cut from start {start!r} to end '
             f'{end!r}; both must be seconds, 0 <= start < end, or end null.'
+        )
+
+
+def check_known(entries: Sequence[Mapping[str, Any]], file: str) -> None:
+    """Refuse answers that name a video that is not there.
+
+    Args:
+        entries: all entries of a split, each of them checked.
+        file: the annotation file, for messages.
+
+    Raises:
+        AnnotationError: if a caption fits such a video; it names both.
+    """
+    known = {entry['video_id'] for entry in entries}
+    for entry in entries:
+        for number, fitting in enumerate(entry.get('answers', ())):
+            unknown = sorted(set(fitting) - known)
+            if unknown:
+                raise AnnotationError(
+                    f'{file}: caption {number} of video {entry["video_id"]!r} has the answer '
+                    f'{unknown[0]!r}, which is none of the videos of this split.'
+                )
+
+
+def _check_answers(entry: Mapping[str, Any], where: str) -> None:
+    if 'answers' not in entry:
+        return
+    answers, own = entry['answers'], entry['video_id']
+    is_right = (
+        isinstance(answers, list)
+        and len(answers) == len(entry['captions'])
+        and all(isinstance(fitting, list) and own in fitting for fitting in answers)
+        and all(isinstance(video, str) for fitting in answers for video in fitting)
+    )
+    if not is_right:
+        raise AnnotationError(
+            f'{where}: "answers" must list, for each caption of video {own!r}, the ids of all '
+            f'videos that it fits, {own!r} among them.'
         )
 
 

@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from diffusionret_mm.datasets.annotation_files import read_list
-from diffusionret_mm.datasets.entry_checks import check_entry
+from diffusionret_mm.datasets.entry_checks import check_entry, check_known
 from diffusionret_mm.datasets.errors import AnnotationError, VideoReadError
 from diffusionret_mm.datasets.splits import Split
 from diffusionret_mm.datasets.video_files import VideoFiles
@@ -31,8 +31,9 @@ class TextVideoDataset(BaseDataset):
 
     The JSON file is a list of objects: `video_id` (unique), `video` (path below `data_root`),
     `captions` (non-empty list of non-empty strings) and optionally `group` (clips that a
-    `GroupSampler` keeps in one batch) and `start` and `end` (seconds: the part of the video that
-    counts; `end` may be null).
+    `GroupSampler` keeps in one batch), `start` and `end` (seconds: the part of the video that
+    counts; `end` may be null) and `answers` (for each caption the ids of all videos of the file
+    that it fits, its own among them; `SeveralAnswersMetric` reads them).
 
     Args:
         data_root: folder that paths start from.
@@ -273,6 +274,7 @@ class TextVideoDataset(BaseDataset):
         seen: set[str] = set()
         for row, entry in rows:
             check_entry(entry, f'{self.ann_file}, entry {row}', self.required_keys, seen)
+        check_known([entry for _, entry in rows], self.ann_file)
         return rows
 
     def _add_files(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from diffusionret_mm.evaluation import format_metrics
 from diffusionret_mm.features.encoding import EncodedSplit, FeatureCollector, ScoredSplit
 from diffusionret_mm.features.encoding_on_disk import DiskCollector
 from diffusionret_mm.features.query_bank import QueryBank
-from diffusionret_mm.features.scoring import rerank_all, score_all
+from diffusionret_mm.features.scoring import rerank_all, similarity_of_all
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 FEATURE_DTYPES = ('float32', 'float16')
@@ -24,6 +24,8 @@ FEATURE_DTYPES = ('float32', 'float16')
 class _RetrievalRun:
     """What both loops do; mixed into mmengine's, which differ in the names of their hooks.
 
+    Between similarity and re-ranking hooks that have a method `before_reranking` are called with
+    `mode` ('val' or 'test'), `split` and `scores` ([t2v [N, M], v2t [M, N]]).
     Hooks find what an evaluation computed in `scored`, from `after_val_epoch` or `after_test_epoch`
     to `after_val` or `after_test`.
     """
@@ -93,6 +95,7 @@ class _RetrievalRun:
             video_of_text=split.video_of_text.to(scored.t2v.device),
             video_ids=split.video_ids,
             captions=split.captions,
+            answers=split.answers,
         )
         if self.query_bank is not None:
             store = self.query_bank.open(self.runner, model, self.mode, self.fp16)
@@ -103,15 +106,18 @@ class _RetrievalRun:
 
     def _score(self, model: TextVideoRetriever, split: EncodedSplit) -> ScoredSplit:
         """Score a split by the model, or by what was imported, and re-rank it."""
-        if not model.similarity.is_imported:
-            scores = score_all(model, split.texts, split.videos, self.chunk_size)
-            return ScoredSplit(split, *scores)
-        before = [
-            scores.to(model.similarity.placement)
-            for scores in self.dataloader.dataset.imported_scores()
-        ]
+        if model.similarity.is_imported:
+            before = [
+                scores.to(model.similarity.placement)
+                for scores in self.dataloader.dataset.imported_scores()
+            ]
+        else:
+            scores = similarity_of_all(model, split.texts, split.videos, self.chunk_size)
+            before = [scores, scores.t()]
+        self.runner.call_hook('before_reranking', mode=self.mode, split=split, scores=before)
         final = rerank_all(model, split.texts, split.videos, *before)
-        return ScoredSplit(split, before[0], *final, similarity_v2t=before[1])
+        imported = before[1] if model.similarity.is_imported else None
+        return ScoredSplit(split, before[0], *final, similarity_v2t=imported)
 
     def encode(self, model: torch.nn.Module) -> EncodedSplit:
         """Encode the split.

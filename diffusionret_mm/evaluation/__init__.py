@@ -5,7 +5,11 @@ ranks, `metrics` wraps them for mmengine's evaluator, `results` prints and saves
 `tables` draws every table of the project.
 """
 
-from diffusionret_mm.evaluation.metrics import DumpScores, TextVideoRetrievalMetric
+from diffusionret_mm.evaluation.metrics import (
+    DumpScores,
+    SeveralAnswersMetric,
+    TextVideoRetrievalMetric,
+)
 from diffusionret_mm.evaluation.post_processing import (
     BANK_POST_PROCESSING,
     POST_PROCESSING,
@@ -23,6 +27,7 @@ __all__ = [
     'POST_PROCESSING',
     'DumpScores',
     'Ranks',
+    'SeveralAnswersMetric',
     'TextVideoRetrievalMetric',
     'dual_softmax',
     'evaluate_ranking',

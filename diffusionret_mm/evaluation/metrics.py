@@ -8,6 +8,7 @@ to the evaluator as a single data sample:
         video_of_text=Tensor [N],    # row of the video that each text describes
         video_ids=[...], captions=[...],    # optional, M and N strings
         banks=(t2v [B, M], v2t [C, N]),     # optional, similarities of other queries; or None
+        answers=[[...], ...],    # optional, rows of all videos that each of the N texts fits
     )
 
 The ranking named `''` is the final one, the result of the model; others are intermediate.
@@ -25,6 +26,11 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from diffusionret_mm.evaluation.post_processing import BANK_POST_PROCESSING, POST_PROCESSING
+from diffusionret_mm.evaluation.several_answers import (
+    average_precision,
+    precision_at_1,
+    right_answers,
+)
 from diffusionret_mm.evaluation.summary import evaluate_ranking
 from diffusionret_mm.storage.files import open_atomically
 
@@ -119,12 +125,7 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         Raises:
             ValueError: if there is not exactly one result.
         """
-        if len(results) != 1:
-            raise ValueError(
-                f'Expected the metrics of one data sample; got {len(results)}. '
-                'Call evaluate(size=1) after one process().'
-            )
-        return results[0]
+        return _only(results)
 
     def _reduce(self, data_sample: dict[str, Any]) -> dict[str, float]:
         video_of_text = data_sample['video_of_text']
@@ -136,11 +137,7 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
             ranking: evaluate_ranking(*matrices, video_of_text, **self.options)
             for ranking, matrices in (data_sample['rankings'] | rankings).items()
         }
-        return {
-            f'{ranking}/{name}' if ranking else name: value
-            for ranking, values in metrics.items()
-            for name, value in values.items()
-        }
+        return _flatten(metrics)
 
     @staticmethod
     def _post_process(
@@ -156,6 +153,45 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
             )
         banks = (None if bank is None else bank.to(matrices[0]) for bank in data_sample['banks'])
         return BANK_POST_PROCESSING[name](*matrices, *banks, **options)
+
+
+@METRICS.register_module()
+class SeveralAnswersMetric(_WholeMatrixMetric):
+    """Average precision, for captions that fit several videos.
+
+    Needs a data set whose entries have `answers`. A text's right answers are the videos that it
+    fits, a video's the texts that fit it. In percent, as means over the queries: `P@1`, how often
+    the best candidate is right, and `mAP`, see `average_precision`. Arguments are mmengine's.
+    """
+
+    def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
+        """Hand back the metrics of the one data sample.
+
+        Args:
+            results: the metrics as computed in `process`.
+
+        Returns:
+            `t2v/P@1` to `v2t/mAP` of the final ranking, and the same after `<ranking>/` for the
+            others.
+        """
+        return _only(results)
+
+    def _reduce(self, data_sample: dict[str, Any]) -> dict[str, float]:
+        if data_sample.get('answers') is None:
+            raise ValueError(
+                "SeveralAnswersMetric needs the key 'answers' in the entries of the annotation "
+                'file: the ids of all videos that each caption fits.'
+            )
+        metrics = {}
+        for ranking, (t2v, v2t) in data_sample['rankings'].items():
+            right = right_answers(data_sample['answers'], t2v.shape[1]).to(t2v.device)
+            directions = dict(t2v=(t2v, right), v2t=(v2t, right.t()))
+            metrics[ranking] = {
+                f'{direction}/{name}': 100 * measure(*matrices).mean().item()
+                for direction, matrices in directions.items()
+                for name, measure in (('P@1', precision_at_1), ('mAP', average_precision))
+            }
+        return _flatten(metrics)
 
 
 @METRICS.register_module()
@@ -199,6 +235,24 @@ class DumpScores(_WholeMatrixMetric):
             with open_atomically(self.out_file_path) as file:
                 np.savez(file, **_score_arrays(data_sample))
         return self.out_file_path
+
+
+def _only(results: list[dict[str, float]]) -> dict[str, float]:
+    if len(results) != 1:
+        raise ValueError(
+            f'Expected the metrics of one data sample; got {len(results)}. '
+            'Call evaluate(size=1) after one process().'
+        )
+    return results[0]
+
+
+def _flatten(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Join the names of rankings, '' for the final one, and of their metrics."""
+    return {
+        f'{ranking}/{name}' if ranking else name: value
+        for ranking, values in metrics.items()
+        for name, value in values.items()
+    }
 
 
 def _score_arrays(data_sample: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -12,22 +12,29 @@ from torch.utils.data import DataLoader, Dataset
 
 from diffusionret_mm.datasets.text_video import TextVideoDataset
 from diffusionret_mm.datasets.transforms.captions import draw_captions
+from diffusionret_mm.features.gallery_sampling import GallerySampler
 from diffusionret_mm.features.store import FeatureStore
 from diffusionret_mm.models.retrievers.hard_negatives import CachedNegatives
+
+# Part of the seed of a batch, which is that of its first item.
+VIEW = 5
 
 
 class CachedFeatures(Dataset):
     """Items of a training set, read from a cache a batch at a time.
 
     Captions are drawn from the same seeds as the training set draws them, and an unreadable video
-    is replaced by the same next one.
+    is replaced by the same next one. Of several views of the videos each batch has one.
 
     Args:
         dataset: the training set.
         store: its features.
+        gallery_sizes: numbers of videos of the galleries that batches come with; empty: without.
     """
 
-    def __init__(self, dataset: TextVideoDataset, store: FeatureStore) -> None:
+    def __init__(
+        self, dataset: TextVideoDataset, store: FeatureStore, gallery_sizes: Sequence[int] = ()
+    ) -> None:
         self.dataset = dataset
         self.store = store
         infos = [dataset.get_data_info(index) for index in range(len(dataset))]
@@ -41,6 +48,9 @@ class CachedFeatures(Dataset):
         following = np.searchsorted(readable, np.arange(len(infos)))
         self._item = readable[following % len(readable)]
         self._row = np.searchsorted(store.video_index, video_index)
+        self._galleries = None
+        if gallery_sizes:
+            self._galleries = GallerySampler(store, self._groups_of_videos(), gallery_sizes)
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -54,26 +64,39 @@ class CachedFeatures(Dataset):
 
         Returns:
             `inputs` with `texts` (N TextFeatures), `videos` (B VideoFeatures), video_of_text [N]
-            and video_index [B], int64, and `negatives` (CachedNegatives) if the cache has some;
+            and video_index [B], int64, `negatives` (CachedNegatives) if the cache has some, and
+            `sampled_gallery` (SampledGallery) if there are to be galleries;
             `data_samples`, whose metainfo names the videos and their captions.
         """
         items = self._item[np.asarray(indices)]
         rows = self._row[items]
+        seed = self.dataset.item_seed(int(self._item_index[items[0]]))
+        view = int(np.random.default_rng([*seed, VIEW]).integers(self.store.num_views))
         drawn = [self._draw(item) for item in items]
         texts = np.concatenate(drawn)
         inputs = dict(
             texts=self.store.texts(texts),
-            videos=self.store.videos(rows),
+            videos=self.store.videos(rows, view),
             video_of_text=torch.from_numpy(np.repeat(np.arange(len(rows)), [*map(len, drawn)])),
             video_index=torch.from_numpy(self.store.video_index[rows]),
         )
         if 'negative_videos' in self.store.arrays:
             inputs['negatives'] = self._negatives(texts)
+        if self._galleries is not None:
+            inputs['sampled_gallery'] = self._galleries.draw(seed, rows, texts, view)
         samples = [
             self._sample(item, captions - self._first[item])
             for item, captions in zip(items, drawn, strict=True)
         ]
         return dict(inputs=inputs, data_samples=samples)
+
+    def _groups_of_videos(self) -> np.ndarray:
+        """Number of the group of each video of the store."""
+        names = {}
+        for item, row in enumerate(self._row):
+            names.setdefault(int(row), self.dataset.group_of(item))
+        groups = [names[row] for row in range(self.store.num_videos)]
+        return np.unique(groups, return_inverse=True)[1]
 
     def _texts_of_items(
         self, video_index: np.ndarray, num_captions: np.ndarray
@@ -118,7 +141,9 @@ class CachedFeatures(Dataset):
         )
 
 
-def cached_loader(loader: DataLoader, store: FeatureStore) -> DataLoader:
+def cached_loader(
+    loader: DataLoader, store: FeatureStore, gallery_sizes: Sequence[int] = ()
+) -> DataLoader:
     """Make a loader that gives the features of what another loader gives.
 
     It shares the other's sampler, so order, epochs and share of the process are the same. It also
@@ -128,12 +153,13 @@ def cached_loader(loader: DataLoader, store: FeatureStore) -> DataLoader:
     Args:
         loader: the training loader.
         store: features of its data set.
+        gallery_sizes: see `CachedFeatures`.
 
     Returns:
         The loader; its batches are those of `CachedFeatures`.
     """
     return DataLoader(
-        CachedFeatures(loader.dataset, store),
+        CachedFeatures(loader.dataset, store, gallery_sizes),
         batch_sampler=loader.batch_sampler,
         collate_fn=_as_it_is,
         generator=torch.Generator() if loader.persistent_workers else None,

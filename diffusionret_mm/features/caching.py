@@ -29,6 +29,7 @@ def cache_features(
     num_workers: int,
     log: Log,
     precision: Precision = nullcontext,
+    views: int = 0,
 ) -> None:
     """Write the features of all videos and captions, and hard negatives if the model wants them.
 
@@ -39,13 +40,14 @@ def cache_features(
         writer: writes the arrays words [number of real tokens, D], text_mask [N, L], pooled
             [N, D], frames [M, F, D], frame_mask [M, F], video_index [M] and texts_of_video [M];
             if the model wants cached negatives also negative_videos [N, K] and negative_texts
-            [M, K].
+            [M, K]. Further views have frames_1 and frame_mask_1, frames_2 and so on.
         model: in stage 'generation', where its extractor is frozen.
         videos: the training set. Unreadable videos that may be skipped are left out.
         batch_size: videos that are encoded at a time.
         num_workers: loader processes.
         log: takes messages.
         precision: makes the context of mixed precision that training encodes in.
+        views: number of random draws of each video that are kept; 0: one, without random draws.
 
     Raises:
         OSError: if the disk has no room.
@@ -53,7 +55,10 @@ def cache_features(
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices):
         with precision():
-            encode_videos(writer, model, videos, batch_size, num_workers, log)
+            first = videos.as_view(0) if views else videos
+            encode_videos(writer, model, first, batch_size, num_workers, log)
+            for view in range(1, views):
+                _encode_view(writer, model, videos.as_view(view), batch_size, num_workers)
         if model.num_cached_negatives is not None:
             given = videos.imported_scores() if model.similarity.is_imported else None
             found = hardest_of_training_set(
@@ -81,6 +86,26 @@ def encode_videos(
                 _write_batch(writer, model, items)
                 if is_first:
                     _announce(writer, videos, log)
+            progress.update(len(batch))
+
+
+def _encode_view(
+    writer: FeatureWriter,
+    model: TextVideoRetriever,
+    videos: WholeVideos,
+    batch_size: int,
+    num_workers: int,
+) -> None:
+    """Write the frames of a further view; arguments as of `cache_features`."""
+    loader = DataLoader(videos, batch_size, num_workers=num_workers, collate_fn=list)
+    with progress_bar(len(videos), f'view {videos.view + 1}', 'video') as progress:
+        for batch in loader:
+            items = [item for item in batch if item is not None]
+            if items:
+                data = model.data_preprocessor(pseudo_collate(items), False)['inputs']
+                features = model.encode_video(data['frames'], data['frame_mask'])
+                writer.append(f'frames_{videos.view}', features.frames)
+                writer.append(f'frame_mask_{videos.view}', features.mask)
             progress.update(len(batch))
 
 

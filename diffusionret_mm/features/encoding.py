@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ class EncodedSplit:
         video_of_text: row of each text's video, shape [N], int64.
         video_ids: names of the videos, M.
         captions: the texts, N.
+        answers: rows of all videos that each text fits, N lists; None if each fits its own only.
     """
 
     texts: TextFeatures
@@ -31,6 +32,7 @@ class EncodedSplit:
     video_of_text: Tensor
     video_ids: list[str]
     captions: list[str]
+    answers: list[list[int]] | None = None
 
     @property
     def num_bytes(self) -> int:
@@ -105,6 +107,7 @@ class FeatureCollector:
             video_of_text=torch.repeat_interleave(torch.arange(len(order)), counts),
             video_ids=[samples[row].video_id for row in order],
             captions=[caption for row in order for caption in samples[row].captions],
+            answers=_answers([samples[row] for row in order]),
         )
 
     def _keep(self, texts: TextFeatures, videos: VideoFeatures) -> None:
@@ -125,6 +128,14 @@ def _dataset_order(samples: list) -> tuple[list[int], list[np.ndarray]]:
     row_texts = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
     _, first = np.unique(place, return_index=True)
     return first.tolist(), row_texts
+
+
+def _answers(samples: Sequence) -> list[list[int]] | None:
+    """Rows of the videos that each text fits, if the annotation says so."""
+    if any(sample.get('answers') is None for sample in samples):
+        return None
+    rows = {sample.video_id: row for row, sample in enumerate(samples)}
+    return [[rows[video] for video in fitting] for sample in samples for fitting in sample.answers]
 
 
 def _concat(

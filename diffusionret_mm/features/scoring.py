@@ -9,6 +9,7 @@ import torch
 from mmengine.dist import all_gather_object, get_dist_info
 from torch import Tensor
 
+from diffusionret_mm.models.retrievers.reranking import GeneratedCandidates
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 if TYPE_CHECKING:
@@ -52,13 +53,62 @@ def score_all(
     Returns:
         On every process: the similarity [N, M], and the final t2v [N, M] and v2t [M, N].
     """
-    scores = over_ranks(
+    scores = similarity_of_all(model, texts, videos, chunk_size)
+    return scores, *rerank_all(model, texts, videos, scores, scores.t())
+
+
+def similarity_of_all(
+    model: TextVideoRetriever, texts: TextFeatures, videos: VideoFeatures, chunk_size: int
+) -> Tensor:
+    """Score all texts and videos of a split by the similarity, spread over the processes.
+
+    Arguments as of `score_all`.
+
+    Returns:
+        The similarity [N, M], on every process.
+    """
+    return over_ranks(
         len(texts),
         lambda rows: similarity_matrix(model, texts[rows], videos, chunk_size),
         # EMCL's scores depend on the block: the processes share whole blocks.
         block=model.similarity.block_rows,
     )
-    return scores, *rerank_all(model, texts, videos, scores, scores.t())
+
+
+def generate_all(
+    model: TextVideoRetriever,
+    direction: str,
+    scores: Tensor,
+    queries: TextFeatures | VideoFeatures,
+    candidates: VideoFeatures | TextFeatures,
+) -> GeneratedCandidates | None:
+    """Ask the second stage alone, for all queries of a split, spread over the processes.
+
+    Args:
+        model: the retriever.
+        direction: 't2v' or 'v2t'.
+        scores: scores of the first stage, [n, C], on any device.
+        queries: all n queries, the same on every process.
+        candidates: all C candidates.
+
+    Returns:
+        Its distributions, on every process; None if it makes none.
+    """
+    if model.num_candidates(direction) == 0:
+        return None
+
+    def generate(rows: slice) -> Tensor:
+        found = model.generate(
+            direction,
+            scores[rows].to(model.similarity.placement),
+            queries[rows],
+            candidates,
+            torch.arange(len(queries))[rows],
+        )
+        return torch.stack([value.double() for value in vars(found).values()], dim=2)
+
+    best, values, probabilities = over_ranks(len(queries), generate).unbind(dim=2)
+    return GeneratedCandidates(best.long(), values.to(scores.dtype), probabilities)
 
 
 def rerank_all(

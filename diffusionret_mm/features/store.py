@@ -152,15 +152,22 @@ class FeatureStore:
         """Read the end-of-text features of texts, [n] -> [n, D]."""
         return torch.from_numpy(self.arrays['pooled'][rows])
 
-    def videos(self, rows: np.ndarray) -> VideoFeatures:
+    @property
+    def num_views(self) -> int:
+        """Number of draws of the random transforms that there are of each video."""
+        return sum(name.startswith('frame_mask') for name in self.arrays)
+
+    def videos(self, rows: np.ndarray, view: int = 0) -> VideoFeatures:
         """Read videos.
 
         Args:
             rows: shape [n], int64.
+            view: number of the draw, below `num_views`.
         """
+        suffix = f'_{view}' if view else ''
         return VideoFeatures(
-            frames=torch.from_numpy(self.arrays['frames'][rows]),
-            mask=torch.from_numpy(self.arrays['frame_mask'][rows]),
+            frames=torch.from_numpy(self.arrays[f'frames{suffix}'][rows]),
+            mask=torch.from_numpy(self.arrays[f'frame_mask{suffix}'][rows]),
         )
 
 

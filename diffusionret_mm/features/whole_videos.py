@@ -1,4 +1,4 @@
-"""The training set as a cache sees it: each video once, with all its captions."""
+"""The training set as a cache sees it: each video with all its captions."""
 
 from __future__ import annotations
 
@@ -16,22 +16,30 @@ from diffusionret_mm.datasets.text_video import TextVideoDataset
 
 ADVICE = (
     'A feature cache holds one draw for all epochs. Let the cached pass draw nothing: '
-    "dict(type='FeatureCacheHook', pipeline='val_dataloader'), or train without that hook."
+    "dict(type='FeatureCacheHook', pipeline='val_dataloader'), hold several draws by views=4, or "
+    'train without that hook.'
 )
 
 
 class WholeVideos(Dataset):
-    """The videos of a training set with all their captions, and without random draws.
+    """The videos of a training set with all their captions.
 
     Args:
         dataset: the training set, whose items are videos or captions.
         pipeline: transforms of a video; None takes the training set's own.
+        view: number of the draw of random transforms, which depends on it and the video alone; None
+            allows no random draws.
 
     Raises:
         TypeError: if the data set is of another class.
     """
 
-    def __init__(self, dataset: TextVideoDataset, pipeline: Callable | None = None) -> None:
+    def __init__(
+        self,
+        dataset: TextVideoDataset,
+        pipeline: Callable | None = None,
+        view: int | None = None,
+    ) -> None:
         if not isinstance(dataset, TextVideoDataset):
             raise TypeError(
                 'A feature cache is made of a TextVideoDataset or one that derives from it; the '
@@ -41,6 +49,7 @@ class WholeVideos(Dataset):
         if pipeline is not None:
             self._reader.pipeline = pipeline
         self.entries = _entries_by_video(dataset)
+        self.view = view
 
     @property
     def num_captions(self) -> int:
@@ -59,10 +68,17 @@ class WholeVideos(Dataset):
         """Run the pipeline on a video; None if it cannot be read and is to be skipped.
 
         Raises:
-            ValueError: if a transform of this package draws at random.
+            ValueError: if a transform of this package draws at random and must not.
         """
-        drawing_nothing = dict(item_seed=_NoSeed(), captions_per_video=None)
-        return self._reader.run_pipeline(copy.deepcopy(self.entries[index]) | drawing_nothing)
+        seed = _NoSeed() if self.view is None else (0, self.view, index)
+        all_captions = dict(item_seed=seed, captions_per_video=None)
+        return self._reader.run_pipeline(copy.deepcopy(self.entries[index]) | all_captions)
+
+    def as_view(self, view: int) -> WholeVideos:
+        """Return the same videos in another draw of the random transforms."""
+        other = copy.copy(self)
+        other.view = view
+        return other
 
     def refuse_random(self) -> None:
         """Run the pipeline on the first readable video and see whether it draws at random.

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from diffusionret_mm.features.scoring import similarity_matrix
-from diffusionret_mm.models.retrievers.candidate_sampler import CandidateSampler
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 from parity.encoders import Subject, encoded, recorded_features
 from parity.golden import (
@@ -61,11 +60,11 @@ def _check(
         file.compare(direction, final, SCORES)
         if f'cand_{direction}' in file:
             matrix, queries, candidates = _sides(scores, texts, videos)[direction]
-            best = matrix.topk(int(file.take(f'{direction}_num')), dim=1).indices
+            values, best = matrix.topk(int(file.take(f'{direction}_num')), dim=1)
             file.compare(f'cand_{direction}', best, EXACT)
             noise = file.take(f'noise_{direction}')
-            sampler = CandidateSampler(subject.model.generators[direction], candidates)
-            sample = sampler.sample(queries, best, noise[None])[0]
+            sampler = subject.model.generators[direction].sampler(candidates)
+            sample = sampler.sample(queries, best, values, noise[None])[0]
             file.compare(f'sample_{direction}', sample, samples)
 
 

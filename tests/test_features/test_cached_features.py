@@ -1,12 +1,13 @@
 """Batches from the cache are those of the training loader, encoded."""
 
+import numpy as np
 import pytest
 import torch
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
 from diffusionret_mm.datasets.samplers import GroupSampler
-from diffusionret_mm.features import cached_loader
+from diffusionret_mm.features import WholeVideos, cached_loader
 
 ITEMS = {
     'one caption a video': dict(captions_per_video=1),
@@ -81,3 +82,42 @@ def test_building_leaves_the_random_state(make_set, make_model, build):
     torch.manual_seed(5)
     build(dataset, model)
     assert torch.rand(3).equal(wanted)
+
+
+class Brighten:
+    """A random transform of this package's kind: it draws from the item's seed."""
+
+    def __call__(self, results):
+        factor = np.random.default_rng([*results['item_seed']]).uniform(0.2, 0.9)
+        results['imgs'] = [(factor * image).astype(np.uint8) for image in results['imgs']]
+        return results
+
+
+def test_a_cache_holds_several_views_and_each_batch_has_one(make_set, make_model, build, pipeline):
+    pipeline.insert(2, Brighten())
+    dataset, model = make_set(pipeline=pipeline, captions_per_video=1), make_model()
+    store = build(dataset, model, views=3)
+    assert store.num_views == 3
+    rows = np.arange(store.num_videos)
+    views = [store.videos(rows, view) for view in range(3)]
+    for number, view in enumerate(views):
+        item = WholeVideos(dataset, view=number)[2]
+        batch = model.data_preprocessor(pseudo_collate([item]), False)['inputs']
+        wanted = model.encode_video(batch['frames'], batch['frame_mask'])
+        torch.testing.assert_close(view[2:3].frames, wanted.frames)
+        assert view.mask.equal(views[0].mask)
+    loader = DataLoader(dataset, batch_size=5, collate_fn=pseudo_collate)
+    seen = []
+    for epoch in range(12):
+        dataset.set_epoch(epoch, 0)
+        (batch,) = cached_loader(loader, store)
+        frames = batch['inputs']['videos'].frames
+        seen += [number for number, view in enumerate(views) if torch.equal(frames, view.frames)]
+    assert len(seen) == 12
+    assert set(seen) == {0, 1, 2}
+
+
+def test_random_transforms_are_refused_without_views(make_set, make_model, build, pipeline):
+    pipeline.insert(2, Brighten())
+    with pytest.raises(ValueError, match=r'hold several draws by views=4'):
+        build(make_set(pipeline=pipeline), make_model())

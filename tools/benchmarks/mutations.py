@@ -56,7 +56,7 @@ MODULES = {
     'models/generators/sampling.py': SAMPLING,
     'models/generators/diffusion_generator.py': (
         *SAMPLING,
-        'tests/test_models/test_retrievers/test_candidate_sampler.py',
+        'tests/test_models/test_generators/test_pooled_sampler.py',
     ),
 }
 

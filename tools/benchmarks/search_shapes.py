@@ -23,7 +23,8 @@ import numpy as np
 from diffusionret_mm.apis import TextVideoInferencer
 from diffusionret_mm.apis.command_line import add_config_options, read_config
 from diffusionret_mm.apis.user_errors import stop_with_message
-from diffusionret_mm.datasets.shapes.build import DEFAULT_NUM_SCENES, draw_clips, render_shapes
+from diffusionret_mm.datasets.shapes.build import DEFAULT_NUM_SCENES, render_shapes
+from diffusionret_mm.datasets.shapes.clips import draw_clips
 from diffusionret_mm.evaluation.tables import format_figures
 from diffusionret_mm.search import Gallery
 from diffusionret_mm.search.pooling import pool_texts

@@ -6,6 +6,7 @@ import argparse
 
 from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.datasets.shapes.build import DEFAULT_NUM_SCENES, render_shapes
+from diffusionret_mm.datasets.shapes.shifts import SHIFTS
 
 
 def parse_args() -> argparse.Namespace:
@@ -25,6 +26,11 @@ def parse_args() -> argparse.Namespace:
             f'--num-{split}', type=int, default=number, help=f'{split} scenes, 3 videos each'
         )
     parser.add_argument(
+        '--shift',
+        choices=tuple(SHIFTS),
+        help='render a shifted test set, which has --num-test scenes and nothing else',
+    )
+    parser.add_argument(
         '--captions-per-video', type=int, default=4, help='captions per video, 1 to 8'
     )
     parser.add_argument('--workers', type=int, help='threads (None: one per CPU core)')
@@ -35,11 +41,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Render the data set that the command line asks for."""
     args = parse_args()
+    splits = DEFAULT_NUM_SCENES if args.shift is None else ('test',)
     render_shapes(
         args.data_root,
         seed=args.seed,
-        num_scenes={'train': args.num_train, 'val': args.num_val, 'test': args.num_test},
+        num_scenes={split: getattr(args, f'num_{split}') for split in splits},
         captions_per_video=args.captions_per_video,
+        shift=args.shift,
         workers=args.workers,
     )
 

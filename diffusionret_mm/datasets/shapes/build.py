@@ -6,73 +6,58 @@ import errno
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from diffusionret_mm.datasets.shapes.captions import describe_scene
-from diffusionret_mm.datasets.shapes.drawing import draw_twins
+from diffusionret_mm.datasets.shapes.clips import (
+    Clip,
+    answers_to_vague_captions,
+    draw_clips,
+    draw_shifted_clips,
+)
 from diffusionret_mm.datasets.shapes.rendering import render_frames, write_video
-from diffusionret_mm.datasets.shapes.scenes import Scene
+from diffusionret_mm.datasets.shapes.shifts import SHIFTS
 from diffusionret_mm.storage.files import write_json
 from diffusionret_mm.storage.folders import build_folder
 from diffusionret_mm.storage.locks import locked
 from diffusionret_mm.storage.progress import progress_bar
 
 # To be raised when the same settings would give other clips or captions than before.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DEFAULT_NUM_SCENES: Mapping[str, int] = {'train': 700, 'val': 40, 'test': 100}
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One video of the data set.
-
-    Attributes:
-        video_id: its name, for instance `'test_0003_reversed'`.
-        group: the name it shares with its two twins, `'test_0003'`.
-        scene: what it shows.
-        captions: what it is described with.
-    """
-
-    video_id: str
-    group: str
-    scene: Scene
-    captions: tuple[str, ...]
-
-    @property
-    def file(self) -> str:
-        """Path of the video below the data root."""
-        return f'videos/{self.video_id}.mp4'
 
 
 def render_shapes(
     data_root: str | Path,
     *,
     seed: int = 0,
-    num_scenes: Mapping[str, int] = DEFAULT_NUM_SCENES,
+    num_scenes: Mapping[str, int] | None = None,
     captions_per_video: int = 4,
+    shift: str | None = None,
     workers: int | None = None,
 ) -> None:
     """Render the data set "shapes", unless it is there already.
 
-    Writes `videos/{split}_{scene:04d}_{original|reversed|changed}.mp4`, one annotation file
-    `{split}.json` per split, and `meta.json`. The folder appears only when it is complete;
-    processes that start at the same time wait for the first one. The same settings give the same
-    files, with any number of workers.
+    Writes `videos/{split}_{scene:04d}_{original|reversed|changed}.mp4`, `{split}.json` and
+    `{split}_vague.json` per split, and `meta.json`. Each caption of the former fits one video; the
+    latter have captions without colours or without shapes, and the ids of all videos of the split
+    that each fits. The folder appears only when it is complete; processes that start at the same
+    time wait for the first one. The same settings give the same files, with any number of workers.
 
     Args:
         data_root: the folder; it must be absent, empty, or hold this data set.
         seed: seed of all random draws, at least 0.
-        num_scenes: number of scenes of the splits `'train'`, `'val'` and `'test'`; each
-            scene makes three clips.
+        num_scenes: number of scenes of the splits 'train', 'val' and 'test', or of 'test' alone if
+            there is a shift; each scene makes three clips. Default: 700, 40 and 100.
         captions_per_video: captions of each clip, 1 to 8.
+        shift: one of `SHIFTS`, for a test set of other clips than training has; None for the data
+            set itself. No scene of it is in the data set of the same seed and default size.
         workers: number of threads. Default: number of CPU cores.
 
     Raises:
@@ -81,7 +66,7 @@ def render_shapes(
         OSError: if the folder cannot be written.
     """
     root = Path(data_root).expanduser().resolve()
-    settings = _check_settings(seed, num_scenes, captions_per_video)
+    settings = _check_settings(seed, num_scenes, captions_per_video, shift)
     if _is_complete(root, settings):
         return
     with _locked(root):
@@ -91,47 +76,27 @@ def render_shapes(
             _render_all(scratch, root, settings, workers or os.cpu_count() or 1)
 
 
-def draw_clips(
-    seed: int, num_scenes: Mapping[str, int], captions_per_video: int
-) -> dict[str, list[Clip]]:
-    """Draw all scenes and captions of the data set, without rendering them.
-
-    Args:
-        seed: seed of all random draws.
-        num_scenes: number of scenes per split.
-        captions_per_video: captions of each clip.
-
-    Returns:
-        The clips of each split, twins next to each other. No scene occurs twice.
-    """
-    rng = np.random.default_rng(seed)
-    used: set[str] = set()
-    clips: dict[str, list[Clip]] = {split: [] for split in num_scenes}
-    for split, count in num_scenes.items():
-        for number in range(count):
-            group = f'{split}_{number:04d}'
-            for twin, scene in draw_twins(rng, used).items():
-                captions = tuple(describe_scene(scene, captions_per_video, rng))
-                clips[split].append(Clip(f'{group}_{twin}', group, scene, captions))
-    return clips
-
-
 def _check_settings(
-    seed: int, num_scenes: Mapping[str, int], captions_per_video: int
+    seed: int, num_scenes: Mapping[str, int] | None, captions_per_video: int, shift: str | None
 ) -> dict[str, Any]:
     """Bring the settings into the form in which meta.json keeps them."""
-    if set(num_scenes) != set(DEFAULT_NUM_SCENES) or min(num_scenes.values()) < 1:
+    if shift is not None and shift not in SHIFTS:
+        raise ValueError(f'shift must be one of {tuple(SHIFTS)}; got {shift!r}.')
+    splits = tuple(DEFAULT_NUM_SCENES) if shift is None else ('test',)
+    scenes = num_scenes or {split: DEFAULT_NUM_SCENES[split] for split in splits}
+    if set(scenes) != set(splits) or min(scenes.values()) < 1:
+        names = ', '.join(map(repr, splits))
         raise ValueError(
-            "num_scenes must give a number of at least 1 for each of 'train', 'val' and 'test'; "
-            f'got {dict(num_scenes)}.'
+            f'num_scenes must give a number of at least 1 for each of {names}; got {dict(scenes)}.'
         )
     if seed < 0:
         raise ValueError(f'seed must be 0 or larger; got {seed}.')
     return {
         'format_version': FORMAT_VERSION,
         'seed': int(seed),
-        'num_scenes': {split: int(num_scenes[split]) for split in DEFAULT_NUM_SCENES},
+        'num_scenes': {split: int(scenes[split]) for split in splits},
         'captions_per_video': int(captions_per_video),
+        'shift': shift,
     }
 
 
@@ -177,14 +142,15 @@ def _locked(root: Path) -> Iterator[None]:
 def _render_all(scratch: Path, root: Path, settings: dict[str, Any], workers: int) -> None:
     """Render videos and annotations into `scratch`; `root` is only named in messages."""
     start = time.perf_counter()
-    arguments = (settings['seed'], settings['num_scenes'], settings['captions_per_video'])
-    clips = draw_clips(*arguments)
+    clips = _draw(settings)
     total = sum(len(split) for split in clips.values())
     print(f"Rendering the data set 'shapes' ({total} videos) into {root}", flush=True)
     (scratch / 'videos').mkdir(parents=True)
-    _render_videos(scratch, [clip for split in clips.values() for clip in split], workers)
+    render = partial(_render_clip, scratch, settings)
+    _render_videos([clip for split in clips.values() for clip in split], render, workers)
     for split, members in clips.items():
         write_json(scratch / f'{split}.json', [_annotation(clip) for clip in members], indent=1)
+        write_json(scratch / f'{split}_vague.json', _vague_annotations(members), indent=1)
     counts = {
         split: {'videos': len(members), 'captions': sum(len(clip.captions) for clip in members)}
         for split, members in clips.items()
@@ -195,17 +161,34 @@ def _render_all(scratch: Path, root: Path, settings: dict[str, Any], workers: in
     print(f'Rendered {total} videos in {seconds:.1f} s, {megabytes:.1f} MB', flush=True)
 
 
-def _render_videos(scratch: Path, clips: list[Clip], workers: int) -> None:
+def _draw(settings: Mapping[str, Any]) -> dict[str, list[Clip]]:
+    """Draw the clips of each split."""
+    seed, captions, shift = (settings[key] for key in ('seed', 'captions_per_video', 'shift'))
+    if shift is None:
+        return draw_clips(seed, settings['num_scenes'], captions)
+    others = draw_clips(seed, DEFAULT_NUM_SCENES, captions)
+    count = settings['num_scenes']['test']
+    return {'test': draw_shifted_clips(shift, seed, count, captions, apart_from=others)}
+
+
+def _render_videos(
+    clips: Sequence[Clip], render: Callable[[int, Clip], None], workers: int
+) -> None:
     # Threads: OpenCV draws and encodes outside the interpreter's lock, while a process would spend
     # longer on importing torch than on its share of the work.
     progress = progress_bar(len(clips), 'shapes', 'video')
     with progress, ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(partial(_render_clip, scratch), clips):
+        for _ in pool.map(render, range(len(clips)), clips):
             progress.update()
 
 
-def _render_clip(scratch: Path, clip: Clip) -> None:
-    write_video(scratch / clip.file, render_frames(clip.scene), clip.scene.staging.frame_rate)
+def _render_clip(scratch: Path, settings: Mapping[str, Any], number: int, clip: Clip) -> None:
+    frames = render_frames(clip.scene)
+    if settings['shift'] is not None:
+        frames = SHIFTS[settings['shift']].film(
+            frames, np.random.default_rng((settings['seed'], number))
+        )
+    write_video(scratch / clip.file, frames, clip.scene.staging.frame_rate)
 
 
 def _annotation(clip: Clip) -> dict[str, Any]:
@@ -215,3 +198,10 @@ def _annotation(clip: Clip) -> dict[str, Any]:
         'captions': list(clip.captions),
         'group': clip.group,
     }
+
+
+def _vague_annotations(clips: Sequence[Clip]) -> list[dict[str, Any]]:
+    return [
+        _annotation(clip) | {'captions': list(clip.vague_captions), 'answers': answers}
+        for clip, answers in zip(clips, answers_to_vague_captions(clips), strict=True)
+    ]

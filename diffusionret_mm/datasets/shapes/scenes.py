@@ -31,6 +31,8 @@ COLOURS: dict[str, RGB] = {
     'black': (12, 12, 12),
 }
 SHAPES = ('circle', 'square', 'triangle', 'cross')
+# What a vague caption may leave out.
+DETAILS = ('colours', 'shapes')
 # The other shapes look the same after a part of a turn, or always.
 TURNING_SHAPES = ('triangle',)
 
@@ -175,15 +177,31 @@ class Scene:
         """
         return reverse_scene(self).second, self.second
 
-    def _event_key(self, event: Event) -> str:
-        figure = self.figures[event.actor]
-        words = [figure.colour, figure.shape, event.action.value]
-        if event.colour is not None:
+    def key_without(self, detail: str) -> str:
+        """Return the content without one detail: what a vague caption tells.
+
+        Args:
+            detail: one of `DETAILS`.
+
+        Returns:
+            The key; a vague caption of one clip fits another if and only if theirs are equal.
+        """
+        actor = 'the same' if self.first.actor == self.second.actor else 'another'
+        first, second = (self._event_key(event, detail) for event in (self.first, self.second))
+        return f'{first} > {actor} {second}'
+
+    def _event_key(self, event: Event, without: str | None = None) -> str:
+        words = [self._figure_key(event.actor, without), event.action.value]
+        if event.colour is not None and without != 'colours':
             words.append(event.colour)
         if event.action is Action.SWAP:
-            partner = self.figures[1 - event.actor]
-            words += [partner.colour, partner.shape]
+            words.append(self._figure_key(1 - event.actor, without))
         return ' '.join(words)
+
+    def _figure_key(self, index: int, without: str | None) -> str:
+        figure = self.figures[index]
+        words = dict(colours=figure.colour, shapes=figure.shape)
+        return ' '.join(word for detail, word in words.items() if detail != without)
 
 
 def content_flaw(figures: tuple[Figure, ...], first: Event, second: Event) -> str | None:

@@ -46,8 +46,8 @@ class TokenizeCaptions(FollowsBackbone, BaseTransform):
 
     Required keys: captions. Used if present: captions_per_video and item_seed
     (`TextVideoDataset` sets both).
-    Modified keys: captions. Added keys: ids [C, L] int64, text_mask [C, L] bool, tokenizer (its
-    name, which the data preprocessor compares with that of the backbone).
+    Modified keys: captions, and answers if present. Added keys: ids [C, L] int64, text_mask [C, L]
+    bool, tokenizer (its name, which the data preprocessor compares with that of the backbone).
 
     Args:
         max_words: number of tokens at most, start and end of text included. L is that, or the whole
@@ -86,9 +86,10 @@ class TokenizeCaptions(FollowsBackbone, BaseTransform):
         """Add ids and their mask."""
         wanted = results.get('captions_per_video')
         if wanted is not None:
-            captions = results['captions']
-            drawn = draw_captions(len(captions), wanted, results['item_seed'])
-            results['captions'] = [captions[index] for index in drawn]
+            drawn = draw_captions(len(results['captions']), wanted, results['item_seed'])
+            for key in ('captions', 'answers'):
+                if key in results:
+                    results[key] = [results[key][index] for index in drawn]
         try:
             refuse_empty(results['captions'])
         except ValueError as error:

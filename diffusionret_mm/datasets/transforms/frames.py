@@ -80,12 +80,7 @@ class SampleVideoFrames(BaseTransform):
         count = min(behind - first, self.num_frames)
         if count < 1:
             return np.empty(0, dtype=np.int64)
-        edges = np.linspace(first, behind, count + 1)
-        inside = np.full(count, 0.5)
-        if self.rule == 'random':
-            inside = np.random.default_rng([*results['item_seed'], 1]).random(count)
-        position = edges[:-1] + inside * np.diff(edges)
-        return np.minimum(position.astype(np.int64), behind - 1)
+        return segment_frames(first, behind, count, results if self.rule == 'random' else None)
 
     def _whole_seconds(self, results: Results) -> np.ndarray:
         """One frame per second (DiffusionRet, `rawvideo_util.py` 40-132)."""
@@ -101,6 +96,54 @@ class SampleVideoFrames(BaseTransform):
         if len(frames) > self.num_frames:
             frames = frames[np.linspace(0, len(frames) - 1, self.num_frames, dtype=int)]
         return frames
+
+
+@TRANSFORMS.register_module()
+class ThinFrames(BaseTransform):
+    """Keep a random one of each of `num_frames` equal segments of the frames that are loaded.
+
+    With frames in memory (`CacheInMemory`), more of them than the model takes, each epoch sees
+    others. Required keys: imgs, item_seed. Modified keys: imgs, num_frames.
+
+    Args:
+        num_frames: number of frames; a video that has fewer keeps all.
+
+    Raises:
+        ValueError: if it is below 1.
+    """
+
+    def __init__(self, num_frames: int) -> None:
+        if num_frames < 1:
+            raise ValueError(f'num_frames must be at least 1; got {num_frames}.')
+        self.num_frames = num_frames
+
+    def transform(self, results: Results) -> Results:
+        """Leave frames out."""
+        images = results['imgs']
+        count = min(len(images), self.num_frames)
+        results['imgs'] = [images[i] for i in segment_frames(0, len(images), count, results)]
+        results['num_frames'] = self.num_frames
+        return results
+
+
+def segment_frames(first: int, behind: int, count: int, drawn: Results | None) -> np.ndarray:
+    """Choose one frame of each equal segment.
+
+    Args:
+        first: the first frame.
+        behind: the frame behind the last.
+        count: number of segments, at most the number of frames.
+        drawn: the item, whose item_seed the draws depend on; None takes the middle frames.
+
+    Returns:
+        Numbers of frames, shape [count], int64, ascending.
+    """
+    edges = np.linspace(first, behind, count + 1)
+    inside = np.full(count, 0.5)
+    if drawn is not None:
+        inside = np.random.default_rng([*drawn['item_seed'], 1]).random(count)
+    position = edges[:-1] + inside * np.diff(edges)
+    return np.minimum(position.astype(np.int64), behind - 1)
 
 
 def _part(results: Results) -> tuple[int, int]:

@@ -14,6 +14,7 @@ META_KEYS = (
     'video_id',
     'filename',
     'captions',
+    'answers',
     'group',
     'video_index',
     'duration',

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-RANDOM_TRANSFORMS = ('ShuffleFrames',)
+RANDOM_TRANSFORMS = ('AugmentFrames', 'ShuffleFrames', 'ThinFrames')
 
 
 def draws_at_random(transform: Mapping[str, Any]) -> bool:

@@ -1,5 +1,6 @@
 """Hooks of training and evaluation."""
 
+from diffusionret_mm.engine.hooks.calibrate import CalibrateHook
 from diffusionret_mm.engine.hooks.checkpoint import DurableCheckpointHook
 from diffusionret_mm.engine.hooks.ema import EMABesideHook
 from diffusionret_mm.engine.hooks.feature_cache import FeatureCacheHook
@@ -11,6 +12,7 @@ from diffusionret_mm.engine.hooks.stage_switch import StageSwitchHook
 from diffusionret_mm.engine.hooks.validate_at_start import ValidateAtStartHook
 
 __all__ = [
+    'CalibrateHook',
     'DurableCheckpointHook',
     'EMABesideHook',
     'FeatureCacheHook',

@@ -37,9 +37,10 @@ class FeatureCacheHook(Hook):
     Processes of one machine build one cache. Validation goes on as without it.
 
     Frames: a training pipeline that draws frames at random (`SampleVideoFrames`, rule 'random')
-    shows other frames each epoch, which a cache cannot. It is refused at the start of the run,
-    unless `pipeline` gives transforms that draw nothing, such as the validation's. The generators
-    then train on the features that validation sees (published training draws no frames either).
+    or augments them (`AugmentFrames`) shows other frames each epoch, which one view cannot. It is
+    refused at the start of the run, unless `views` holds several draws, or `pipeline` gives
+    transforms that draw nothing, such as the validation's. The generators then train on the
+    features that validation sees (published training draws no frames either).
 
     Args:
         directory: folder of the cache; None takes `feature_cache` in the work dir.
@@ -47,6 +48,9 @@ class FeatureCacheHook(Hook):
             loader of the config whose transforms they are ('val_dataloader'); None takes the
             training set's own.
         batch_size: videos, with all their captions, that are encoded at a time.
+        views: number N of draws of random transforms that the cache holds of each video, such as
+            those of `AugmentFrames`; each batch has one of them, at random. It takes N times the
+            encoding and the room of frames. 0: one view, and random transforms are refused.
 
     Raises:
         TypeError: at the start of a run whose training set is not a `TextVideoDataset`.
@@ -62,22 +66,26 @@ class FeatureCacheHook(Hook):
         directory: str | None = None,
         pipeline: Sequence[Mapping[str, Any]] | str | None = None,
         batch_size: int = 32,
+        views: int = 0,
     ) -> None:
         self.directory = directory
         self.pipeline = pipeline
         self.batch_size = batch_size
+        self.views = views
         self._is_cached = False
 
     def before_train(self, runner: Runner) -> None:
         """Refuse at once what could not be cached after hours of stage one."""
-        self._whole_videos(runner, runner.train_loop.dataloader).refuse_random()
+        if not self.views:
+            self._whole_videos(runner, runner.train_loop.dataloader).refuse_random()
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Give the loop cached features once the extractor is frozen."""
         if self._is_cached or TextVideoRetriever.of(runner.model).stage != 'generation':
             return
         loader = runner.train_loop.dataloader
-        runner.train_loop.dataloader = cached_loader(loader, self._open(runner, loader))
+        sizes = TextVideoRetriever.of(runner.model).gallery_sizes
+        runner.train_loop.dataloader = cached_loader(loader, self._open(runner, loader), sizes)
         self._is_cached = True
 
     def _open(self, runner: Runner, loader: DataLoader) -> FeatureStore:
@@ -92,6 +100,7 @@ class FeatureCacheHook(Hook):
             log=runner.logger.info,
             # Training would encode in the optimizer wrapper's mixed precision, if it has one.
             precision=partial(runner.optim_wrapper.optim_context, model),
+            views=self.views,
         )
         made_of = fingerprint(model, videos.entries, self._settings(runner))
         store = open_or_build(root, made_of, fill, runner.logger.info)
@@ -127,4 +136,5 @@ class FeatureCacheHook(Hook):
             extractor={key: runner.cfg.model.get(key) for key in EXTRACTOR},
             precision=[type(wrapper).__name__, str(getattr(wrapper, 'cast_dtype', None))],
             negatives=model.num_cached_negatives,
+            views=self.views,
         )

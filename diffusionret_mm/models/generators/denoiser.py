@@ -36,6 +36,11 @@ class QueryCandidates:
                 'be [n, 1 or K, D] and [n, K, D].'
             )
 
+    @property
+    def like(self) -> Tensor:
+        """See `CandidateContext`."""
+        return self.candidates[..., 0]
+
 
 @MODELS.register_module()
 class QueryCandidateDenoiser(BaseModule):

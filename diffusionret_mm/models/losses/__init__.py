@@ -1,8 +1,15 @@
 """Losses."""
 
+from diffusionret_mm.models.losses.candidate_bce import CandidateBCELoss
 from diffusionret_mm.models.losses.contrastive import ContrastiveLoss
 from diffusionret_mm.models.losses.distillation import TeacherStudentLoss
 from diffusionret_mm.models.losses.generation_kl import GenerationKLLoss
 from diffusionret_mm.models.losses.kl_contrastive import KLContrastiveLoss
 
-__all__ = ['ContrastiveLoss', 'GenerationKLLoss', 'KLContrastiveLoss', 'TeacherStudentLoss']
+__all__ = [
+    'CandidateBCELoss',
+    'ContrastiveLoss',
+    'GenerationKLLoss',
+    'KLContrastiveLoss',
+    'TeacherStudentLoss',
+]

@@ -8,6 +8,7 @@ from typing import Any
 from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @MODELS.register_module()
@@ -36,8 +37,21 @@ class KLContrastiveLoss(BaseModule):
         """Return the contrastive losses of a batch; see `ContrastiveLoss.forward`."""
         return self.contrastive(scores, logit_scale, video_of_text, video_index)
 
-    def generation_loss(self, t2v: Tensor, v2t: Tensor) -> dict[str, Tensor]:
-        """Return the KL losses of the predictions of both directions, each [n, K]."""
-        return dict(
-            loss_generation_t2v=self.generation(t2v), loss_generation_v2t=self.generation(v2t)
-        )
+    def generation_loss(
+        self, t2v: Tensor, v2t: Tensor, positive: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Return the losses of the predictions of both directions.
+
+        Args:
+            t2v: predictions of n rows, [n, K].
+            v2t: predictions of n rows, [n, K]; its K may be another one.
+            positive: the right candidates of each direction, [n, K], bool, which share the ideal
+                distribution equally; None: the first of each row.
+        """
+        losses = {}
+        for direction, prediction in (('t2v', t2v), ('v2t', v2t)):
+            target = None
+            if positive is not None:
+                target = F.normalize(positive[direction].to(prediction), p=1, dim=1)
+            losses[f'loss_generation_{direction}'] = self.generation(prediction, target)
+        return losses

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,10 +12,11 @@ from torch import Tensor
 
 from diffusionret_mm.models.checkpoint_check import CheckpointError, check_state_dict
 from diffusionret_mm.models.gather import mean_over_ranks
-from diffusionret_mm.models.generators import QueryCandidates
+from diffusionret_mm.models.generators import DIRECTIONS
 from diffusionret_mm.models.losses.contrastive import SAME_VIDEO_RULES
-from diffusionret_mm.models.retrievers.generated_reranking import GeneratedReRanking
+from diffusionret_mm.models.retrievers.generated_reranking import CALIBRATION, GeneratedReRanking
 from diffusionret_mm.models.retrievers.hard_negatives import hardest_first
+from diffusionret_mm.models.retrievers.sampled_gallery import SampledGallery, gallery_rows
 from diffusionret_mm.models.retrievers.text_video_retriever import (
     Batch,
     TextVideoRetriever,
@@ -29,7 +30,7 @@ from diffusionret_mm.models.retrievers.training_rows import (
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 GENERATORS = 'generators.'
-NEGATIVES = ('batch', 'training_set')
+NEGATIVES = ('batch', 'training_set', 'sampled_gallery')
 # Names of before.
 OLD_NEGATIVES = {'gallery': 'training_set'}
 
@@ -44,12 +45,16 @@ class DiffusionRet(GeneratedReRanking):
     with x_0 generated from noise; the other candidates keep S.
 
     Args:
-        generator: config of a `DiffusionGenerator` without its direction; two are built.
+        generator: config of a `DiffusionGenerator` or another `CandidateGenerator`, without its
+            direction; two are built.
         stage: stage to start in. Evaluation in 'generation' needs a checkpoint of that stage.
         num_negatives: hard negatives per training row, at most; the batch gives no more than it
             has.
-        negatives: where they come from: 'batch' (published), or 'training_set': all of it, without
-            the row's own video, as in evaluation. It needs the `FeatureCacheHook`.
+        negatives: where they come from. 'batch' (published). 'training_set': the hardest of all
+            other videos. 'sampled_gallery': each step ranks a random gallery of the training set by
+            S and takes its best `num_candidates`, as evaluation does; `num_negatives` and
+            `same_video` do not matter then. The last two need the `FeatureCacheHook`.
+        gallery_sizes: numbers of videos of sampled galleries; each has one of them, at random.
         same_video: what other rows of the same video in the batch are to the generators: 'ignored',
             or 'negative', hard negatives of last resort, as in the published code.
         num_candidates: candidates K that are re-ranked; fewer candidates are re-ranked all. This,
@@ -74,6 +79,7 @@ class DiffusionRet(GeneratedReRanking):
         num_negatives: int = 127,
         negatives: str = 'batch',
         same_video: str = 'ignored',
+        gallery_sizes: Sequence[int] = (300, 600, 2000),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -85,6 +91,12 @@ class DiffusionRet(GeneratedReRanking):
             )
         if negatives not in NEGATIVES:
             raise ValueError(f'negatives must be one of {NEGATIVES}; got {negatives!r}.')
+        possible = self.generators['t2v'].negatives
+        if negatives not in possible:
+            name = type(self.generators['t2v']).__name__
+            raise ValueError(f'{name} takes negatives from {possible}; got {negatives!r}.')
+        if negatives == 'sampled_gallery':
+            self.gallery_sizes = tuple(gallery_sizes)
         self.num_negatives = num_negatives
         self.negatives = negatives
         self.same_video = same_video
@@ -110,7 +122,8 @@ class DiffusionRet(GeneratedReRanking):
 
     def stage_of(self, name: str) -> str:
         """Return the stage that trains a tensor; see `TextVideoRetriever.stage_of`."""
-        return 'generation' if name.startswith(GENERATORS) else 'discrimination'
+        of_generation = name.startswith(GENERATORS) or name == CALIBRATION
+        return 'generation' if of_generation else 'discrimination'
 
     @property
     def num_cached_negatives(self) -> int | None:
@@ -137,15 +150,24 @@ class DiffusionRet(GeneratedReRanking):
         """
         if mode != 'loss' or self.stage != 'generation' or self.negatives == 'batch':
             return super().forward(inputs, data_samples, mode)
-        if 'negatives' not in inputs:
+        if self.negatives not in inputs and 'negatives' not in inputs:
             raise ValueError(
-                "negatives='training_set' takes them from a feature cache: add "
+                f'negatives={self.negatives!r} takes them from a feature cache: add '
                 "feature_cache=dict(type='FeatureCacheHook') to default_hooks, or use "
                 "negatives='batch'."
             )
+        if self.negatives == 'sampled_gallery':
+            return self._gallery_loss(inputs['sampled_gallery'])
         rows = {name: value for name, value in inputs.items() if name != 'video_index'}
         contexts = training_set_contexts(self.generators, **rows)
         return self._denoising_loss(contexts)
+
+    def _gallery_loss(self, gallery: SampledGallery) -> dict[str, Tensor]:
+        """One row per text of the batch in both directions, from the gallery around them."""
+        num_candidates = {name: self.num_candidates(name) for name in DIRECTIONS}
+        rows = gallery_rows(gallery, self.similarity, num_candidates)
+        contexts = {name: self.generators[name].training_context(rows[name]) for name in rows}
+        return self._denoising_loss(contexts, {name: rows[name].positive for name in rows})
 
     def loss(
         self,
@@ -176,10 +198,13 @@ class DiffusionRet(GeneratedReRanking):
         rows = video_of_text, chosen, get_dist_info()
         return self._denoising_loss(batch_contexts(self.generators, texts, videos, *rows))
 
-    def _denoising_loss(self, contexts: Mapping[str, QueryCandidates]) -> dict[str, Tensor]:
+    def _denoising_loss(
+        self, contexts: Mapping[str, Any], positive: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
         """Loss of this process's rows, which shows the value of the global batch."""
-        predictions = denoise_rows(self.generators, contexts, share=get_dist_info())
-        losses = self.loss_head.generation_loss(**predictions)
+        share = get_dist_info()
+        predictions = denoise_rows(self.generators, contexts, share=share, positive=positive)
+        losses = self.loss_head.generation_loss(**predictions, positive=positive)
         return {name: mean_over_ranks(loss) for name, loss in losses.items()}
 
     def training_candidates(
@@ -214,6 +239,9 @@ class DiffusionRet(GeneratedReRanking):
                 '--cfg-options model.stage=discrimination.'
             )
         rename_similarity(state_dict, prefix)
+        saved = state_dict.get(prefix + CALIBRATION)
+        device = self.similarity.placement.device
+        self.calibration = None if saved is None else torch.zeros_like(saved, device=device)
         if not prefix:
             check_state_dict(self, state_dict, may_miss=() if has_generators else (GENERATORS,))
         super(TextVideoRetriever, self)._load_from_state_dict(state_dict, prefix, *args)

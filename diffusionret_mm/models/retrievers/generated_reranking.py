@@ -8,11 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diffusionret_mm.models.generators import DIRECTIONS, start_noise
-from diffusionret_mm.models.retrievers.candidate_sampler import CandidateSampler
-from diffusionret_mm.models.retrievers.reranking import DiffusionTrace, rerank_best
+from diffusionret_mm.models.generators import DIRECTIONS, CandidateSampler, start_noise
+from diffusionret_mm.models.retrievers.calibration import Calibration, join
+from diffusionret_mm.models.retrievers.reranking import (
+    DiffusionTrace,
+    GeneratedCandidates,
+    rerank_best,
+)
 from diffusionret_mm.models.retrievers.text_video_retriever import TextVideoRetriever
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
+
+# In checkpoints of calibrated models: temperature and weight in a row per direction.
+CALIBRATION = 'calibration'
 
 
 class GeneratedReRanking(TextVideoRetriever):
@@ -20,10 +27,12 @@ class GeneratedReRanking(TextVideoRetriever):
 
     The final score of the best `num_candidates` is S + weight * softmax(temperature * x_0) with x_0
     generated from noise; the other candidates keep S. Nothing is re-ranked in stage
-    'discrimination'. Arguments are those of `DiffusionRet`.
+    'discrimination'. Once calibrated (`CalibrateHook`), the best have p of `Calibration` on top of
+    the smallest S among them. Arguments are those of `DiffusionRet`.
     """
 
     stages = ('discrimination', 'generation')
+    can_calibrate = True
 
     def __init__(
         self,
@@ -50,6 +59,19 @@ class GeneratedReRanking(TextVideoRetriever):
         self.num_draws = num_draws
         self.noise_seed = noise_seed
         self.rerank_chunk = rerank_chunk
+        self.register_buffer(CALIBRATION, None)
+
+    def calibrated(self, direction: str) -> Calibration | None:
+        """Return how similarity and generator are weighed; None: by `weight`, as published."""
+        if self.calibration is None:
+            return None
+        return Calibration(*self.calibration[DIRECTIONS.index(direction)].tolist())
+
+    def calibrate(self, calibrations: Mapping[str, Calibration]) -> None:
+        """Set how similarity and generator are weighed in each direction; checkpoints keep it."""
+        rows = [vars(calibrations[name]).values() for name in DIRECTIONS]
+        device = self.similarity.placement.device
+        self.calibration = torch.tensor([[*row] for row in rows], device=device)
 
     def num_candidates(self, direction: str) -> int:
         """Return how many candidates are re-ranked; none in stage 'discrimination'."""
@@ -59,7 +81,7 @@ class GeneratedReRanking(TextVideoRetriever):
         self, direction: str, candidates: VideoFeatures | TextFeatures, num_pairs: int
     ) -> CandidateSampler:
         """Project what all queries share; see `TextVideoRetriever.prepare_candidates`."""
-        return CandidateSampler(self.generators[direction], candidates, num_pairs)
+        return self.generators[direction].sampler(candidates, num_pairs)
 
     def refine(
         self,
@@ -85,23 +107,45 @@ class GeneratedReRanking(TextVideoRetriever):
     ) -> DiffusionTrace | None:
         """Return the states of the first draw; see `TextVideoRetriever.trace`."""
         num_candidates = min(self.num_candidates(direction), scores.shape[1])
-        if num_candidates == 0:
+        if num_candidates == 0 or self.generators[direction].num_train_steps == 0:
             return None
         index = query_index.to(scores.device)
         noise = self._start_noise(direction, num_candidates, index)[:1]
-        best = scores.topk(num_candidates, dim=1).indices
-        sampler = CandidateSampler(self.generators[direction], candidates)
-        states = sampler.sample(queries, best, noise, return_trajectory=True)
+        values, best = scores.topk(num_candidates, dim=1)
+        sampler = self.generators[direction].sampler(candidates)
+        states = sampler.sample(queries, best, values, noise, return_trajectory=True)
         # A state belongs to the step that is to be taken; the paper counts steps from 1.
         steps = self.generators[direction].scheduler.timesteps.tolist()
         return DiffusionTrace(best, torch.cat([noise, states[0]]), [*(t + 1 for t in steps), 0])
 
+    @torch.no_grad()
+    def generate(
+        self,
+        direction: str,
+        scores: Tensor,
+        queries: TextFeatures | VideoFeatures,
+        candidates: VideoFeatures | TextFeatures,
+        query_index: Tensor,
+    ) -> GeneratedCandidates | None:
+        """Return the generated distributions; see `ReRanking.generate`."""
+        num_candidates = min(self.num_candidates(direction), scores.shape[1])
+        if num_candidates == 0:
+            return None
+        values, best = scores.topk(num_candidates, dim=1)
+        noise = self._start_noise(direction, num_candidates, query_index.to(scores.device))
+        sampler = self.prepare_candidates(direction, candidates, best.numel())
+        x = sampler.sample(queries, best, values, noise)
+        return GeneratedCandidates(best, values, self._distribution(direction, x))
+
     def frame_attention(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor | None:
-        """Return the weights that the generator pools frames with, in stage 'generation'."""
-        if self.stage == 'discrimination':
-            return super().frame_attention(texts, videos)
-        head = self.generators['t2v'].attention
-        return head.attention(texts.pooled, videos.frames, videos.mask)
+        """Return the weights that the generator pools frames with, in stage 'generation'.
+
+        Those of the similarity stand in for a generator that pools none.
+        """
+        own = None
+        if self.stage == 'generation':
+            own = self.generators['t2v'].frame_attention(texts, videos)
+        return super().frame_attention(texts, videos) if own is None else own
 
     def rerank_from_noise(
         self,
@@ -143,13 +187,22 @@ class GeneratedReRanking(TextVideoRetriever):
         chosen: Tensor,
         noise: Tensor,
     ) -> Tensor:
-        """S + weight * softmax(temperature * x_0), the mean over the draws [draws, n, K]."""
-        x = sampler.sample(queries, chosen, noise)
-        added = (self.temperature[direction] * x).softmax(dim=2).mean(dim=0).to(scores.dtype)
+        """Final scores from the start noise of some draws, [draws, n, K]."""
+        x = sampler.sample(queries, chosen, scores, noise)
+        added = self._distribution(direction, x).to(scores.dtype)
+        calibration = self.calibrated(direction)
+        if calibration is not None:
+            return join(scores, calibration.log_probabilities(scores, added))
         return scores + self.weight[direction] * added
+
+    def _distribution(self, direction: str, x: Tensor) -> Tensor:
+        """softmax(temperature * x_0), the mean over the draws, [draws, n, K] -> [n, K]."""
+        return (self.temperature[direction] * x).softmax(dim=2).mean(dim=0)
 
     def _start_noise(self, direction: str, num_candidates: int, query_index: Tensor) -> Tensor:
         """Noise of each draw for the candidates that are re-ranked, [draws, n, K]."""
+        if self.generators[direction].num_train_steps == 0:
+            return torch.zeros(1, len(query_index), num_candidates, device=query_index.device)
         seed = (self.noise_seed, DIRECTIONS.index(direction))
         seeds = [seed, *((*seed, draw) for draw in range(1, self.num_draws))]
         return torch.stack([start_noise(query_index, num_candidates, each) for each in seeds])

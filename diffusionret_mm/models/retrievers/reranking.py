@@ -62,11 +62,29 @@ class DiffusionTrace:
     times: list[int]
 
 
+@dataclass(frozen=True)
+class GeneratedCandidates:
+    """What a second stage alone says of the best candidates of n queries.
+
+    Args:
+        best: rows of the K best candidates of each query, best first, [n, K], int64.
+        scores: their similarities, [n, K].
+        probabilities: those of the second stage, which sum to 1 over the candidates, [n, K].
+    """
+
+    best: Tensor
+    scores: Tensor
+    probabilities: Tensor
+
+
 class ReRanking:
     """How a retriever re-ranks; one that overrides nothing re-ranks nothing."""
 
     rerank_chunk: int | None = None
     """Queries that are re-ranked at a time; None chooses by the device."""
+
+    can_calibrate: bool = False
+    """Whether the model has a method `calibrate`, which `CalibrateHook` calls."""
 
     def num_candidates(self, direction: str) -> int:
         """Return how many of each query's best candidates are re-ranked, at most.
@@ -157,6 +175,23 @@ class ReRanking:
             return self.refine(direction, best, part, prepared, chosen, index[rows])
 
         return rerank_best(scores, num_candidates, refine, self.rerank_chunk)
+
+    def generate(
+        self,
+        direction: str,
+        scores: Tensor,
+        queries: TextFeatures | VideoFeatures,
+        candidates: VideoFeatures | TextFeatures,
+        query_index: Tensor,
+    ) -> GeneratedCandidates | None:
+        """Return what the second stage alone says, before it joins the similarity.
+
+        Arguments as of `rerank_queries`.
+
+        Returns:
+            Its distributions; None if nothing is re-ranked, or not by a distribution.
+        """
+        return None
 
     def trace(
         self,

@@ -65,6 +65,10 @@ class TextVideoRetriever(InStages, ReRanking, FromPretrained, BaseModel):
     """Hard negatives per training row that a feature cache must find in the whole training set;
     None: the model takes its negatives from the batch."""
 
+    gallery_sizes: tuple[int, ...] = ()
+    """Numbers of videos of the random galleries that a feature cache draws for the batches, one of
+    them for each batch; none: the model wants no galleries."""
+
     def __init__(
         self,
         backbone: Mapping[str, Any] | None,

@@ -7,7 +7,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from diffusionret_mm.models.generators import DiffusionGenerator, QueryCandidates
+from diffusionret_mm.models.generators import (
+    CandidateContext,
+    CandidateGenerator,
+    DiffusionGenerator,
+    QueryCandidates,
+)
 from diffusionret_mm.models.retrievers.hard_negatives import CachedNegatives
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
@@ -82,7 +87,10 @@ def training_set_contexts(
 
 
 def denoise_rows(
-    generators: Generators, contexts: Mapping[str, QueryCandidates], share: tuple[int, int] = (0, 1)
+    generators: Mapping[str, CandidateGenerator],
+    contexts: Mapping[str, CandidateContext],
+    share: tuple[int, int] = (0, 1),
+    positive: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Noise the ideal distributions of training rows and predict them back.
 
@@ -93,19 +101,25 @@ def denoise_rows(
         generators: the generator of each direction.
         contexts: the context of each direction, n rows.
         share: which rows of the global batch these are, as in `batch_contexts`.
+        positive: the right candidates of each direction, [n, K], bool; None: the first of each row.
 
     Returns:
         The prediction of x_0 of each direction, shape [n, K].
     """
     number, num_shares = share
-    n, device = len(contexts['t2v'].candidates), contexts['t2v'].candidates.device
     own = slice(number, None, num_shares)
-    t = torch.randint(generators['t2v'].num_train_steps, (num_shares * n,), device=device)[own]
-    predictions = {}
+    predictions, t = {}, None
     for direction, context in contexts.items():
-        shape = (num_shares * n, context.candidates.shape[1])
-        noise = torch.randn(shape, dtype=context.candidates.dtype, device=device)[own]
-        predictions[direction] = generators[direction](context, t, noise)
+        generator, like = generators[direction], context.like
+        steps = generator.num_train_steps
+        if steps and t is None:
+            t = torch.randint(steps, (num_shares * len(like),), device=like.device)[own]
+        noise = None
+        if steps:
+            shape = (num_shares * len(like), like.shape[1])
+            noise = torch.randn(shape, dtype=like.dtype, device=like.device)[own]
+        chosen = positive[direction] if positive else None
+        predictions[direction] = generator(context, t, noise, chosen)
     return predictions
 
 

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from diffusionret_mm.datasets.shapes import build
-from diffusionret_mm.datasets.shapes.build import draw_clips, render_shapes
+from diffusionret_mm.datasets.shapes.build import render_shapes
+from diffusionret_mm.datasets.shapes.clips import draw_clips, draw_shifted_clips
+from diffusionret_mm.datasets.shapes.drawing import FRAME_SIZES, draw_twins
 from diffusionret_mm.datasets.shapes.rendering import render_frames
+from diffusionret_mm.datasets.shapes.shifts import SHIFTS
 
 SMALL = {'train': 3, 'val': 1, 'test': 2}
 
@@ -47,6 +50,7 @@ def test_annotations_list_the_videos(rendered):
     assert {f'videos/{f.name}' for f in (rendered / 'videos').iterdir()} == seen
     meta = json.loads((rendered / 'meta.json').read_text())
     assert meta['settings']['num_scenes'] == SMALL
+    assert meta['settings']['shift'] is None
     assert meta['counts']['test'] == {'videos': 6, 'captions': 24}
 
 
@@ -142,5 +146,65 @@ def test_unwritable_place_is_named(tmp_path):
 
 @pytest.mark.parametrize('num_scenes', [{'train': 3}, {**SMALL, 'val': 0}])
 def test_bad_sizes_are_refused(tmp_path, num_scenes):
-    with pytest.raises(ValueError, match="each of 'train', 'val' and 'test'"):
+    with pytest.raises(ValueError, match="each of 'train', 'val', 'test'"):
         render_shapes(tmp_path / 'shapes', num_scenes=num_scenes)
+
+
+def test_vague_captions_have_files_of_their_own(rendered):
+    entries = json.loads((rendered / 'test_vague.json').read_text())
+    assert [len(entry['captions']) for entry in entries] == [2] * 6
+    for entry in entries:
+        assert all(entry['video_id'] in fitting for fitting in entry['answers'])
+
+
+@pytest.fixture(scope='module')
+def data_set():
+    return draw_clips(0, build.DEFAULT_NUM_SCENES, 4)
+
+
+@pytest.mark.parametrize('shift', SHIFTS)
+def test_a_shifted_test_set_shares_no_scene_with_the_data_set(data_set, shift):
+    clips = draw_shifted_clips(shift, 0, 20, 4, apart_from=data_set)
+    keys = {clip.scene.key for split in data_set.values() for clip in split}
+    assert len({clip.scene.key for clip in clips} - keys) == len(clips) == 60
+    for twins in zip(*[iter(clips)] * 3, strict=True):
+        assert len({clip.scene.staging for clip in twins}) == 1
+
+
+def test_a_shifted_test_set_is_rendered_like_the_data_set(data_set, tmp_path):
+    for name, workers in (('one', 1), ('two', 2)):
+        render_shapes(tmp_path / name, shift='noise', num_scenes=dict(test=1), workers=workers)
+    assert contents(tmp_path / 'one') == contents(tmp_path / 'two')
+    files = {f.name for f in (tmp_path / 'one').iterdir()}
+    assert files == {'videos', 'test.json', 'test_vague.json', 'meta.json'}
+    clip = draw_shifted_clips('noise', 0, 1, 4, data_set)[0]
+    clean = render_frames(clip.scene)
+    filmed = SHIFTS['noise'].film(clean, np.random.default_rng((0, 0)))
+    assert np.abs(filmed.astype(int) - clean).mean() > 5
+    assert np.abs(decode(tmp_path / 'one' / clip.file).astype(int) - filmed).mean() < 5
+    with pytest.raises(ValueError, match='with shift=noise, but shift=look was asked for'):
+        render_shapes(tmp_path / 'one', shift='look', num_scenes=dict(test=1))
+
+
+def test_stagings_of_shifts_lie_outside_of_those_in_training():
+    rng = np.random.default_rng(0)
+    twins = draw_twins(rng, set())
+    seen = twins['original'].staging
+    paced = [SHIFTS['pace'].restage(twins, rng)['original'].staging for _ in range(20)]
+    looks = [SHIFTS['look'].restage(twins, rng)['original'].staging for _ in range(20)]
+    assert {staging.frame_rate for staging in paced} == {4, 6, 20, 25}
+    assert {staging.frame_size for staging in looks}.isdisjoint(FRAME_SIZES)
+    assert max(staging.size for staging in looks) < 0.39 <= seen.size
+    assert {staging.frame_size for staging in paced} == {seen.frame_size}
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(shift='fog'), r"shift must be one of \('fresh', .*\); got 'fog'"),
+        (dict(shift='look', num_scenes=SMALL), "for each of 'test'; got"),
+    ],
+)
+def test_bad_shifts_are_refused(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        render_shapes(tmp_path / 'shapes', **options)

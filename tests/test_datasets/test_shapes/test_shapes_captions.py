@@ -1,20 +1,24 @@
 """Captions tell the whole scene, each in other words."""
 
 import re
+from itertools import compress
 
 import numpy as np
 import pytest
 from open_clip.tokenizer import SimpleTokenizer
 
-from diffusionret_mm.datasets.shapes.build import DEFAULT_NUM_SCENES, draw_clips
+from diffusionret_mm.datasets.shapes.build import DEFAULT_NUM_SCENES
 from diffusionret_mm.datasets.shapes.captions import (
     COLOUR_WORDS,
     SHAPE_WORDS,
     VERBS,
     describe_scene,
+    describe_vaguely,
     vocabulary,
 )
-from diffusionret_mm.datasets.shapes.scenes import COLOURS, SHAPES, Action
+from diffusionret_mm.datasets.shapes.clips import answers_to_vague_captions, draw_clips
+from diffusionret_mm.datasets.shapes.drawing import draw_scene
+from diffusionret_mm.datasets.shapes.scenes import COLOURS, DETAILS, SHAPES, Action
 
 
 @pytest.fixture(scope='module')
@@ -63,7 +67,7 @@ def test_no_two_videos_share_a_caption(clips):
 def test_captions_are_plain_and_short(clips):
     tokenizer = SimpleTokenizer()
     for clip in clips['test'] + clips['val']:
-        for caption in clip.captions:
+        for caption in (*clip.captions, *clip.vague_captions):
             assert caption == caption.lower().strip()
             assert '{' not in caption
             assert len(caption.split()) <= 22
@@ -73,7 +77,7 @@ def test_captions_are_plain_and_short(clips):
 @pytest.mark.parametrize('seed', [0, 1])
 def test_training_covers_the_vocabulary(seed):
     clips = draw_clips(seed, DEFAULT_NUM_SCENES, captions_per_video=4)
-    texts = ' '.join(c for clip in clips['train'] for c in clip.captions)
+    texts = ' '.join(c for clip in clips['train'] for c in (*clip.captions, *clip.vague_captions))
     assert set(texts.replace(',', '').split()) == vocabulary()
     assert 40 <= len(vocabulary()) <= 60
 
@@ -92,3 +96,47 @@ def test_after_a_swap_the_actor_is_named_again(clips):
     assert captions
     assert not any(' it ' in caption for caption in captions)
     assert any(', the ' in caption for caption in captions)
+
+
+@pytest.mark.parametrize(
+    ('detail', 'names', 'synonyms'),
+    [('colours', COLOURS, COLOUR_WORDS), ('shapes', SHAPES, SHAPE_WORDS)],
+)
+def test_vague_captions_leave_a_detail_out(clips, detail, names, synonyms):
+    left_out = {*names, *(word for words in synonyms.values() for word in words)}
+    for clip in clips['test']:
+        caption = clip.vague_captions[DETAILS.index(detail)]
+        assert not left_out & set(caption.replace(',', '').split()), caption
+
+
+def test_vague_captions_tell_the_rest(clips):
+    for clip in clips['test']:
+        without_colours, without_shapes = clip.vague_captions
+        events = [word for word in key_words(clip.scene) if word not in {*COLOURS, *SHAPES}]
+        assert [w for w in read_caption(without_shapes) if w not in COLOURS] == events
+        shapes = {figure.shape for figure in clip.scene.figures}
+        assert {w for w in read_caption(without_colours) if w in SHAPES} == shapes
+
+
+def test_answers_are_the_clips_that_a_vague_caption_tells_of(clips):
+    answers = answers_to_vague_captions(clips['test'])
+    keys = [[clip.scene.key_without(detail) for detail in DETAILS] for clip in clips['test']]
+    for own, fitting in list(zip(keys, answers, strict=True))[:60]:
+        for number, videos in enumerate(fitting):
+            alike = [key[number] == own[number] for key in keys]
+            assert videos == [c.video_id for c in compress(clips['test'], alike)]
+    counts = [len(videos) for fitting in answers for videos in fitting]
+    assert sum(count > 1 for count in counts) > len(counts) / 3
+
+
+def test_two_figures_of_one_vague_name_are_told_apart():
+    rng = np.random.default_rng(0)
+    scene = next(
+        scene
+        for scene in (draw_scene(rng) for _ in range(1000))
+        if len({figure.shape for figure in scene.figures}) < len(scene.figures)
+        and scene.first.actor != scene.second.actor
+    )
+    assert 'another ' in describe_vaguely(scene, 'colours', rng)
+    assert 'another ' not in describe_vaguely(scene, 'shapes', rng)
+    assert '> another' in scene.key_without('colours')

@@ -65,3 +65,28 @@ def test_error_of_the_main_process_does_not_block_the_others(data_root, monkeypa
     with pytest.raises(ValueError, match='seed=9'):
         build_dataset(data_root, render_seed=9)
     assert calls == ['barrier']
+
+
+def test_vague_captions_come_with_their_answers(data_root):
+    data = build_dataset(data_root, split='test', captions='vague', test_mode=True)
+    info = data.get_data_info(0)
+    assert len(info['captions']) == len(info['answers']) == 2
+    assert all(info['video_id'] in fitting for fitting in info['answers'])
+
+
+def test_training_on_both_kinds_of_captions(data_root):
+    full, both = (
+        build_dataset(data_root, captions=name)[0]['captions'] for name in ('full', 'both')
+    )
+    assert both[:4] == full
+    assert len(both) == 6
+
+
+def test_a_shifted_set_has_a_test_split_only(tmp_path):
+    with pytest.raises(ValueError, match=r"one of \('test',\); got 'train'"):
+        build_dataset(str(tmp_path), shift='look')
+
+
+def test_unknown_captions(data_root):
+    with pytest.raises(ValueError, match="captions must be .* got 'none'"):
+        build_dataset(data_root, captions='none')

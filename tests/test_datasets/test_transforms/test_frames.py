@@ -32,6 +32,19 @@ def test_a_short_video_gives_all_its_frames():
     assert results['num_frames'] == 12
 
 
+def test_thinned_frames_are_one_of_each_segment_and_repeat_by_seed():
+    thin, draws = build('ThinFrames', num_frames=4), []
+    for epoch in (0, 1, 0):
+        results = thin(dict(imgs=list(range(20)), item_seed=(0, epoch, 3)))
+        assert [frame // 5 for frame in results['imgs']] == [0, 1, 2, 3]
+        assert results['num_frames'] == 4
+        draws.append(results['imgs'])
+    assert draws[0] == draws[2] != draws[1]
+    assert thin(dict(imgs=[7, 8], item_seed=(0, 0, 0)))['imgs'] == [7, 8]
+    with pytest.raises(ValueError, match='at least 1; got 0'):
+        build('ThinFrames', num_frames=0)
+
+
 def whole_seconds(num_frames=12, **results):
     return build('SampleVideoFrames', num_frames=num_frames, rule='whole_seconds')(results)
 

@@ -228,7 +228,7 @@ class TestPretrained:
         model = MODELS.build(
             dict(type='OpenCLIPBackbone', arch='ViT-B-32-quickgelu', pretrained='openai')
         )
-        with pytest.raises(RuntimeError, match='model.backbone.pretrained=/path/to/weights.pt'):
+        with pytest.raises(RuntimeError, match='model.backbone.pretrained=FILE'):
             model.init_weights()
 
 

@@ -5,6 +5,8 @@ import torch
 from mmaction.registry import MODELS
 from torch.nn import functional as F
 
+from diffusionret_mm.models.losses import KLContrastiveLoss
+
 
 def contrastive(**kwargs):
     return MODELS.build(dict(type='ContrastiveLoss', **kwargs))
@@ -75,3 +77,29 @@ def test_both_halves_work_together_and_alone():
     )
     both = loss.generation_loss(prediction, prediction)
     torch.testing.assert_close(both['loss_generation_t2v'], loss.generation(prediction))
+
+
+def test_right_candidates_share_the_ideal_distribution():
+    losses = KLContrastiveLoss(generation=dict(type='GenerationKLLoss', scale=1.0))
+    logits = torch.randn(2, 4)
+    positive = torch.tensor([[True, True, False, False], [False, False, False, True]])
+    found = losses.generation_loss(logits, logits, dict(t2v=positive, v2t=positive))
+    log_p = logits.log_softmax(dim=1)
+    # KL from a target of two halves: its own entropy, log 2, is no loss.
+    wanted = -(log_p[0, :2].mean() + math.log(2) + log_p[1, 3]) / 2
+    torch.testing.assert_close(found['loss_generation_t2v'], wanted)
+    torch.testing.assert_close(found['loss_generation_v2t'], wanted)
+
+
+def test_one_probability_per_candidate():
+    loss = MODELS.build(dict(type='CandidateBCELoss'))
+    logits = torch.randn(3, 5)
+    target = torch.zeros(3, 5)
+    target[:, 0] = 1
+    p = logits.sigmoid()
+    wanted = -(p[:, 0].log() + (1 - p[:, 1:]).log().sum(dim=1)).mean() / 2
+    torch.testing.assert_close(loss(logits), wanted)
+    torch.testing.assert_close(loss(logits, target), wanted)
+    target[:, 1], target[:, 0] = 0.5, 0.5
+    wanted = -(p[:, :2].log().sum(dim=1) + (1 - p[:, 2:]).log().sum(dim=1)).mean() / 2
+    torch.testing.assert_close(loss(logits, target), wanted)

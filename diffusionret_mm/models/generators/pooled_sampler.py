@@ -1,13 +1,17 @@
-"""Sampling over candidates that many queries share."""
+"""Sampling over candidates that many queries share, from pooled vectors."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from diffusionret_mm.models.generators import DiffusionGenerator
 from diffusionret_mm.models.generators.unrolled import SamplingRows
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
+
+if TYPE_CHECKING:
+    from diffusionret_mm.models.generators.diffusion_generator import DiffusionGenerator
 
 # Bound on the candidates' frames that are gathered at a time, and about a processor's cache.
 GATHER_BYTES = 2**24
@@ -15,8 +19,8 @@ GATHER_BYTES = 2**24
 PROJECTED_BYTES = 2**28
 
 
-class CandidateSampler:
-    """Denoises distributions over candidates that are chosen from one set.
+class PooledSampler:
+    """A `CandidateSampler` for `DiffusionGenerator`, from pooled videos and end-of-text features.
 
     What depends on the generator alone, and in direction v2t on the candidate texts alone, is
     computed once for all queries.
@@ -53,20 +57,13 @@ class CandidateSampler:
         self,
         queries: TextFeatures | VideoFeatures,
         chosen: Tensor,
+        scores: Tensor,
         noise: Tensor,
         return_trajectory: bool = False,
     ) -> Tensor:
-        """Denoise the distributions of n queries.
+        """Denoise the distributions of n queries; see `CandidateSampler.sample`.
 
-        Args:
-            queries: the n queries.
-            chosen: rows of the K candidates of each query, shape [n, K], int64.
-            noise: start noise x_T of some draws, shape [draws, n, K].
-            return_trajectory: whether to return the states between, too.
-
-        Returns:
-            x_0 in [-1, 1], shape [draws, n, K]; with `return_trajectory` all states
-            [draws, steps, n, K], x_0 last.
+        The similarities are not read. x_0 is in [-1, 1].
         """
         queries = queries.to(noise)
         rows = self._start(queries, chosen)

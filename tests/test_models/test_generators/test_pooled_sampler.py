@@ -2,9 +2,8 @@ import pytest
 import torch
 from mmaction.registry import MODELS
 
-from diffusionret_mm.models.generators import TextFramePooling
-from diffusionret_mm.models.retrievers import candidate_sampler
-from diffusionret_mm.models.retrievers.candidate_sampler import CandidateSampler
+from diffusionret_mm.models.generators import TextFramePooling, pooled_sampler
+from diffusionret_mm.models.generators.pooled_sampler import PooledSampler
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 NUM_QUERIES, NUM_VIDEOS, NUM_FRAMES, K = 7, 9, 5, 4
@@ -37,37 +36,37 @@ def draw():
     texts = TextFeatures(words, torch.ones(NUM_QUERIES, 3, dtype=torch.bool), words[:, -1])
     videos = VideoFeatures(normal(NUM_VIDEOS, NUM_FRAMES, 16), mask)
     chosen = torch.rand(NUM_QUERIES, NUM_VIDEOS, generator=generator).argsort(dim=1)[:, :K]
-    return texts, videos, chosen, normal(2, NUM_QUERIES, K)
+    return texts, videos, chosen, normal(NUM_QUERIES, K), normal(2, NUM_QUERIES, K)
 
 
 @pytest.mark.parametrize('masking', ['before_softmax', 'after_softmax'])
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float16])
 def test_frames_projected_once_give_the_same(masking, dtype):
     generator = build(masking)
-    texts, videos, chosen, noise = draw()
+    texts, videos, chosen, scores, noise = draw()
     videos = videos.to(dtype)
-    by_pair = CandidateSampler(generator, videos, num_pairs=NUM_VIDEOS * NUM_FRAMES)
-    by_frame = CandidateSampler(generator, videos, num_pairs=NUM_VIDEOS * NUM_FRAMES + 1)
+    by_pair = PooledSampler(generator, videos, num_pairs=NUM_VIDEOS * NUM_FRAMES)
+    by_frame = PooledSampler(generator, videos, num_pairs=NUM_VIDEOS * NUM_FRAMES + 1)
     assert by_pair.projected is None
     assert by_frame.projected.hidden.shape == (NUM_VIDEOS * NUM_FRAMES, 32)
-    expected = by_pair.sample(texts, chosen, noise)
+    expected = by_pair.sample(texts, chosen, scores, noise)
     assert expected.std() > 0.1
     torch.testing.assert_close(
-        by_frame.sample(texts, chosen, noise), expected, rtol=1e-4, atol=1e-4
+        by_frame.sample(texts, chosen, scores, noise), expected, rtol=1e-4, atol=1e-4
     )
 
 
 def test_a_large_gallery_is_not_projected_as_a_whole(monkeypatch):
-    monkeypatch.setattr(candidate_sampler, 'PROJECTED_BYTES', NUM_VIDEOS * NUM_FRAMES * 5 * 16 * 4)
-    generator, (_, videos, _, _) = build('before_softmax'), draw()
-    assert CandidateSampler(generator, videos, num_pairs=10**6).projected is not None
+    monkeypatch.setattr(pooled_sampler, 'PROJECTED_BYTES', NUM_VIDEOS * NUM_FRAMES * 5 * 16 * 4)
+    generator, (_, videos, *_) = build('before_softmax'), draw()
+    assert PooledSampler(generator, videos, num_pairs=10**6).projected is not None
     longer = VideoFeatures(videos.frames.repeat(2, 1, 1), videos.mask.repeat(2, 1))
-    assert CandidateSampler(generator, longer, num_pairs=10**6).projected is None
+    assert PooledSampler(generator, longer, num_pairs=10**6).projected is None
 
 
 def test_a_head_that_only_pools(monkeypatch):
-    generator, (texts, videos, chosen, noise) = build('before_softmax'), draw()
-    expected = CandidateSampler(generator, videos).sample(texts, chosen, noise)
+    generator, (texts, videos, chosen, scores, noise) = build('before_softmax'), draw()
+    expected = PooledSampler(generator, videos).sample(texts, chosen, scores, noise)
     pool = generator.attention.forward
 
     class Pool(TextFramePooling):
@@ -75,6 +74,6 @@ def test_a_head_that_only_pools(monkeypatch):
             return pool(*args)
 
     generator.attention = Pool()
-    sampler = CandidateSampler(generator, videos, num_pairs=10**6)
+    sampler = PooledSampler(generator, videos, num_pairs=10**6)
     assert sampler.projected is None
-    torch.testing.assert_close(sampler.sample(texts, chosen, noise), expected)
+    torch.testing.assert_close(sampler.sample(texts, chosen, scores, noise), expected)

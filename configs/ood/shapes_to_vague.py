@@ -1,0 +1,14 @@
+# A model trained on shapes, tested on captions that leave out colours or shapes and fit several clips:
+# `tools/test.py` with a checkpoint of configs/diffusionret_shapes.py. For another method: its model, and
+# the lines below.
+_base_ = [
+    '../_base_/backbones/tiny.py',
+    '../_base_/models/diffusionret.py',
+    '../_base_/datasets/shapes.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(backbone=_base_.backbone, temporal=_base_.temporal)
+test_dataloader = dict(dataset=dict(captions='vague'))
+test_evaluator = dict(type='SeveralAnswersMetric')
+train_dataloader = val_dataloader = val_cfg = val_evaluator = None  # the target is only for testing

@@ -1,0 +1,27 @@
+# Words by frames, re-ranked in one pass by one probability per candidate: no diffusion.
+# Stage two alone: python tools/train.py configs/second_stage/listwise_bce_shapes.py --cfg-options load_from=CHECKPOINT
+# with a checkpoint of stage one of configs/diffusionret_shapes.py.
+_base_ = [
+    '../_base_/backbones/tiny.py',
+    '../_base_/models/diffusionret.py',
+    '../_base_/datasets/shapes.py',
+    '../_base_/schedules/stage_two_shapes.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    backbone=_base_.backbone,
+    temporal=_base_.temporal,
+    generator=dict(
+        _delete_=True, type='ListwiseReranker', encoder=dict(type='TokenPairEncoder', width=None)
+    ),
+    loss=dict(generation=dict(_delete_=True, type='CandidateBCELoss')),
+    negatives='sampled_gallery',
+    gallery_sizes=(300, 600),
+    num_candidates=16,
+)
+default_hooks = dict(
+    stage_switch=_base_.stage_switch,
+    feature_cache=_base_.feature_cache,
+    calibrate=dict(type='CalibrateHook'),
+)
