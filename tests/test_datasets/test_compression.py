@@ -58,7 +58,7 @@ def greys(path):
         ([0, 1, 2, 9, 10, 11], [0, 2, 2, 10]),  # a variable frame rate
         ([5, 6, 7, 8, 9], [5, 8]),  # times that do not start at 0
         ([0], [0]),
-        ([0, 10], [0, 0, 0, 10, 10]),  # slower than the target
+        ([0, 10], [0, 0, 0, 10]),  # slower than the target; the last lasts a tenth of a second
     ],
 )
 def test_the_frame_shown_at_each_third_of_a_second(tmp_path, times, shown):

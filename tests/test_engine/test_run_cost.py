@@ -28,6 +28,7 @@ def test_validation_is_no_part_of_training(tmp_path):
     assert costs['parameters'] == 16
     assert 0.02 <= costs['train_s'] < 0.2
     assert 0 <= costs['train_cpu_s'] < 0.1
-    assert costs['test_s'] >= costs['test_cpu_s'] == pytest.approx(0.05, abs=0.05)
+    # Two clocks, which differ by microseconds.
+    assert costs['test_s'] + 1e-3 >= costs['test_cpu_s'] == pytest.approx(0.05, abs=0.05)
     assert costs['memory_mb'] > 50
     assert ('gpu_memory_mb' in costs) == torch.cuda.is_available()
