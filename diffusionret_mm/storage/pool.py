@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import torch
 from pebble import ProcessExpired, ProcessPool
 
 from diffusionret_mm.storage.progress import progress_bar
@@ -155,6 +156,7 @@ def start_worker(parent: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    torch.set_num_threads(1)  # the others that OpenMP had were not forked, and would be waited for
     with open(os.devnull, 'w') as nowhere:
         os.dup2(nowhere.fileno(), 2)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

@@ -4,6 +4,7 @@ import signal
 import time
 
 import pytest
+import torch
 
 from diffusionret_mm.storage.pool import run_in_parallel
 
@@ -141,3 +142,18 @@ def test_a_task_that_hangs_outside_of_python_is_ended_soon():
     outcomes = {task: error for task, _, error in results}
     assert outcomes[1] == 'the process that read it took longer than 0.5 s'
     assert time.monotonic() - start < 3
+
+
+def sum_of_ones(size):
+    return float((torch.ones(size) * 2).sum())
+
+
+def test_threads_that_the_parent_has_used_are_not_waited_for():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert sum_of_ones(10**6) == 2e6  # OpenMP has threads now, which are not forked
+        found = list(run_in_parallel(sum_of_ones, [10**6] * 3, 2, None, (), timeout=20))
+    finally:
+        torch.set_num_threads(before)
+    assert found == [(10**6, 2e6, '')] * 3
