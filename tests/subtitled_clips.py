@@ -28,7 +28,7 @@ def write(
     delay: float = 0,
     codec: str | None = None,
 ) -> Path:
-    """Write a clip of ten frames a second.
+    """Write a clip of ten frames per second.
 
     Args:
         path: the file; its extension says which codec of subtitles it has.

@@ -61,7 +61,7 @@ class ScoredSplit:
     similarity_v2t: Tensor | None = None
 
     def before(self, direction: str) -> Tensor:
-        """Return the scores before re-ranking, a row a query of 't2v' or 'v2t'."""
+        """Return the scores before re-ranking, a row per query of 't2v' or 'v2t'."""
         if direction == 't2v':
             return self.similarity
         return self.similarity.t() if self.similarity_v2t is None else self.similarity_v2t

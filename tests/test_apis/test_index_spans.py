@@ -28,7 +28,7 @@ CRASHED = 'the process that read it crashed'
 
 @pytest.fixture
 def videos(tmp_path):
-    """A function that writes clips of four frames a second, of some seconds each."""
+    """A function that writes clips of four frames per second, of some seconds each."""
 
     def write(**seconds):
         (tmp_path / 'videos').mkdir()

@@ -52,7 +52,7 @@ def match(pairs: Sequence[Pair], videos: Spool, texts: Spool) -> Matched:
 
 
 def describe(matched: Matched, spools: Mapping[str, Spool]) -> str:
-    """Draw the table of what was found, matched and is wrong, a row a side."""
+    """Draw the table of what was found, matched and is wrong, a row per side."""
     used = dict(videos=len(matched.texts_of_video), texts=matched.num_texts)
     rows = []
     for side, spool in spools.items():

@@ -50,7 +50,7 @@ def read_pairs(path: Path) -> list[Pair]:
 
     Args:
         path: .csv with the columns `text_id` and `video_id`, and `caption` and `group` if they are
-            known; .json (a list) or .jsonl (one a line) of objects with these keys, or of
+            known; .json (a list) or .jsonl (one per line) of objects with these keys, or of
             annotations, `video_id` and `captions`, whose texts have the ids `VIDEO_ID#0`,
             `VIDEO_ID#1`, ...
 

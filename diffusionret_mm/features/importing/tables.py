@@ -40,7 +40,7 @@ def npy_rows(path: Path) -> Iterator[Item]:
     if not ids.is_file():
         raise ImportFeaturesError(
             f'{path} says nothing of the ids of its rows; write them into {ids.name} beside it, '
-            'one a line.'
+            'one per line.'
         )
     keys, array, companions = read_lines(ids), read_npy(path), _companions(path)
     for values, name in ((keys, ids.name), *((value, key) for key, value in companions.items())):
