@@ -160,3 +160,9 @@ def test_validation_at_the_start_of_each_stage(make_cfg, tmp_path, monkeypatch):
     cfg.default_hooks.checkpoint.save_best = None
     with pytest.raises(ValueError, match='needs a validation'):
         train_retriever(cfg)
+
+
+def test_stage_two_alone_needs_a_checkpoint_of_stage_one(make_cfg):
+    runner = build_runner(make_cfg(**{'default_hooks.stage_switch.begin': 0}))
+    with pytest.raises(CheckpointError, match=r'backbone.* would be random.*load_from=CHECKPOINT'):
+        runner.train()

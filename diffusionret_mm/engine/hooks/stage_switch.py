@@ -38,6 +38,7 @@ class StageSwitchHook(Hook):
     Raises:
         ValueError: if `begin` is negative.
         TypeError: at the start of a run whose model has no stages.
+        CheckpointError: if the second stage is to begin on a first one that was never trained.
     """
 
     priority = 'VERY_HIGH'
@@ -81,7 +82,9 @@ class StageSwitchHook(Hook):
         """Switch when the epochs of the first stage are done."""
         if runner.epoch != self.begin or TextVideoRetriever.of(runner.model).stage == 'generation':
             return
-        if self.load_best and self.begin:
+        if not self.begin:
+            self._refuse_untrained(runner)
+        elif self.load_best:
             self._load_best(runner)
         self._enter(runner, 'generation', self.optim_wrapper, self.param_scheduler)
         runner.optim_wrapper.initialize_count_status(
@@ -116,6 +119,17 @@ class StageSwitchHook(Hook):
         runner.param_schedulers = runner.build_param_scheduler(schedules) if schedules else []
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
         runner.logger.info(f'Stage {stage}: {trained / 1e6:.2f} M parameters are trained.')
+
+    def _refuse_untrained(self, runner: Runner) -> None:
+        model = TextVideoRetriever.of(runner.model)
+        of_stage = {name.partition('.')[0] for name, _ in model.trained_parameters(model.stages[0])}
+        untrained = [part for part in model.untrained_parts() if part in of_stage]
+        if untrained and not runner._load_from:
+            raise CheckpointError(
+                'StageSwitchHook has begin=0, which goes on from a finished stage one, and no '
+                f'checkpoint of it is loaded: {", ".join(untrained)} would be random. Give it by '
+                '--cfg-options load_from=CHECKPOINT.'
+            )
 
     def _load_best(self, runner: Runner) -> None:
         best = runner.message_hub.runtime_info.get('best_ckpt')
