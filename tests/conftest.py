@@ -30,7 +30,7 @@ from mmengine.visualization import Visualizer
 from tool_modules import run_main
 
 from diffusionret_mm.apis import TextVideoInferencer
-from diffusionret_mm.models.retrievers.calibration import Calibration, Match
+from diffusionret_mm.models.retrievers.calibration import Alone, Calibration, Match
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 # Most of the time of a small run is mmengine's: it formats the config with yapf, and collects
@@ -262,7 +262,7 @@ def sure_clips(tmp_path_factory):
     """As `indexed_clips`; the model is calibrated, and its confidence is near 1/2."""
     pytest.importorskip('lance')
     folder = tmp_path_factory.mktemp('sure')
-    calibration = Calibration(0.05, 2.0, Match(-0.5, 1.0, 0.5))
+    calibration = Calibration(0.05, 2.0, Match(-0.5, 1.0, 0.5), Alone(0.1, 1.0))
     cfg = _tiny_model_cfg() | dict(stage='generation')
     inferencer = _inferencer(folder, cfg, calibration=calibration)
     videos = _clips(folder / 'videos', 6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -73,22 +74,23 @@ class SecondStage:
     def distributions(self) -> dict[str, Pair]:
         """Return the probabilities of the listed candidates (`Listed`), by the name of the ranking.
 
-        Those of the similarity are its softmax with the scale that it was trained with. The final
-        ranking has some if the model is calibrated.
+        If the model is calibrated, the final ranking has some, and the other rankings have theirs
+        at the temperature and weight that are likeliest for them alone. Of other models those that
+        were generated are left.
         """
         if not self.found:
             return {}
-        scale = self.model.backbone.logit_scale
         rows = {
-            'discrimination': self._pair(lambda _, found: (found.scores * scale).softmax(dim=1)),
-            **{
-                name: self._pair(lambda _, found, of=of: of(found))
-                for name, of in self._alone.items()
-            },
+            name: self._pair(
+                lambda direction, found, of=of: self._by_generator(direction, found, of)
+            )
+            for name, of in self._alone.items()
         }
         judged = self._pair(self.model.judge)
-        if all(judged):
-            rows[''] = tuple(each.probabilities for each in judged)
+        for name, part in {'discrimination': 'by_similarity', '': 'probabilities'}.items():
+            pair = tuple(None if each is None else getattr(each, part) for each in judged)
+            if all(each is not None for each in pair):
+                rows[name] = pair
         best = self._pair(lambda _, found: found.best)
         return {name: tuple(map(Listed, best, pair)) for name, pair in rows.items()}
 
@@ -121,6 +123,19 @@ class SecondStage:
         if self.model.averaged_draws > 1:
             alone['one_draw'] = lambda found: found.first_draw
         return alone
+
+    def _by_generator(
+        self,
+        direction: str,
+        found: GeneratedCandidates,
+        of: Callable[[GeneratedCandidates], Tensor],
+    ) -> Tensor:
+        """A distribution of the second stage as it is likeliest alone, or as it is."""
+        generated = of(found)
+        judged = self.model.judge(direction, replace(found, probabilities=generated))
+        if judged is None or judged.by_generator is None:
+            return generated
+        return judged.by_generator
 
     @property
     def _both(self) -> tuple[Tensor, Tensor]:

@@ -98,9 +98,7 @@ def search_texts(
         videos, scores = score_candidates(model, text, snapshot, candidates.rows, minus)
         times.append(time.perf_counter())
         preferred = _few_of_each_video(candidates, scores)
-        final = _rerank(model, 't2v', scores, text, videos, preferred)
-        if minus is not None:
-            final = replace(final, probability={}, confidence=None)
+        final = _rerank(model, 't2v', scores, text, videos, preferred, is_judged=minus is None)
         final = final.fused_with(said, queries[number], candidates.rows)
         hits = moment_hits(candidates, final, top_k, all_spans or preferred is None)
         times.append(time.perf_counter())
@@ -310,6 +308,7 @@ def _rerank(
     query: TextFeatures | VideoFeatures,
     candidates: VideoFeatures | TextFeatures,
     preferred: Tensor | None = None,
+    is_judged: bool = True,
 ) -> Scores:
     """Let the model re-rank the best candidates; the others keep their similarity."""
     best = shortlist(model, direction, scores, candidates, preferred)
@@ -321,7 +320,7 @@ def _rerank(
     final[best.places] = after.scores[0]
     added = _by_place(best.places, after.scores[0] - best.scores[0])
     reranked = Scores(scores.tolist(), final.tolist(), added)
-    if after.judgement is None:
+    if after.judgement is None or not is_judged:
         return reranked
     sure, places = after.judgement, best.places[after.best[0]]
     return replace(

@@ -11,7 +11,7 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from tool_modules import load_tool
 
-from diffusionret_mm.models.retrievers.calibration import Calibration, Match
+from diffusionret_mm.models.retrievers.calibration import Alone, Calibration, Match
 from diffusionret_mm.search import Searchers
 
 pytest.importorskip('lance')
@@ -161,7 +161,9 @@ def test_sentences_without_an_answer_are_told_apart(
 ):
     torch.manual_seed(0)
     model = MODELS.build(dict(tiny_model_cfg, stage='generation'))
-    model.calibrate(dict.fromkeys(('t2v', 'v2t'), Calibration(0.05, 1.0, Match(0.0, 1.0, 1.0))))
+    model.calibrate(
+        dict.fromkeys(('t2v', 'v2t'), Calibration(0.05, 1.0, Match(0.0, 1.0, 1.0), Alone(0.1, 1.0)))
+    )
     torch.save(model.state_dict(), tmp_path / 'sure.pth')
     options = '--sentences', 3, '--unanswered', 2, '--test-split', '--device', 'cpu'
     done = run_tool('benchmarks/search_shapes', small_shapes, tmp_path / 'sure.pth', *options)

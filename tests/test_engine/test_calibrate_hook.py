@@ -46,7 +46,7 @@ def test_a_run_is_tested_with_the_calibration_of_its_best_checkpoint(make_listwi
     (best,) = (tmp_path / 'run').glob('best_*_epoch_3.pth')
     kept = torch.load(best, weights_only=False)['state_dict']['calibration']
     assert (kept[:, 0] > 0).all()
-    assert kept.shape == (2, 5)  # temperature, weight, and a match
+    assert kept.shape == (2, 7)  # temperature and weight, a match, and each alone
     for direction in ('t2v', 'v2t'):
         measured = {
             key.rpartition('/')[0]: value

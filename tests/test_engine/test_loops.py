@@ -63,7 +63,7 @@ def test_an_evaluation_shows_what_each_stage_does(run_test):
     for direction in ('t2v', 'v2t'):
         gain = metrics[f'{direction}/R@1'] - metrics[f'discrimination/{direction}/R@1']
         assert metrics[f'gain/{direction}/R@1'] == pytest.approx(gain)
-        # Of one draw the final scores are no distribution, and nothing is averaged.
+        # Final scores that are not calibrated are no distribution, and one draw is no mean.
         assert f'{direction}/NLL' not in plain
         assert plain[f'generation/{direction}/NLL'] > 0
     assert not [key for key in plain if key.startswith(('one_draw', 'gain'))]

@@ -8,9 +8,11 @@ from diffusionret_mm.features import scoring
 from diffusionret_mm.features.encoding import EncodedSplit
 from diffusionret_mm.features.scoring import generate_all, rerank_all
 from diffusionret_mm.features.second_stage import SecondStage
-from diffusionret_mm.models.retrievers.calibration import Calibration, Match
+from diffusionret_mm.models.retrievers.calibration import Alone, Calibration, Match
 
-CALIBRATIONS = dict.fromkeys(('t2v', 'v2t'), Calibration(0.05, 2.0, Match(-1.0, 3.0, 0.5)))
+CALIBRATIONS = dict.fromkeys(
+    ('t2v', 'v2t'), Calibration(0.05, 2.0, Match(-1.0, 3.0, 0.5), Alone(0.1, 0.5))
+)
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ def test_several_right_answers_are_left_out_together(split):
 
 
 def test_what_is_measured_of_a_model(model, second_stage):
-    assert second_stage.distributions().keys() == {'discrimination', 'generation', 'one_draw'}
+    assert second_stage.distributions().keys() == {'generation', 'one_draw'}
     assert second_stage.matches() == {}
     model.calibrate(CALIBRATIONS)
     distributions, matches = second_stage.distributions(), second_stage.matches()
@@ -92,6 +94,9 @@ def test_what_is_measured_of_a_model(model, second_stage):
     for pair in distributions.values():
         for listed in pair:
             torch.testing.assert_close(listed.probabilities.sum(1), torch.ones(len(listed.best)))
+    listed, found = distributions['one_draw'][0], second_stage.found['t2v']
+    expected = found.first_draw.sqrt() / found.first_draw.sqrt().sum(dim=1, keepdim=True)
+    torch.testing.assert_close(listed.probabilities, expected)
     assert matches.keys() == {'discrimination', 'generation', ''}
     text, _ = matches['discrimination']
     assert torch.equal(text.answered, second_stage.scores['t2v'].amax(dim=1))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
-from itertools import product
+from itertools import chain, product
+from math import inf
 
 import torch
 from torch import Tensor
@@ -75,10 +76,27 @@ class Judgement:
     Args:
         probabilities: of each candidate of n queries, if any of them fits; they sum to 1, [n, K].
         confidence: probability that any of them fits, [n]; None if no `Match` is kept.
+        by_similarity: what the similarity alone says, as `probabilities`; None if not kept.
+        by_generator: what the second stage alone says; None if not kept.
     """
 
     probabilities: Tensor
-    confidence: Tensor | None
+    confidence: Tensor | None = None
+    by_similarity: Tensor | None = None
+    by_generator: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Temperature and weight of the two experts, each without the other.
+
+    Args:
+        temperature: as of `Calibration`, with weight 0.
+        weight: as of `Calibration`, without S.
+    """
+
+    temperature: float
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -92,21 +110,27 @@ class Calibration:
         temperature: of the similarity S.
         weight: of the generated distribution g; 0 leaves the order of S.
         match: says whether any candidate fits; None in checkpoints of before that was kept.
+        alone: what each expert has without the other; None, too.
     """
 
     temperature: float
     weight: float
     match: Match | None = None
+    alone: Alone | None = None
 
     @classmethod
     def of(cls, numbers: Sequence[float]) -> Calibration:
-        """Make one of what a checkpoint keeps: two numbers, or five with those of `match`."""
-        return cls(*numbers[:2], match=Match(*numbers[2:]) if len(numbers) > 2 else None)
+        """Make one of what a checkpoint keeps: two numbers, or seven with `match` and `alone`."""
+        temperature, weight, *more = numbers
+        if not more:
+            return cls(temperature, weight)
+        return cls(temperature, weight, Match(*more[:3]), Alone(*more[3:]))
 
     @property
     def numbers(self) -> list[float]:
         """What a checkpoint keeps; see `of`."""
-        return [self.temperature, self.weight, *(astuple(self.match) if self.match else ())]
+        more = [astuple(part) for part in (self.match, self.alone) if part is not None]
+        return [self.temperature, self.weight, *chain.from_iterable(more)]
 
     def log_probabilities(self, scores: Tensor, generated: Tensor) -> Tensor:
         """Return log p of each candidate.
@@ -127,8 +151,14 @@ class Calibration:
             logits: what it made before its softmax, shape [n, K].
         """
         probabilities = self.log_probabilities(scores, generated).exp()
-        confidence = None if self.match is None else self.match.probability(scores, logits)
-        return Judgement(probabilities, confidence)
+        if self.match is None or self.alone is None:
+            return Judgement(probabilities)
+        experts = Calibration(self.alone.temperature, 0.0), Calibration(inf, self.alone.weight)
+        return Judgement(
+            probabilities,
+            self.match.probability(scores, logits),
+            *(expert.log_probabilities(scores, generated).exp() for expert in experts),
+        )
 
     def with_match(
         self, answered: tuple[Tensor, Tensor], unanswered: tuple[Tensor, Tensor]
@@ -146,7 +176,8 @@ class Calibration:
             right: which candidates are right, [n, K], bool. Queries without one do not count.
 
         Returns:
-            The best of `TEMPERATURES` and `WEIGHTS`; of equal ones the smallest weight.
+            The best of `TEMPERATURES` and `WEIGHTS`, together and alone; of equal ones the smallest
+            weight. It has no `match`.
 
         Raises:
             ValueError: if no query has a right candidate.
@@ -163,11 +194,13 @@ class Calibration:
         def loss(pair: tuple[float, float]) -> float:
             weight, temperature = pair
             log_p = cls(temperature, weight).log_probabilities(scores, generated)
-            likelihood = log_p.masked_fill(wrong, float('-inf')).logsumexp(dim=1).mean().item()
+            likelihood = log_p.masked_fill(wrong, -inf).logsumexp(dim=1).mean().item()
             return -round(likelihood, 9)  # what differs by rounding alone is equal
 
         weight, temperature = min(product(WEIGHTS, TEMPERATURES), key=loss)
-        return cls(temperature, weight)
+        _, alone = min(product((0.0,), TEMPERATURES), key=loss)
+        alone_weight, _ = min(product(WEIGHTS, (inf,)), key=loss)
+        return cls(temperature, weight, alone=Alone(alone, alone_weight))
 
 
 def join(scores: Tensor, probabilities: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 from mmaction.registry import MODELS
 
 from diffusionret_mm.models.checkpoint_check import CheckpointError
-from diffusionret_mm.models.retrievers.calibration import Calibration, Match
+from diffusionret_mm.models.retrievers.calibration import Alone, Calibration, Match
 
 
 @pytest.fixture(scope='module')
@@ -20,7 +20,20 @@ def drawn():
 
 
 def test_the_likeliest_weights_are_found(drawn):
-    assert Calibration.fit(*drawn) == Calibration(0.04, 1.5)
+    found = Calibration.fit(*drawn)
+    assert (found.temperature, found.weight) == (0.04, 1.5)
+
+
+def test_each_expert_alone_has_numbers_of_its_own(drawn):
+    scores, generated, right = drawn
+    flat = torch.full_like(generated, 1 / 6)
+    by_similarity = Calibration.fit(scores, flat, right)
+    alone = Calibration.fit(*drawn).alone
+    assert alone.temperature == by_similarity.temperature
+    assert alone.temperature > 0.04  # without the generator, S is less sure
+    by_generator = Calibration.fit(torch.zeros_like(scores), generated, right)
+    assert alone.weight == by_generator.weight
+    assert alone.weight > 0
 
 
 def test_a_generator_that_knows_nothing_gets_no_weight(drawn):
@@ -128,7 +141,7 @@ def test_queries_that_are_told_apart_have_finite_weights():
 
 
 MATCHED = {
-    name: Calibration(one.temperature, one.weight, Match(-1.0, 2.0, 0.5))
+    name: Calibration(one.temperature, one.weight, Match(-1.0, 2.0, 0.5), Alone(0.1, 0.75))
     for name, one in CALIBRATIONS.items()
 }
 
@@ -151,6 +164,11 @@ def test_a_judged_ranking_is_the_ranking(model, features, calibrations):
     if calibrations is MATCHED:
         logit = -1 + 2 * found.scores[:, 0] + 0.5 * found.logits.amax(dim=1)
         torch.testing.assert_close(after.judgement.confidence, logit.sigmoid())
+        expected = (found.scores / 0.1).softmax(dim=1)
+        torch.testing.assert_close(after.judgement.by_similarity, expected)
+        expected = found.probabilities**0.75
+        expected = expected / expected.sum(dim=1, keepdim=True)
+        torch.testing.assert_close(after.judgement.by_generator, expected)
 
 
 def test_the_mean_of_two_draws_is_that_of_each(model, features):
