@@ -158,7 +158,9 @@ def _row(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
     names = ', '.join(action.option_strings)
     value = formatter._format_args(action, formatter._get_default_metavar_for_optional(action))
     if not names:
-        value = formatter._format_args(action, formatter._get_default_metavar_for_positional(action))
+        value = formatter._format_args(
+            action, formatter._get_default_metavar_for_positional(action)
+        )
     text = formatter._expand_help(action) if action.help else ''
     default = action.default
     if isinstance(default, (str, int, float, Path)) and default is not False:

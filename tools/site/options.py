@@ -32,7 +32,9 @@ REGISTRIES = {
 def registered() -> dict[str, list[type]]:
     """Return the classes of this package by the registry that they are in."""
     registries = {
-        name: value for name, value in vars(mmaction.registry).items() if isinstance(value, Registry)
+        name: value
+        for name, value in vars(mmaction.registry).items()
+        if isinstance(value, Registry)
     }
     return {
         name: found
@@ -84,7 +86,10 @@ def options_of(owner: type) -> dict[str, tuple[inspect.Parameter, str]]:
             continue
         parameters = [*inspect.signature(init).parameters.values()][1:]
         for parameter in parameters:
-            if parameter.kind is parameter.VAR_POSITIONAL or parameter.kind is parameter.VAR_KEYWORD:
+            if (
+                parameter.kind is parameter.VAR_POSITIONAL
+                or parameter.kind is parameter.VAR_KEYWORD
+            ):
                 continue
             found.setdefault(parameter.name, (parameter, _described(owner, parameter.name)))
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
