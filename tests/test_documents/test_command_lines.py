@@ -132,7 +132,7 @@ def test_a_wrong_option_a_missing_argument_and_a_wrong_setting_are_found():
     for key in ('model.nothing.at.all', 'nothing', 'train_dataloader.dataset.maniFest'):
         with pytest.raises(AssertionError, match='there is no'):
             check_config(path, None, {key: 1})
-    check_config(path, 'PE-Core-B-16', {'train_dataloader.dataset.manifest': 1})
+    check_config(path, 'PE-Core-B-16', {'train_dataloader.dataset.bad_videos': 1})
 
 
 def test_lines_are_joined_and_words_are_those_of_a_shell():

@@ -39,8 +39,8 @@ def test_other_words_are_no_rate(prose, text):
 
 def test_sentences_are_those_of_the_text(prose):
     text = (
-        '# A heading\n\nOne `a b c` two. Three [four five](x.md) six:\n\n- seven\n  eight\n- Nine\n\n'
-        '| a | table |\n|---|---|\n\n```bash\nls. Not. This.\n```\n\nv2t: 3.5 is a number, ten.'
+        '# A heading\n\nOne `a b c` two. Three [four five](x.md) six:\n\n- seven\n  eight\n- Nine\n'
+        '\n| a | table |\n|---|---|\n\n```bash\nls. Not. This.\n```\n\nv2t: 3.5 is a number, ten.'
     )
     assert list(prose.sentences(text)) == [
         'One NAME two.',

@@ -72,6 +72,7 @@ def test_every_command_and_option_is_in_the_reference(site):
         page = (site / f'reference/commands/{group}.html').read_text(encoding='utf-8')
         lines += [name for name in names if f'>{name}<' not in page.replace('\xa0', ' ')]
     assert lines == []
+    assert sum(map(len, commands.commands().values())) > 40
     page = (site / 'reference/options.html').read_text(encoding='utf-8')
     classes = [found for some in load_site('options').registered().values() for found in some]
     assert len(classes) > 70

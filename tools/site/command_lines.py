@@ -19,6 +19,7 @@ TITLES = {
     'data': 'Data sets',
     'benchmarks': 'Benchmarks',
 }
+FOLDERS = ('.', 'data', 'benchmarks')  # of tools/
 
 
 class _Caught(BaseException):
@@ -74,7 +75,8 @@ def catch_parser(module: ModuleType, *arguments: Any) -> argparse.ArgumentParser
 
 def scripts() -> list[Path]:
     """Return the scripts of `tools/` that have a command line, in order."""
-    found = (path for path in sorted((ROOT / 'tools').rglob('*.py')) if 'site' not in path.parts)
+    tools = ROOT / 'tools'
+    found = (path for folder in FOLDERS for path in sorted((tools / folder).glob('*.py')))
     return [path for path in found if 'parse_args()' in path.read_text(encoding='utf-8')]
 
 

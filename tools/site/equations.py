@@ -12,7 +12,7 @@ from latex2mathml.converter import convert
 
 BLOCK = re.compile(r'^```math\n(.*?)\n```$', re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r'\$`([^`\n]+)`\$')
-PLACE = re.compile(r'<p>EQUATION(\d+)BLOCK</p>|EQUATION(\d+)INLINE')
+PLACE = re.compile(r'<p>EQUATION(\d+)BLOCK</p>|EQUATION(\d+)INLINE([.,:;?!)]*)')
 
 
 def take_out(markdown: str) -> tuple[str, list[str]]:
@@ -48,6 +48,6 @@ def put_in(html: str, equations: list[str]) -> str:
     def put(match: re.Match[str]) -> str:
         if match[1]:
             return f'<div class="equation">{equations[int(match[1])]}</div>'
-        return equations[int(match[2])]
+        return f'<span class="equation">{equations[int(match[2])]}{match[3]}</span>'
 
     return PLACE.sub(put, html)
