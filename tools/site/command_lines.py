@@ -134,7 +134,9 @@ def write_page(group: str, names: list[str]) -> str:
 def _describe(parser: argparse.ArgumentParser, name: str) -> Iterator[str]:
     parser.prog = name if name.startswith('text-video') else f'python {name}'
     yield _escape(' '.join((parser.description or '').split()))
-    usage = parser.format_usage().removeprefix('usage: ').rstrip()
+    prefix = 'usage: '
+    lines = parser.format_usage().rstrip().splitlines()
+    usage = '\n'.join(line[len(prefix) :] for line in lines)
     yield f'```text\n{usage}\n```'
     rows = [_row(parser, action) for action in shown(parser)]
     if rows:
