@@ -191,6 +191,18 @@ class TextVideoValLoop(_RetrievalRun, ValLoop):
 
 @LOOPS.register_module()
 class TextVideoTestLoop(_RetrievalRun, TestLoop):
-    """Test of a retriever; arguments as of `TextVideoValLoop`."""
+    """Test of a retriever.
+
+    Args:
+        *args: as of `TextVideoValLoop`.
+        chunk_size: as of `TextVideoValLoop`.
+        feature_dtype: as of `TextVideoValLoop`.
+        feature_dir: as of `TextVideoValLoop`.
+        query_bank: as of `TextVideoValLoop`.
+        **kwargs: arguments of `mmengine.runner.TestLoop`.
+
+    Raises:
+        ValueError: if there is no such `feature_dtype`.
+    """
 
     mode = 'test'
