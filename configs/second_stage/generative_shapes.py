@@ -1,0 +1,20 @@
+# No contrastive loss: the loss of the generators trains the extractor too, from random weights.
+# The similarity has no parameters and is not trained, so all candidates are re-ranked.
+_base_ = [
+    '../_base_/backbones/tiny.py',
+    '../_base_/models/diffusionret.py',
+    '../_base_/datasets/shapes.py',
+    '../_base_/schedules/one_stage_shapes.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    type='GenerativeRet',
+    backbone=_base_.backbone,
+    temporal=_base_.temporal,
+    similarity=dict(_delete_=True, type='CosineSimilarity'),
+    num_negatives=63,
+    num_candidates=10_000,
+    temperature=100.0,  # the scale of the loss: the distribution that is trained
+)
+default_hooks = dict(calibrate=dict(type='CalibrateHook'))
