@@ -18,7 +18,7 @@ def cfg(tiny_model_cfg):
 def test_the_generation_loss_trains_every_part(cfg, batch):
     torch.manual_seed(0)
     model = MODELS.build(cfg).train()
-    losses = model(batch, mode='loss')
+    losses = model(batch(), mode='loss')
     assert set(losses) == {'loss_generation_t2v', 'loss_generation_v2t'}
     sum(losses.values()).backward()
     assert not [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
