@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.storage.files import write_json
 
-DIRECTION_NAMES = {'t2v': 'text -> video', 'v2t': 'video -> text'}
+_DIRECTIONS = {'t2v': 'text -> video', 'v2t': 'video -> text'}
 _TITLE = 'Retrieval (R@k in %, Rsum = R@1 + R@5 + R@10, MdR and MnR are ranks, 1 is best)'
 
 
@@ -75,12 +75,12 @@ def metric_rows(metrics: Mapping[str, float]) -> dict[tuple[str, str], dict[str,
     rankings: dict[str, dict[str, dict[str, float]]] = {}
     for key, value in metrics.items():
         ranking, direction, name = _split_key(key)
-        if direction in DIRECTION_NAMES:
+        if direction in _DIRECTIONS:
             rankings.setdefault(ranking, {}).setdefault(direction, {})[name] = value
     if not rankings:
         raise ValueError(f'There are no retrieval metrics among {list(metrics)}.')
     return {
-        (ranking or 'final', DIRECTION_NAMES[direction]): row
+        (ranking or 'final', _DIRECTIONS[direction]): row
         for ranking in sorted(rankings, key=lambda ranking: ranking == '')
         for direction, row in rankings[ranking].items()
     }

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from diffusionret_mm.evaluation.confusions import Confusions, Relation
-from diffusionret_mm.evaluation.results import DIRECTION_NAMES
 from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.visualization.page import Table
+from diffusionret_mm.visualization.recall import DIRECTIONS
 
 KINDS = (
     'What comes first in place of the right video, in % of the queries. Mended: right after '
@@ -67,7 +67,7 @@ class ErrorTables:
             sums = [sum(values) for values in zip(*(own for _, own in counts), strict=True)]
             for kind, values in [*counts, ('all', sums)]:
                 shares = [100 * value / len(found.own) for value in values]
-                rows.append([DIRECTION_NAMES[direction], kind, *shares])
+                rows.append([DIRECTIONS[direction], kind, *shares])
         return Table(['direction', 'error', *(heads[name] for name in names)], rows)
 
     def _told_apart(self) -> Table:
@@ -77,7 +77,7 @@ class ErrorTables:
                 wrong = [row.before, row.after] if self.reranks else [row.before]
                 shares = [100 * value / row.pairs for value in wrong]
                 name = _name(row.relation)
-                rows.append([DIRECTION_NAMES[direction], name, str(row.pairs), *shares])
+                rows.append([DIRECTIONS[direction], name, str(row.pairs), *shares])
         head = ['direction', 'not told apart', 'pairs', 'similarity', 'final']
         return Table(head if self.reranks else head[:-1], rows)
 

@@ -11,7 +11,6 @@ from mmengine.config import Config
 from tool_modules import load_tool
 
 from diffusionret_mm.models.retrievers.calibration import Calibration
-from diffusionret_mm.models.retrievers.reranking import GeneratedCandidates
 
 ROOT = Path(__file__).parents[2]
 SCORES = torch.tensor([[0.9, 0.8, 0.7, 0.1], [0.2, 0.6, 0.5, 0.4]])
@@ -23,9 +22,7 @@ RIGHT = torch.tensor([[True, True, False, False], [False, False, True, False]])
 def side(benchmarks):
     """Two queries; the second stage prefers the second of their two candidates."""
     measures = load_tool('benchmarks/second_stage_measures')
-    probabilities = torch.tensor([[0.25, 0.75], [0.25, 0.75]])
-    found = GeneratedCandidates(BEST, SCORES.gather(1, BEST), probabilities)
-    return measures.Side(SCORES, found, RIGHT)
+    return measures.Side(SCORES, BEST, torch.tensor([[0.25, 0.75], [0.25, 0.75]]), RIGHT)
 
 
 FITTED = {

@@ -25,7 +25,6 @@ from diffusionret_mm.features.scoring import generate_all
 from diffusionret_mm.models.generators import DIRECTIONS
 from diffusionret_mm.models.retrievers.calibration import Calibration
 from diffusionret_mm.models.retrievers.diffusion_ret import DiffusionRet
-from diffusionret_mm.models.retrievers.reranking import GeneratedCandidates
 
 SIMILARITY, ALONE, BOTH = METHODS = ('similarity', 'second stage', 'both')
 # Far below the logarithm of every probability: candidates that are not re-ranked stay behind.
@@ -38,18 +37,20 @@ class Side:
 
     Args:
         scores: similarities of all candidates, [Q, C].
-        found: the best K and what the second stage says of them.
+        best: rows of the best K, [Q, K], int64.
+        generated: probabilities of the second stage, [Q, K].
         right: which of all candidates are right, [Q, C], bool.
     """
 
     scores: Tensor
-    found: GeneratedCandidates
+    best: Tensor
+    generated: Tensor
     right: Tensor
 
     @property
     def right_among_best(self) -> Tensor:
         """Which of the best K are right, [Q, K], bool."""
-        return self.right.gather(1, self.found.best)
+        return self.right.gather(1, self.best)
 
     def fit(self) -> dict[str, Calibration]:
         """Choose, for each method, the weights under which right candidates are likeliest."""
@@ -64,7 +65,7 @@ class Side:
     def ranking(self, method: str, fitted: Mapping[str, Calibration]) -> Tensor:
         """Return scores of all candidates, [Q, C]; those of the best K are log probabilities."""
         others = self.scores.double() - BEHIND
-        return others.scatter(1, self.found.best, self.log_probabilities(method, fitted))
+        return others.scatter(1, self.best, self.log_probabilities(method, fitted))
 
     def likelihood(self, method: str, fitted: Mapping[str, Calibration]) -> float:
         """Negative log likelihood of the right candidates in nats, of queries that have one."""
@@ -86,7 +87,7 @@ class Side:
         return count[count > 0].double().log().mean().item()
 
     def _view(self, method: str) -> tuple[Tensor, Tensor]:
-        scores, generated = self.found.scores, self.found.probabilities
+        scores, generated = self.scores.gather(1, self.best), self.generated
         if method == SIMILARITY:
             generated = torch.ones_like(generated)
         return (torch.zeros_like(scores) if method == ALONE else scores), generated
@@ -118,7 +119,8 @@ class Measured:
                 self.model, direction, self.scores[direction], *features[direction]
             )
             fits = right if direction == 't2v' else right.t()
-            sides[direction] = Side(self.scores[direction].cpu(), _on_cpu(found), fits)
+            parts = self.scores[direction], found.best, found.probabilities
+            sides[direction] = Side(*(part.cpu() for part in parts), fits)
         return sides
 
     def recall(self, direction: str, scores: Tensor) -> float:
@@ -169,7 +171,3 @@ class Model:
         if not model.can_calibrate or not model.num_candidates('t2v'):
             raise ValueError(f'{self.checkpoint} has no second stage that could be measured.')
         return Measured(model, scored.split, {name: scored.before(name) for name in DIRECTIONS})
-
-
-def _on_cpu(found: GeneratedCandidates) -> GeneratedCandidates:
-    return GeneratedCandidates(**{name: value.cpu() for name, value in vars(found).items()})
