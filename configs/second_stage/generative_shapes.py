@@ -13,6 +13,7 @@ model = dict(
     backbone=_base_.backbone,
     temporal=_base_.temporal,
     similarity=dict(_delete_=True, type='CosineSimilarity'),
+    generator=dict(num_sample_steps=5),  # for all candidates, not for 32
     num_negatives=63,
     num_candidates=10_000,
     temperature=100.0,  # the scale of the loss: the distribution that is trained
