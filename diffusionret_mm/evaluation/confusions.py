@@ -143,7 +143,7 @@ def best_scores(
     """Find what the right candidates score, and the wrong ones of each video.
 
     Args:
-        scores: score of every candidate for every query, [Q, C].
+        scores: score of every candidate for every query, [Q, C], on the CPU.
         right: which candidates are right, [Q, C], bool, at least one per query.
         video_of_candidate: the video that each candidate is or describes, [C], int64.
         num_videos: number M of videos.
@@ -155,6 +155,6 @@ def best_scores(
     scores, lowest = scores.float(), float('-inf')
     own = scores.masked_fill(~right, lowest).amax(dim=1)
     wrong = scores.masked_fill(right, lowest)
-    column = video_of_candidate.to(scores.device).expand(len(scores), -1)
-    others = torch.full((len(scores), num_videos), lowest, device=scores.device)
+    column = video_of_candidate.expand(len(scores), -1)
+    others = torch.full((len(scores), num_videos), lowest)
     return own, others.scatter_reduce(1, column, wrong, 'amax')

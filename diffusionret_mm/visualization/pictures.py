@@ -89,21 +89,19 @@ class SplitPictures:
             for own, others in self.dataset.relatives().items()
             if own in rows
         }
-        scored, unrelated = self.scored, self.dataset.unrelated
-        count, described = len(rows), self.video_of_text
-        videos = torch.arange(count, device=described.device)
-        own = self.split.answers or described[:, None].tolist()
-        right = right_answers(own, count).to(described.device)
+        scored, described = self.scored, self.split.video_of_text
+        count = len(rows)
+        right = right_answers(self.split.answers or described[:, None].tolist(), count)
         found = {}
         for direction, after, of_query, of_candidate, fits in (
-            ('t2v', scored.t2v, described, videos, right),
-            ('v2t', scored.v2t, videos, described, right.t()),
+            ('t2v', scored.t2v, described, torch.arange(count), right),
+            ('v2t', scored.v2t, torch.arange(count), described, right.t()),
         ):
             scores = [
-                best_scores(matrix, fits, of_candidate, count)
+                best_scores(matrix.cpu(), fits, of_candidate, count)
                 for matrix in (scored.before(direction), after)
             ]
-            found[direction] = Confusions(of_query, relations, unrelated, *scores)
+            found[direction] = Confusions(of_query, relations, self.dataset.unrelated, *scores)
         return ErrorTables(found, any(map(self.model.num_candidates, found)))
 
     def diffusion(self, queries: Sequence[int], direction: str = 't2v') -> Figure:
