@@ -76,6 +76,30 @@ def render_shapes(
             _render_all(scratch, root, settings, workers or os.cpu_count() or 1)
 
 
+def read_clips(data_root: str | Path) -> dict[str, list[Clip]]:
+    """Draw the clips of a data set that is there once more, with what happens in them.
+
+    Args:
+        data_root: folder of the data set.
+
+    Returns:
+        The clips of each split, in the order of the annotation.
+
+    Raises:
+        ValueError: if the captions in the folder are those of other clips.
+    """
+    root = Path(data_root)
+    clips = _draw(json.loads((root / 'meta.json').read_text(encoding='utf-8'))['settings'])
+    for split, members in clips.items():
+        entries = json.loads((root / f'{split}.json').read_text(encoding='utf-8'))
+        if entries != [_annotation(clip) for clip in members]:
+            raise ValueError(
+                f"{root} holds a data set 'shapes' of another version of this program: its "
+                f'{split}.json has other clips. Delete the folder to have it rendered again.'
+            )
+    return clips
+
+
 def _check_settings(
     seed: int, num_scenes: Mapping[str, int] | None, captions_per_video: int, shift: str | None
 ) -> dict[str, Any]:

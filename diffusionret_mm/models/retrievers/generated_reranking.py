@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from diffusionret_mm.models.checkpoint_check import CheckpointError
 from diffusionret_mm.models.generators import DIRECTIONS, CandidateSampler, start_noise
 from diffusionret_mm.models.retrievers.calibration import Calibration, Judgement, join
 from diffusionret_mm.models.retrievers.reranking import (
@@ -21,6 +22,8 @@ from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 # In checkpoints of calibrated models: the numbers of a `Calibration` in a row per direction.
 CALIBRATION = 'calibration'
+# In checkpoints of generators that keep to it: the number of candidates per direction.
+TRAINED_CANDIDATES = 'trained_candidates'
 
 
 class GeneratedReRanking(TextVideoRetriever):
@@ -61,6 +64,9 @@ class GeneratedReRanking(TextVideoRetriever):
         self.noise_seed = noise_seed
         self.rerank_chunk = rerank_chunk
         self.register_buffer(CALIBRATION, None)
+        counts = torch.tensor([self.candidates_per_query[name] for name in DIRECTIONS])
+        keeps = self.generators['t2v'].keeps_num_candidates
+        self.register_buffer(TRAINED_CANDIDATES, counts if keeps else None)
 
     def calibrated(self, direction: str) -> Calibration | None:
         """Return how similarity and generator are weighed; None: by `weight`, as published."""
@@ -92,6 +98,29 @@ class GeneratedReRanking(TextVideoRetriever):
                 'its second stage again with CalibrateHook.'
             )
         return None
+
+    def check_num_candidates(self, state_dict: dict[str, Tensor], prefix: str = '') -> None:
+        """Refuse weights that were trained on another number of candidates, if that matters.
+
+        Args:
+            state_dict: what a checkpoint holds. One of an earlier version does not say its number;
+                it gets that of the model, in place.
+            prefix: of its keys.
+
+        Raises:
+            CheckpointError: naming both numbers.
+        """
+        if self.trained_candidates is None:
+            return
+        own = self.trained_candidates.tolist()
+        then = state_dict.setdefault(prefix + TRAINED_CANDIDATES, self.trained_candidates).tolist()
+        if then != own:
+            raise CheckpointError(
+                f'The checkpoint was trained on {then[0]} candidates per text and {then[1]} per '
+                f'video, and the model re-ranks {own[0]} and {own[1]}. Its candidates attend to '
+                'each other, so another number is another task. Set '
+                f'model.num_candidates=dict(t2v={then[0]}, v2t={then[1]}), or train anew.'
+            )
 
     def num_candidates(self, direction: str) -> int:
         """Return how many candidates are re-ranked; none in stage 'discrimination'."""
