@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from diffusionret_mm.features.spans import encode_spans
 from diffusionret_mm.search import Gallery, GalleryError, GalleryWriter
 
 pytest.importorskip('lance')
+pytest.importorskip('scenedetect')
 
 WINDOWS = IndexOptions(moments=Moments('windows'))
 KILLED_WORKER = Path(__file__).parents[1] / 'killed_span_worker.py'
@@ -53,8 +55,6 @@ def spans_of(gallery):
 
 @pytest.mark.parametrize('kind', ['windows', 'shots'])
 def test_rows_are_those_of_the_spans(new_inferencer, videos, tmp_path, kind):
-    if kind == 'shots':
-        pytest.importorskip('scenedetect')
     inferencer, folder, moments = new_inferencer(), videos(long=61, short=9), Moments(kind)
     gallery = inferencer.index(folder, tmp_path / 'gallery', IndexOptions(moments=moments))
     assert gallery.facts.moments == Gallery(gallery.folder).facts.moments == moments
@@ -77,7 +77,7 @@ def test_windows_of_other_lengths(new_inferencer, videos, tmp_path):
     gallery = new_inferencer().index(videos(clip=6, short=2), tmp_path / 'gallery', options)
     assert spans_of(gallery) == {
         'clip.mp4': [(start, start + 3, 'window') for start in range(4)],
-        'short.mp4': [(0, 2, 'video')],
+        'short.mp4': [(0, 2, 'window')],
     }
 
 
@@ -184,6 +184,19 @@ def test_a_gallery_has_moments_of_one_kind(new_inferencer, videos, tmp_path):
         inferencer.index(folder, tmp_path / 'windows', options)
     with pytest.raises(GalleryError, match='moments none, not windows of 10 s every 5 s'):
         inferencer.index(folder, tmp_path / 'whole', WINDOWS)
+
+
+def test_windows_across_cuts_go_on_so(new_inferencer, videos, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'scenedetect', None)  # they do not need it
+    folder, inferencer = videos(a=16), new_inferencer()
+    options = IndexOptions(moments=Moments('windows', across_cuts=True))
+    inferencer.index(folder, tmp_path / 'gallery', options)
+    said = 'windows of 10 s every 5 s across cuts, not windows of 10 s every 5 s: leave'
+    with pytest.raises(GalleryError, match=said):
+        inferencer.index(folder, tmp_path / 'gallery', WINDOWS)
+    numbered_clips.write(folder / 'b.mp4', 40, rate=4)
+    gallery = inferencer.index(folder, tmp_path / 'gallery')
+    assert spans_of(gallery)['b.mp4'] == [(0, 10, 'video')]
 
 
 def test_onnx_encoders_are_refused(new_inferencer, videos, tmp_path):

@@ -39,6 +39,7 @@ def service(inferencer, indexed_clips, tmp_path_factory):
 @pytest.fixture(scope='session')
 def film_service(inferencer, tmp_path_factory):
     """What answers, over windows of a film that browsers play and one that they do not."""
+    pytest.importorskip('scenedetect')
     folder = tmp_path_factory.mktemp('films')
     (folder / 'videos').mkdir()
     numbered_clips.write(folder / 'videos/film.mp4', 60, rate=10, g='5')
