@@ -19,7 +19,7 @@ from diffusionret_mm.demo.serving import bind, server_of  # noqa: E402
 from diffusionret_mm.search import FoundSpan, Hit  # noqa: E402
 
 SENTENCES = ['a cat sits', 'it rains']
-WINDOWS = Moments('windows', length=2, step=1)
+WINDOWS = Moments('windows', length=2, step=1, across_cuts=True)
 
 
 @pytest.fixture(scope='session')
@@ -39,7 +39,6 @@ def service(inferencer, indexed_clips, tmp_path_factory):
 @pytest.fixture(scope='session')
 def film_service(inferencer, tmp_path_factory):
     """What answers, over windows of a film that browsers play and one that they do not."""
-    pytest.importorskip('scenedetect')
     folder = tmp_path_factory.mktemp('films')
     (folder / 'videos').mkdir()
     numbered_clips.write(folder / 'videos/film.mp4', 60, rate=10, g='5')

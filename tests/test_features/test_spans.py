@@ -56,6 +56,7 @@ def test_a_span_is_encoded_as_a_video_of_its_frames(tiny_model, reader, tmp_path
         torch.testing.assert_close(videos.frames[row], expected.frames[0], rtol=0, atol=1e-5)
 
 
+@pytest.mark.usefixtures('no_cuts')
 @pytest.mark.parametrize('batch_size', [1, 7, 64])
 def test_a_frame_is_encoded_once_however_many_spans_have_it(
     tiny_model, reader, tmp_path, encoded_frames, batch_size
@@ -68,6 +69,7 @@ def test_a_frame_is_encoded_once_however_many_spans_have_it(
     assert max(encoded_frames) <= batch_size + 4
 
 
+@pytest.mark.usefixtures('no_cuts')
 def test_features_in_memory_do_not_grow_with_the_video(tiny_model, reader, tmp_path):
     most = []
     for seconds in (60, 180):

@@ -126,8 +126,8 @@ class _Kept:
 
     def take_out(self, known: Sequence[Bounds]) -> Iterator[StreamedSpan]:
         """Take the frames of spans out, and drop those that later ones do not have."""
-        later = [*[start for start, _ in known[1:]], self._planner.start]
-        for (start, end), next_start in zip(known, later, strict=True):
+        starts = [*[start for start, _ in known], self._planner.start]
+        for (start, end), next_start in zip(known, starts[1:], strict=True):
             span = self._seen.span(start, end, self._planner.kind, self._sample)
             images = {
                 number: self.images.pop(number) for number in span.numbers if number in self.images

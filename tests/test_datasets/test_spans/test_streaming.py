@@ -90,6 +90,7 @@ def test_a_whole_video_has_the_frames_of_a_data_set(tmp_path):
     np.testing.assert_array_equal(list(item.images.values()), read['imgs'])
 
 
+@pytest.mark.usefixtures('no_cuts')
 @pytest.mark.parametrize('moments', ['windows', 'across'])
 def test_windows_have_the_frames_of_parts_of_a_data_set(tmp_path, moments):
     path = numbered_clips.write(tmp_path / 'clip.mp4', 200, rate=10)
@@ -144,6 +145,7 @@ class Counter:
         self.alive -= 1
 
 
+@pytest.mark.usefixtures('no_cuts')
 @pytest.mark.parametrize(('moments', 'limit'), [('across', 10), ('windows', 90), ('shots', 125)])
 def test_images_in_memory_do_not_grow_with_the_video(tmp_path, moments, limit, monkeypatch):
     most, made = [], []
