@@ -30,6 +30,7 @@ from mmengine.visualization import Visualizer
 from tool_modules import run_main
 
 from diffusionret_mm.apis import TextVideoInferencer
+from diffusionret_mm.datasets.spans.shots import ContentCuts
 from diffusionret_mm.models.retrievers.calibration import Alone, Calibration, Match
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
@@ -85,6 +86,14 @@ def interrupts():
 def clip_pipeline() -> list[dict]:
     """Transforms that read a clip as the tiny model wants it."""
     return [dict(step) for step in PIPELINE]
+
+
+@pytest.fixture
+def no_cuts(monkeypatch):
+    """Find no cut in any video; bits of numbered clips change all at once."""
+    take = ContentCuts.take
+    found = lambda *arguments: [(time, False) for time, _ in take(*arguments)]  # noqa: E731
+    monkeypatch.setattr(ContentCuts, 'take', found)
 
 
 @pytest.fixture

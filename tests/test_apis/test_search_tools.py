@@ -51,6 +51,7 @@ def test_index_then_search(run, unlike_clips, tmp_path):
 
 
 def test_moments_are_remembered(run, clips, tmp_path):
+    pytest.importorskip('scenedetect')
     folder, gallery = clips(2), tmp_path / 'gallery'
     run('index', folder, gallery, '--moments', 'windows', '--workers', 1)
     (folder / '0/clip00.mp4').touch()
@@ -72,6 +73,7 @@ def test_moments_are_remembered(run, clips, tmp_path):
     ],
 )
 def test_windows_of_other_lengths(run, clips, tmp_path, options, moments):
+    pytest.importorskip('scenedetect')
     folder, gallery = clips(1), tmp_path / 'gallery'
     run('index', folder, gallery, '--moments', 'windows', *options)
     assert Gallery(gallery).facts.moments == moments
@@ -96,6 +98,7 @@ def no_model(monkeypatch):
         (('--moments', 'windows', '--window', 'inf'), 'got windows of inf s every inf s'),
         (('--moments', 'windows', '--window', 'nan'), 'got windows of nan s every nan s'),
         (('--moments', 'windows', '--window', 0.1), 'got windows of 0.1 s every 0.05 s'),
+        (('--moments', 'windows', '--window', 300), 'are at most 120 s long, not 300 s'),
     ],
 )
 def test_windows_that_cannot_be_are_refused_before_a_model_is_loaded(run, tmp_path, options, said):

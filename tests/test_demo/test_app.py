@@ -45,6 +45,7 @@ def write_odd_files(folder):
 def test_odd_files_are_found_and_played(inferencer, tmp_path):
     (tmp_path / 'videos').mkdir()
     write_odd_files(tmp_path / 'videos')
+    pytest.importorskip('scenedetect')
     options = IndexOptions(moments=Moments('windows', length=2, step=1))
     gallery = inferencer.index(tmp_path / 'videos', tmp_path / 'gallery', options)
     assert [Path(path).name for path in gallery.unreadable()] == ['sound.mp4']
