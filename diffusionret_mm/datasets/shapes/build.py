@@ -54,7 +54,7 @@ def render_shapes(
         data_root: the folder; it must be absent, empty, or hold this data set.
         seed: seed of all random draws, at least 0.
         num_scenes: number of scenes of the splits 'train', 'val' and 'test', or of 'test' alone if
-            there is a shift; each scene makes three clips. Default: 700, 40 and 100.
+            there is a shift; each scene makes three clips. Default: 700, 140 and 170.
         captions_per_video: captions of each clip, 1 to 8.
         shift: one of `SHIFTS`, for a test set of other clips than training has; None for the data
             set itself. No scene of it is in the data set of the same seed and default size.
