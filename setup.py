@@ -96,6 +96,8 @@ RAY_REQUIRES = [*SEARCH_REQUIRES, 'ray[data]>=2.40']
 DEMO_REQUIRES = [*SEARCH_REQUIRES, 'gradio>=6']
 # Tested with scenedetect-headless 0.7.2.
 MOMENTS_REQUIRES = ['scenedetect-headless>=0.7']
+# Tested with mteb 2.26.24, which needs Python 3.11.
+MTEB_REQUIRES = ['mteb>=2.26; python_version >= "3.11"']
 TEST_REQUIRES = [
     'pytest>=8',
     'pytest-timeout',
@@ -110,12 +112,14 @@ TEST_REQUIRES = [
     *FEATURES_REQUIRES,
     *DEMO_REQUIRES,
     *MOMENTS_REQUIRES,
+    *MTEB_REQUIRES,
 ]
 EXTRAS_REQUIRE = {
     'demo': DEMO_REQUIRES,
     'export': EXPORT_REQUIRES,
     'features': FEATURES_REQUIRES,
     'moments': MOMENTS_REQUIRES,
+    'mteb': MTEB_REQUIRES,
     'ray': RAY_REQUIRES,
     'search': SEARCH_REQUIRES,
     'test': TEST_REQUIRES,
