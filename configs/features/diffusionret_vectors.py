@@ -15,6 +15,7 @@ model = dict(
     gallery_sizes=(300, 600),
     num_candidates=16,
 )
+train_dataloader = dict(batch_size=64)
 default_hooks = dict(
     stage_switch=_base_.stage_switch,
     feature_cache=dict(type='FeatureCacheHook'),
