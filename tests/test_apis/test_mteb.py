@@ -15,7 +15,7 @@ from tool_modules import TOOLS, load_tool
 
 from diffusionret_mm.apis import run as runs
 from diffusionret_mm.apis.mteb import FORMS, TextVideoEncoder, encode_files
-from diffusionret_mm.apis.mteb_tasks import METRICS, NOTE, format_results
+from diffusionret_mm.apis.mteb_tasks import METRICS, NOTE, format_results, run_tasks
 from diffusionret_mm.evaluation import evaluate_ranking
 
 ROOT = Path(__file__).parents[2]
@@ -156,7 +156,7 @@ def make_task(direction, arrays, annotation, root):
 
 @pytest.mark.slow  # mteb alone takes ten seconds to load
 @pytest.mark.parametrize('form', FORMS)
-def test_mteb_gives_the_numbers_of_our_evaluation(make_cfg, evaluated, shared, form):
+def test_mteb_gives_the_numbers_of_our_evaluation(make_cfg, evaluated, shared, form, tmp_path):
     mteb = pytest.importorskip('mteb', reason='the extra mteb is not installed')
     scores, arrays, found = evaluated(form)
     cfg, checkpoint = make_cfg('pooled' if form == 'pooled' else 'reranked')
@@ -176,7 +176,13 @@ def test_mteb_gives_the_numbers_of_our_evaluation(make_cfg, evaluated, shared, f
         assert 100 * measured['hit_rate_at_1'] == pytest.approx(found[f'{direction}/R@1'], abs=1e-2)
         assert 0 < measured['ndcg_at_10'] < 1
     assert result.scores['test'][0]['main_score'] == measured['ndcg_at_10']
-    assert f'-{form}' in model.mteb_model_meta.name
+    name = f'-{form}'
+    assert name in model.mteb_model_meta.name
+    if form == 'pooled':
+        table = run_tasks(model, [task], tmp_path)
+        assert f'{100 * measured["recall_at_5"]:.2f}' in table
+        (file,) = tmp_path.rglob('ShapesV2T.json')
+        assert file.parts[-3].endswith(name)
 
 
 class Rows(list):
