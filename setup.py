@@ -96,13 +96,10 @@ RAY_REQUIRES = [*SEARCH_REQUIRES, 'ray[data]>=2.40']
 DEMO_REQUIRES = [*SEARCH_REQUIRES, 'gradio>=6']
 # Tested with scenedetect-headless 0.7.2.
 MOMENTS_REQUIRES = ['scenedetect-headless>=0.7']
-<<<<<<< HEAD
 # Tested with mteb 2.26.24, which needs Python 3.11.
 MTEB_REQUIRES = ['mteb>=2.26; python_version >= "3.11"']
-=======
 # Tested with mkdocs 1.6.1, mkdocs-material 9.8.2, mkdocstrings 1.0.8 and latex2mathml 3.81.1.
 DOCS_REQUIRES = ['mkdocs-material>=9.5', 'mkdocstrings[python]>=0.26', 'latex2mathml>=3.77']
->>>>>>> main
 TEST_REQUIRES = [
     'pytest>=8',
     'pytest-timeout',
@@ -117,11 +114,8 @@ TEST_REQUIRES = [
     *FEATURES_REQUIRES,
     *DEMO_REQUIRES,
     *MOMENTS_REQUIRES,
-<<<<<<< HEAD
     *MTEB_REQUIRES,
-=======
     *DOCS_REQUIRES,
->>>>>>> main
 ]
 EXTRAS_REQUIRE = {
     'demo': DEMO_REQUIRES,
