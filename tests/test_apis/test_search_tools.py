@@ -37,7 +37,8 @@ def test_index_then_search(run, unlike_clips, tmp_path):
     assert [hit['rank'] for hit in result['hits']] == [1, 2, 3]
     hit = result['hits'][0]
     scores = {'similarity', 'generator', 'score'}
-    assert {*hit} == {'rank', 'video', 'start', 'end', *scores, 'span', 'subtitle'}
+    assert {*hit} == {'rank', 'video', 'start', 'end', *scores, 'span', 'subtitle', 'probability'}
+    assert (hit['probability'], result['confidence'], result['no_match']) == (None, None, False)
     assert {*hit['span']} == {'id', 'path', 'start', 'end', 'kind'}
     table = run('search', gallery, TEXT).out
     assert TEXT in table

@@ -33,7 +33,7 @@ def test_frames_of_a_span(inferencer, film_service, moments):
 
 
 def test_frames_of_a_whole_video(inferencer, service):
-    span = service.find('a sentence')[0].hits[0].span
+    span = service.find('a sentence').videos[0].hits[0].span
     frames = FileReader(inferencer.transforms, Moments()).frames(span)
     item = decoding.decode(decoding.pickle.dumps(inferencer.transforms), span.path)
     expected = item['frames'].transpose(0, 2, 3, 1)[item['frame_mask']]
