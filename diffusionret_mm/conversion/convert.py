@@ -119,7 +119,7 @@ def _model_config(state: Mapping[str, Tensor], method: str) -> dict[str, Any]:
     if method == 'clip':
         return arch
     shapes = {key: tuple(value.shape) for key, value in state.items()}
-    model = dict(
+    model: dict[str, Any] = dict(
         type='TextVideoRetriever',
         backbone=dict(type='OpenCLIPBackbone', arch=arch),
         temporal=_temporal_config(shapes, arch['embed_dim']),

@@ -173,6 +173,19 @@ class TextVideoValLoop(_RetrievalRun, ValLoop):
 
 @LOOPS.register_module()
 class TextVideoTestLoop(_RetrievalRun, TestLoop):
-    """Test of a retriever; arguments as of `TextVideoValLoop`."""
+    """Test of a retriever.
+
+    Args:
+        *args: runner, dataloader and evaluator, as mmengine passes them.
+        chunk_size: texts and videos per block of the similarity; a bound on memory.
+        feature_dtype: how features are kept: 'float32', or 'float16' for half the memory.
+        feature_dir: folder for them, seen by all processes; None keeps them in memory.
+        query_bank: arguments of a `QueryBank`, which the post-processing 'QB-Norm' and 'IS' need;
+            None makes no bank.
+        **kwargs: arguments of `mmengine.runner.TestLoop`.
+
+    Raises:
+        ValueError: if there is no such `feature_dtype`.
+    """
 
     mode = 'test'

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,8 @@ TIED = 1e-6
 Matrices = tuple[Tensor, Tensor, Tensor]
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
+def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line, or other words in its place."""
     parser = argparse.ArgumentParser(
         description='Time matching: similarity and re-ranking in both directions',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -57,7 +58,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--growth', action='store_true', help='measure our side at several sizes')
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--json', type=Path, help='file to write the figures into')
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def build_model(args: argparse.Namespace) -> DiffusionRet:
