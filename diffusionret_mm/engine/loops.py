@@ -31,6 +31,10 @@ class _RetrievalRun:
     """
 
     mode: str
+    runner: Any
+    dataloader: Any
+    evaluator: Any
+    fp16: bool
     scored: ScoredSplit | None = None
 
     def __init__(
@@ -135,13 +139,13 @@ class _RetrievalRun:
             )
             with autocast(enabled=self.fp16):
                 batch = model.data_preprocessor(data_batch, False)
-                features = model(**batch, mode='tensor')
-            collector.add(*features, batch['data_samples'])
+                texts, videos = model(**batch, mode='tensor')
+            collector.add(texts, videos, batch['data_samples'])
             self.runner.call_hook(
                 f'after_{self.mode}_iter',
                 batch_idx=batch_idx,
                 data_batch=data_batch,
-                outputs=features,
+                outputs=(texts, videos),
             )
         return collector.join()
 

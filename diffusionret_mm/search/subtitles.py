@@ -21,7 +21,7 @@ NUM_MATCHES = 100
 INDEX = 'subtitles_idx'
 # Words are compared as they are written, but for case and accents, as `words_of` has them. ICU
 # finds those of scripts without spaces, too.
-WORDS = dict(
+WORDS: dict[str, Any] = dict(
     base_tokenizer='icu',
     lower_case=True,
     ascii_folding=True,

@@ -175,7 +175,8 @@ class Table:
         operations = self.lance.LanceOperation
         gone, changed = [], []
         for number in _fragments_with(dataset, where):
-            left = dataset.get_fragment(number).delete(where)
+            fragment: Any = dataset.get_fragment(number)  # there is one of this number
+            left = fragment.delete(where)
             if left is None:
                 gone.append(number)
             else:

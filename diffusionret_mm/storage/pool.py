@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from pebble import ProcessExpired, ProcessPool
@@ -27,7 +27,7 @@ Outcome = tuple[Any, str]
 Failures = type[Exception] | tuple[type[Exception], ...]
 
 # A process that is forked need not import torch again; elsewhere forking is not safe.
-START_METHOD: Literal['fork', 'spawn'] = 'fork' if sys.platform == 'linux' else 'spawn'
+START_METHOD = 'fork' if sys.platform == 'linux' else 'spawn'
 CRASHED = 'the process that read it crashed'
 
 

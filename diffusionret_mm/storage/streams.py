@@ -138,7 +138,7 @@ class _Worker(Generic[Task]):
 
     def __init__(self, job: StreamJob[Task]) -> None:
         self._job = job
-        context = multiprocessing.get_context(START_METHOD)
+        context: Any = multiprocessing.get_context(START_METHOD)  # its class depends on the method
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, job, os.getpid()), daemon=True)
         self._process.start()

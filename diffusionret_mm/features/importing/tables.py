@@ -43,7 +43,7 @@ def npy_rows(path: Path) -> Iterator[Item]:
             'one per line.'
         )
     keys, array, companions = read_lines(ids), read_npy(path), _companions(path)
-    counted: dict[str, Sized] = {ids.name: keys} | companions
+    counted: dict[str, Sized] = {ids.name: keys, **companions}
     for name, values in counted.items():
         check_length(values, len(array), f'rows in {name}', str(path))
     for row, key in enumerate(keys):
