@@ -63,7 +63,7 @@ class BuildWithConfigs(build_py):
 # numpy 2.4, transformers 5.23. The lower bounds name the oldest releases whose interfaces the code
 # is written for; they were not run.
 INSTALL_REQUIRES = [
-    'torch>=2.1',
+    'torch>=2.5',
     'torchvision',
     'numpy',
     'mmengine>=0.10.7,<1',
@@ -73,12 +73,12 @@ INSTALL_REQUIRES = [
     'open_clip_torch>=3.3',
     'transformers>=4.40',  # runs the tokenizers of SigLIP and others for open_clip
     'diffusers>=0.30',
-    'av>=14',
+    'av>=14.1',
     'decord>=0.6.0',  # asked for by mmaction2 too
     'tqdm',
     'filelock>=3.12',  # asked for by torch too
     'pebble>=5.0',
-    'rich>=12.3',
+    'rich>=12.5',
     # For pictures and reports; what stands above asks for them too.
     'matplotlib',
     'pillow',
@@ -98,9 +98,11 @@ DEMO_REQUIRES = [*SEARCH_REQUIRES, 'gradio>=6']
 MOMENTS_REQUIRES = ['scenedetect-headless>=0.7']
 TEST_REQUIRES = [
     'pytest>=8',
+    'pytest-cov>=6',
     'pytest-timeout',
     'pytest-xdist',
     'import-linter>=2.1',
+    'mypy>=2.4',
     'ruff>=0.12',
     'moto[s3]>=5',  # an S3 server; flask and flask-cors are what its server needs
     'flask',
@@ -119,7 +121,7 @@ EXTRAS_REQUIRE = {
     'ray': RAY_REQUIRES,
     'search': SEARCH_REQUIRES,
     'test': TEST_REQUIRES,
-    'dev': [*TEST_REQUIRES, 'pytest-cov', 'build', 'pre-commit'],
+    'dev': [*TEST_REQUIRES, 'build', 'pre-commit'],
 }
 
 setup(

@@ -26,6 +26,7 @@ import measuring
 import torch
 from gpu_methods import run_by_one_process, train_methods
 from gpu_parts import Table, encode_images, match_features, train_stage_one, train_stage_two
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 
 from diffusionret_mm.apis.user_errors import stop_with_message
@@ -161,6 +162,7 @@ def main() -> int:
     if args.device == 'cpu':
         measuring.MATRIX_SIZE = SMALL_MATRIX
     args.out.mkdir(parents=True, exist_ok=True)
+    MMLogger.get_instance('gpu', log_level='ERROR')  # else a line for each weight
     machine, (tests, passed) = describe_machine(args.device), describe_tests(args.tests)
     parts: list[Part] = []
     with DefaultScope.overwrite_default_scope('mmaction'), tempfile.TemporaryDirectory() as folder:
