@@ -85,7 +85,8 @@ def test_results_of_tests_are_read(gpu, tmp_path):
     assert gpu.describe_tests(file)[1]
 
 
-def test_losses_that_are_far_apart_are_refused(methods):
-    methods.check_losses('a', [4.0, 4.1, 3.9])
-    with pytest.raises(ArithmeticError, match='a: the losses in float32, float16, bfloat16 are'):
-        methods.check_losses('a', [4.0, 4.1, 5.0])
+def test_losses_that_are_far_apart_are_named(methods):
+    near, far = ['a', 'one', 4.0, 4.1, 3.9, None], ['b', 'two', 4.0, 4.1, 5.0, None]
+    assert methods.far_losses([near, ['c', 'one', None, 1.0, None, None]]) == []
+    (found,) = methods.far_losses([near, far])
+    assert found == 'b (two): the loss is 4.0 in float32 and 5.0 in bfloat16'
