@@ -1,6 +1,6 @@
 # DiffusionRet from random weights on clips that the project renders: the main job, anywhere.
 _base_ = [
-    './_base_/backbones/tiny.py',
+    './_base_/backbones/tiny_convnext.py',
     './_base_/models/diffusionret.py',
     './_base_/datasets/shapes.py',
     './_base_/schedules/two_stage.py',
@@ -9,9 +9,9 @@ _base_ = [
 
 model = dict(backbone=_base_.backbone, temporal=_base_.temporal, num_negatives=63)
 
-stage_one_epochs = 21
-max_epochs = 29
-train_cfg = dict(max_epochs=max_epochs, val_interval=3)
+stage_one_epochs = 16
+max_epochs = 24
+train_cfg = dict(max_epochs=max_epochs, val_interval=4)
 
 optim_wrapper = dict(
     optimizer=dict(lr=1.5e-3, weight_decay=0.05, fused=True),

@@ -2,7 +2,7 @@
 # `tools/test.py` with a checkpoint of configs/diffusionret_shapes.py. For another method: its model, and
 # the lines below.
 _base_ = [
-    '../_base_/backbones/tiny.py',
+    '../_base_/backbones/tiny_convnext.py',
     '../_base_/models/diffusionret.py',
     '../_base_/datasets/shapes.py',
     '../_base_/default_runtime.py',

@@ -2,7 +2,7 @@
 # Stage two alone: python tools/train.py configs/second_stage/listwise_shapes.py --cfg-options load_from=CHECKPOINT
 # with a checkpoint of stage one of configs/diffusionret_shapes.py.
 _base_ = [
-    '../_base_/backbones/tiny.py',
+    '../_base_/backbones/tiny_convnext.py',
     '../_base_/models/diffusionret.py',
     '../_base_/datasets/shapes.py',
     '../_base_/schedules/stage_two_shapes.py',

@@ -1,7 +1,7 @@
 # Late interaction of words and frames on shapes, without training. The tiny encoder has no
 # published weights: give a file by --cfg-options model.backbone.pretrained=FILE.
 _base_ = [
-    '../_base_/backbones/tiny.py',
+    '../_base_/backbones/tiny_convnext.py',
     '../_base_/models/zeroshot_words.py',
     '../_base_/datasets/shapes_4_frames.py',
     '../_base_/default_runtime.py',

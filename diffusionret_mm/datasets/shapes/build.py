@@ -30,7 +30,7 @@ from diffusionret_mm.storage.progress import progress_bar
 
 # To be raised when the same settings would give other clips or captions than before.
 FORMAT_VERSION = 2
-DEFAULT_NUM_SCENES: Mapping[str, int] = {'train': 700, 'val': 40, 'test': 100}
+DEFAULT_NUM_SCENES: Mapping[str, int] = {'train': 700, 'val': 140, 'test': 170}
 
 
 def render_shapes(
