@@ -158,7 +158,7 @@ def main() -> int:
     """Run; the exit status is 1 if a part or a test failed."""
     args = parse_args()
     if args.device == 'cuda' and not torch.cuda.is_available():
-        raise RuntimeError('There is no GPU; --device cpu rehearses the script at small sizes.')
+        raise SystemExit('There is no GPU; --device cpu rehearses the script at small sizes.')
     if args.device == 'cpu':
         measuring.MATRIX_SIZE = SMALL_MATRIX
     args.out.mkdir(parents=True, exist_ok=True)

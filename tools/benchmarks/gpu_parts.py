@@ -19,7 +19,7 @@ STEP = dict(
     cuda=['--batch', '128', '--frames', '12', '--repeats', '5'],
     cpu=['--batch', '2', '--frames', '2', '--repeats', '1', '--arch', 'ViT-S-32-alt'],
 )
-STEPS = ('float32', 'float32, with_cp', 'bfloat16')
+STEPS = dict(cuda=('float32', 'float32, with_cp', 'bfloat16'), cpu=('float32',))
 # Options of matching.py: texts and videos, and what else.
 LARGE = ['--words', '64', '--frames', '64', '--mean-words', '50', '--only-ours', '--repeats', '1']
 TINY = ['--words', '9', '--frames', '4', '--width', '64', '--mean-words', '6', '--repeats', '1']
@@ -37,6 +37,8 @@ ENCODERS = dict(
     cuda=(('ViT-B-32-quickgelu', 'ViT-B-16', 'ViT-L-14', 'PE-Core-B-16'), 256, 5),
     cpu=(('ViT-S-32-alt',), 2, 1),
 )
+# Many CPUs have no products of shorter numbers.
+DTYPES = dict(cuda=(torch.float32, torch.bfloat16), cpu=(torch.float32,))
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def train_stage_one(device: str, folder: Path) -> Iterator[Table]:
     args = encode.parse_args([*STEP[device], '--device', device])
     gpu_memory(device)
     rows = []
-    for name in STEPS:
+    for name in STEPS[device]:
         figures = encode.time_step(args, name)
         rows.append([name, *figures.values(), gpu_memory(device)])
     columns = [
@@ -130,7 +132,7 @@ def encode_images(device: str, folder: Path) -> Iterator[Table]:
     gpu_memory(device)
     rows: list[list[Cell]] = []
     for arch in archs:
-        for dtype in (torch.float32, torch.bfloat16):
+        for dtype in DTYPES[device]:
             with torch.autocast(device, dtype, enabled=dtype != torch.float32):
                 figures = time_encoder(arch, batch, repeats, device)
             rates = figures['images_per_s'], figures['texts_per_s']
