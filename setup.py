@@ -60,8 +60,8 @@ class BuildWithConfigs(build_py):
 
 # Tested together on Python 3.11: torch 2.15, mmengine 0.10.7, mmcv-lite 2.1.0, mmaction2 1.2.0,
 # open_clip_torch 3.3.0, diffusers 0.42.1, av 18.1, decord 0.6.0, filelock 4.2.12, pebble 5.2.3,
-# numpy 2.4, transformers 5.23. The lower bounds name the oldest releases whose interfaces the code
-# is written for; they were not run.
+# numpy 2.4, transformers 5.23. `.ci/oldest.txt` names the lower bounds; docs/install.md says what was
+# run with them.
 INSTALL_REQUIRES = [
     'torch>=2.5',
     'torchvision',
@@ -73,12 +73,12 @@ INSTALL_REQUIRES = [
     'open_clip_torch>=3.3',
     'transformers>=4.40',  # runs the tokenizers of SigLIP and others for open_clip
     'diffusers>=0.30',
-    'av>=14.1',
+    'av>=14.2',
     'decord>=0.6.0',  # asked for by mmaction2 too
     'tqdm',
-    'filelock>=3.12',  # asked for by torch too
+    'filelock>=3.30.2',  # before, who waits for a lock empties the file
     'pebble>=5.0',
-    'rich>=12.5',
+    'rich>=12.6',
     # For pictures and reports; what stands above asks for them too.
     'matplotlib',
     'pillow',
