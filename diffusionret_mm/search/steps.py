@@ -83,9 +83,8 @@ def search_texts(
     pooled = pool_texts(model, texts)
     if minus is not None:
         pooled = pooled - pool_texts(model, minus)
-    pooled = pooled.cpu().numpy()
     snapshot = gallery.latest()
-    found = snapshot.candidates(pooled, max(NUM_CANDIDATES, top_k), where)
+    found = snapshot.candidates(pooled.cpu().numpy(), max(NUM_CANDIDATES, top_k), where)
     has_lines, count = subtitles and snapshot.subtitles is not None, max(NUM_MATCHES, top_k)
     pooled_seconds = (time.perf_counter() - start) / max(len(queries), 1)
     results = []

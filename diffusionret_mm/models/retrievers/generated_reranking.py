@@ -57,6 +57,7 @@ class GeneratedReRanking(TextVideoRetriever):
                 for direction in DIRECTIONS
             }
         )
+        self.calibration: Tensor | None
         self.candidates_per_query = _per_direction(num_candidates)
         self.temperature = _per_direction(temperature)
         self.weight = _per_direction(weight)
