@@ -60,8 +60,8 @@ class BuildWithConfigs(build_py):
 
 # Tested together on Python 3.11: torch 2.15, mmengine 0.10.7, mmcv-lite 2.1.0, mmaction2 1.2.0,
 # open_clip_torch 3.3.0, diffusers 0.42.1, av 18.1, decord 0.6.0, filelock 4.2.12, pebble 5.2.3,
-# numpy 2.4, transformers 5.23. `.ci/oldest.txt` names the lower bounds; docs/install.md says what was
-# run with them.
+# numpy 2.4, transformers 5.23. `.ci/oldest.txt` names the lower bounds; docs/install.md says what
+# was run with them.
 INSTALL_REQUIRES = [
     'torch>=2.5',
     'torchvision',
