@@ -35,7 +35,7 @@ def choose_mmcv() -> str:
     would overwrite files of it. pip's isolated build hides the target environment from
     `sys.path` but runs in the same interpreter, so the environment's own site-packages folder
     is searched as well. Build tools that isolate with another interpreter (uv, `python -m
-    build`) do not see the full mmcv; the README says how to install there.
+    build`) do not see the full mmcv; docs/install.md says how to install there.
     """
     site_packages = {sysconfig.get_path('purelib'), sysconfig.get_path('platlib')}
     found = [*distributions(), *distributions(path=sorted(site_packages))]
@@ -60,8 +60,8 @@ class BuildWithConfigs(build_py):
 
 # Tested together on Python 3.11: torch 2.15, mmengine 0.10.7, mmcv-lite 2.1.0, mmaction2 1.2.0,
 # open_clip_torch 3.3.0, diffusers 0.42.1, av 18.1, decord 0.6.0, filelock 4.2.12, pebble 5.2.3,
-# numpy 2.4, transformers 5.23. `.ci/oldest.txt` names the lower bounds; docs/install.md says what was
-# run with them.
+# numpy 2.4, transformers 5.23. `.ci/oldest.txt` names the lower bounds; docs/install.md says what
+# was run with them.
 INSTALL_REQUIRES = [
     'torch>=2.5',
     'torchvision',
@@ -96,6 +96,10 @@ RAY_REQUIRES = [*SEARCH_REQUIRES, 'ray[data]>=2.40']
 DEMO_REQUIRES = [*SEARCH_REQUIRES, 'gradio>=6']
 # Tested with scenedetect-headless 0.7.2.
 MOMENTS_REQUIRES = ['scenedetect-headless>=0.7']
+# Tested with mteb 2.26.24, which needs Python 3.11.
+MTEB_REQUIRES = ['mteb>=2.26; python_version >= "3.11"']
+# Tested with mkdocs 1.6.1, mkdocs-material 9.8.2, mkdocstrings 1.0.8 and latex2mathml 3.81.1.
+DOCS_REQUIRES = ['mkdocs-material>=9.5', 'mkdocstrings[python]>=0.26', 'latex2mathml>=3.77']
 TEST_REQUIRES = [
     'pytest>=8',
     'pytest-cov>=6',
@@ -112,12 +116,16 @@ TEST_REQUIRES = [
     *FEATURES_REQUIRES,
     *DEMO_REQUIRES,
     *MOMENTS_REQUIRES,
+    *MTEB_REQUIRES,
+    *DOCS_REQUIRES,
 ]
 EXTRAS_REQUIRE = {
     'demo': DEMO_REQUIRES,
+    'docs': DOCS_REQUIRES,
     'export': EXPORT_REQUIRES,
     'features': FEATURES_REQUIRES,
     'moments': MOMENTS_REQUIRES,
+    'mteb': MTEB_REQUIRES,
     'ray': RAY_REQUIRES,
     'search': SEARCH_REQUIRES,
     'test': TEST_REQUIRES,

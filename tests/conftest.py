@@ -30,6 +30,8 @@ from mmengine.visualization import Visualizer
 from tool_modules import run_main
 
 from diffusionret_mm.apis import TextVideoInferencer
+from diffusionret_mm.datasets.spans.shots import ContentCuts
+from diffusionret_mm.models.retrievers.calibration import Alone, Calibration, Match
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 # Most of the time of a small run is mmengine's: it formats the config with yapf, and collects
@@ -91,6 +93,14 @@ def interrupts():
 def clip_pipeline() -> list[dict]:
     """Transforms that read a clip as the tiny model wants it."""
     return [dict(step) for step in PIPELINE]
+
+
+@pytest.fixture
+def no_cuts(monkeypatch):
+    """Find no cut in any video; bits of numbered clips change all at once."""
+    take = ContentCuts.take
+    found = lambda *arguments: [(time, False) for time, _ in take(*arguments)]  # noqa: E731
+    monkeypatch.setattr(ContentCuts, 'take', found)
 
 
 @pytest.fixture
@@ -223,11 +233,14 @@ def new_inferencer(tiny_model_cfg, tmp_path):
     return make
 
 
-def _inferencer(folder, cfg, seed=0, pipeline=PIPELINE, **kwargs):
+def _inferencer(folder, cfg, seed=0, pipeline=PIPELINE, calibration=None, **kwargs):
     """An inferencer of random weights, which are saved in a folder."""
     torch.manual_seed(seed)
     checkpoint = folder / f'random_{seed}.pth'
-    torch.save(MODELS.build(cfg).state_dict(), checkpoint)
+    model = MODELS.build(cfg)
+    if calibration is not None:
+        model.calibrate(dict.fromkeys(('t2v', 'v2t'), calibration))
+    torch.save(model.state_dict(), checkpoint)
     dataset = dict(pipeline=pipeline)
     config = Config(dict(model=cfg, test_dataloader=dict(dataset=dataset)))
     options = dict(device='cpu', num_workers=2, show_progress=False)
@@ -258,6 +271,19 @@ def unlike_clips(tmp_path):
         return tmp_path / 'videos'
 
     return write
+
+
+@pytest.fixture(scope='session')
+def sure_clips(tmp_path_factory):
+    """As `indexed_clips`; the model is calibrated, and its confidence is near 1/2."""
+    pytest.importorskip('lance')
+    folder = tmp_path_factory.mktemp('sure')
+    calibration = Calibration(0.05, 2.0, Match(-0.5, 1.0, 0.5), Alone(0.1, 1.0))
+    cfg = _tiny_model_cfg() | dict(stage='generation')
+    inferencer = _inferencer(folder, cfg, calibration=calibration)
+    videos = _clips(folder / 'videos', 6)
+    gallery = inferencer.index(videos, folder / 'gallery')
+    return SimpleNamespace(inferencer=inferencer, videos=videos, gallery=gallery)
 
 
 @pytest.fixture(scope='session')

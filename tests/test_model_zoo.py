@@ -55,3 +55,23 @@ def test_errors(tool, copy):
         tool.load_collections(copy(Config='configs/gone.py'))
     with pytest.raises(ValueError, match="is in the collection 'Other', and the file has 'HBI'"):
         tool.load_collections(copy(**{'In Collection': 'Other'}))
+
+
+def test_quoted_systems_say_what_they_need_and_whether_they_are_comparable(tool):
+    systems = yaml.safe_load((ROOT / tool.QUOTED).read_text())['Systems']
+    for system in systems:
+        assert system['Needs']
+        for row in tool.quoted_rows(system):
+            *_, comparable, source = row
+            assert source
+            assert comparable.startswith(('yes', 'no: ', '-'))
+    text = tool.write_quoted(systems)
+    assert '| no: leaky (docs/textdiff.md) | README of the released code |' in text
+    assert 'mteb MSRVTT (879 clips, not 1k-A)' in text
+
+
+def test_a_quoted_metric_that_the_table_has_not_is_refused(tool):
+    row = dict(Dataset='d', Setting='s', t2v={'MdR': 2.0})
+    system = dict(Name='X', Needs='n', Source='s', Comparable='yes', Rows=[row])
+    with pytest.raises(ValueError, match=r"X has the metrics \['MdR'\]"):
+        tool.quoted_rows(system)

@@ -88,9 +88,9 @@ def test_mentioned_paths_exist(document):
     assert not missing, f'{document} mentions files that do not exist: {missing}'
 
 
-def test_ci_runs_the_commands_of_the_readme():
-    readme = (ROOT / 'README.md').read_text(encoding='utf-8')
-    commands = readme.partition('## Tests\n\n```bash\n')[2].partition('```')[0].splitlines()
+def test_ci_runs_the_commands_of_the_guide():
+    guide = (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8')
+    commands = guide.partition('## Tests\n\n```bash\n')[2].partition('```')[0].splitlines()
     assert len(commands) == 2
     script = (ROOT / '.ci' / 'run').read_text(encoding='utf-8').splitlines()
     assert script[-2:] == commands

@@ -1,4 +1,4 @@
-"""Parts of one's own, and ours in other people's configs: the examples of the README, run."""
+"""Parts of one's own, and ours in other people's configs: the examples of two guides, run."""
 
 import re
 from pathlib import Path
@@ -9,8 +9,16 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-README = (Path(__file__).parents[1] / 'README.md').read_text(encoding='utf-8')
-OWN, PLAIN_MMACTION, OUTSIDE = re.findall(r'```python\n(.*?)```', README, flags=re.DOTALL)
+GUIDES = Path(__file__).parents[1] / 'docs/guides'
+
+
+def blocks(guide):
+    text = (GUIDES / guide).read_text(encoding='utf-8')
+    return re.findall(r'```python\n(.*?)```', text, flags=re.DOTALL)
+
+
+OWN = blocks('add_retriever.md')[0]
+PLAIN_MMACTION, OUTSIDE = blocks('parts.md')
 
 
 @pytest.fixture
@@ -45,7 +53,7 @@ def test_a_plain_mmaction_model_trains_through_our_transforms(plain_config, tmp_
     assert not torch.equal(runner.model.cls_head.fc_cls.weight, before)
 
 
-def test_the_generator_of_the_readme_works_outside_our_retriever():
+def test_the_generator_of_the_guide_works_outside_our_retriever():
     names = {}
     exec(OUTSIDE, names)
     assert names['scores'].shape == (2, 32)

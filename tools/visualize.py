@@ -23,7 +23,7 @@ from diffusionret_mm.apis.command_line import (
 )
 from diffusionret_mm.apis.pictures import build_dataset, evaluate_for_pictures
 from diffusionret_mm.apis.user_errors import stop_with_message
-from diffusionret_mm.storage.files import open_atomically
+from diffusionret_mm.storage.files import open_atomically, write_json
 from diffusionret_mm.visualization import (
     SplitPictures,
     draw_curves,
@@ -37,6 +37,7 @@ from diffusionret_mm.visualization import (
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from mmengine.visualization import Visualizer
 
 Figures = Iterator[tuple[str, 'Figure']]
 
@@ -55,6 +56,11 @@ def parse_args() -> argparse.Namespace:
         pictures, 'retrieval', 'candidates of texts with their ranks before and after re-ranking'
     )
     _add_evaluation(pictures, 'similarity', 'similarity matrix and recall curves')
+    _add_evaluation(
+        pictures,
+        'errors',
+        'tables of what is found in place of the right videos, before and after re-ranking',
+    )
     diffusion.add_argument('--direction', choices=['t2v', 'v2t'], default='t2v')
     retrieval.add_argument('--top-k', type=int, default=5, help='candidates shown; default 5')
     retrieval.add_argument(
@@ -83,7 +89,7 @@ def _add_evaluation(
 ) -> argparse.ArgumentParser:
     parser = pictures.add_parser(name, help=text, description=f'Draw {text}.')
     add_run_options(parser, checkpoint=True)
-    if name != 'similarity':
+    if name not in ('similarity', 'errors'):
         parser.add_argument(
             '--queries',
             type=int,
@@ -129,11 +135,26 @@ def draw_evaluation(args: argparse.Namespace) -> None:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     pictures, visualizer = evaluate_for_pictures(load_config(args), args.checkpoint)
     if is_main_process():
-        for name, figure in draw(args, pictures):
-            image = to_image(figure)
-            visualizer.add_image(name, image)
-            save(args.out, name, image)
+        if args.picture == 'errors':
+            print_errors(args, pictures)
+        else:
+            draw_all(args, pictures, visualizer)
     leave_processes()
+
+
+def draw_all(args: argparse.Namespace, pictures: SplitPictures, visualizer: Visualizer) -> None:
+    """Draw what the command line asks for, for files and a visualizer."""
+    for name, figure in draw(args, pictures):
+        image = to_image(figure)
+        visualizer.add_image(name, image)
+        save(args.out, name, image)
+
+
+def print_errors(args: argparse.Namespace, pictures: SplitPictures) -> None:
+    """Print the errors of a test, and write their counts."""
+    errors, path = pictures.errors(), args.out / 'errors.json'
+    write_json(path, errors.figures(), indent=1)
+    print(errors.text(), path, sep='\n')
 
 
 def draw_samples_page(args: argparse.Namespace) -> None:

@@ -55,7 +55,7 @@ def index_spans(
 
     Raises:
         ExportError: if the encoders are those of ONNX.
-        ModuleNotFoundError: if shots are wanted and PySceneDetect is not installed.
+        ModuleNotFoundError: if spans end at cuts and PySceneDetect is not installed.
         ValueError: if the test pipeline does not read frame by frame.
     """
     if inferencer.encoders is not inferencer.model:

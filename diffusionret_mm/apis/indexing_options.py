@@ -8,6 +8,7 @@ from diffusionret_mm.apis.command_line import add_gallery_options, add_model_opt
 from diffusionret_mm.apis.decoding import refuse_missing
 from diffusionret_mm.apis.indexing import moments_of
 from diffusionret_mm.datasets.spans import MOMENTS, Moments
+from diffusionret_mm.extras import import_extra
 from diffusionret_mm.search import Gallery
 
 
@@ -48,8 +49,8 @@ def _add_moment_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--moments',
         choices=MOMENTS,
-        help='cut videos into windows or shots (default: as in the gallery, or none for a new one: '
-        'a video is found as a whole)',
+        help='cut videos into shots, or windows within them (default: as in the gallery, or none '
+        'for a new one: a video is found as a whole)',
     )
     parser.add_argument(
         '--window', type=float, metavar='SECONDS', help='length of windows (default: 10)'
@@ -74,14 +75,19 @@ def check_indexing(args: argparse.Namespace) -> Moments:
     Raises:
         FileNotFoundError: if a file or folder does not exist.
         GalleryError: if the gallery cannot be read, or was made with other moments or precision.
-        ValueError: if windows would leave gaps or be too many, or there are none to have a length.
+        ModuleNotFoundError: if spans end at cuts and PySceneDetect is not installed.
+        ValueError: if windows would leave gaps, be too many or too long, or there are none to have
+            a length.
     """
     wanted = _moments_option(args)
     refuse_missing(args.videos)
     gallery = Gallery(args.gallery) if Gallery.exists(args.gallery) else None
     if gallery is not None:
         gallery.check_precision(args.int8)
-    return moments_of(gallery, wanted)
+    moments = moments_of(gallery, wanted)
+    if moments.end_at_cuts:
+        import_extra('scenedetect', 'moments')
+    return moments
 
 
 def _moments_option(args: argparse.Namespace) -> Moments | None:

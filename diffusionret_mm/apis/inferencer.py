@@ -17,6 +17,8 @@ from diffusionret_mm.search import (
     Hit,
     SearchResult,
     SentenceHit,
+    check_confidence,
+    hide_unsure,
     match_sentences,
     search_like,
     search_texts,
@@ -99,6 +101,7 @@ class TextVideoInferencer(TextVideoEncoder):
         minus: str | None = None,
         all_spans: bool = False,
         subtitles: bool = True,
+        min_confidence: float | None = None,
     ) -> SearchResult[Hit]:
         """Find the videos of a gallery that fit a sentence, or are like a video.
 
@@ -113,22 +116,28 @@ class TextVideoInferencer(TextVideoEncoder):
                 as one.
             subtitles: whether a sentence is matched with the gallery's subtitles, too, if it has
                 any.
+            min_confidence: confidence below which the result has no hits but those in which the
+                sentence is said; None: all hits are shown.
 
         Returns:
             The best moments. The generators read texts, so videos like a video have no generator
             score.
 
         Raises:
-            ValueError: if the sentence is empty or the name of a video, `top_k` is below 1, or the
-                condition is none.
+            ValueError: if the sentence is empty or the name of a video, `top_k` is below 1, the
+                condition is none, or the model or the query has no confidence and one is wanted.
             GalleryError: if another model made the gallery.
             FileNotFoundError, VideoReadError: if the video does not exist or cannot be read.
         """
         if isinstance(query, str):
-            options = where, minus, all_spans, subtitles
+            options = where, minus, all_spans, subtitles, min_confidence
             return self.search_batch([query], gallery, top_k, *options)[0]
         if minus is not None:
             raise ValueError('A sentence is subtracted from a sentence; the query is a video.')
+        if min_confidence is not None:
+            raise ValueError(
+                'Only the results of sentences have a confidence; the query is a video.'
+            )
         check_top_k(top_k)
         video, opened = self.encode_video(query), self.open_gallery(gallery)
         return search_like(self.model, str(query), video, opened, top_k, where, all_spans)
@@ -167,14 +176,19 @@ class TextVideoInferencer(TextVideoEncoder):
         minus: str | None = None,
         all_spans: bool = False,
         subtitles: bool = True,
+        min_confidence: float | None = None,
     ) -> list[SearchResult[Hit]]:
         """Find the videos that fit each of several sentences; see `search`."""
         check_top_k(top_k)
         check_sentences(texts)
+        check_confidence(self.model, min_confidence)
+        if min_confidence is not None and minus is not None:
+            raise ValueError('A sentence minus another has no confidence; leave one of both out.')
         features, opened = self.encode_text(texts), self.open_gallery(gallery)
         other = None if minus is None else self.encode_text(minus)
         options = where, other, all_spans, subtitles
-        return search_texts(self.model, texts, features, opened, top_k, *options)
+        results = search_texts(self.model, texts, features, opened, top_k, *options)
+        return [hide_unsure(result, min_confidence) for result in results]
 
     def match(
         self, video: PathLike, sentences: Sequence[str], top_k: int = 10

@@ -14,10 +14,11 @@ from diffusionret_mm.apis.images import read_image
 from diffusionret_mm.apis.inferencer import TextVideoInferencer, check_top_k
 from diffusionret_mm.apis.sentences import check_sentences, read_sentences
 from diffusionret_mm.evaluation.tables import Column, format_table, label
-from diffusionret_mm.search import Gallery, Hit, SearchResult
+from diffusionret_mm.search import Gallery, Hit, SearchResult, check_probability
 from diffusionret_mm.search.conditions import all_of, changed_from, changed_to, within
 
 QUERIES = dict(sentence='a sentence', video='--video', image='--image', queries='--queries')
+PICTURES = ('video', 'image')
 
 
 def add_query_options(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +51,13 @@ def add_filter_options(parser: argparse.ArgumentParser) -> None:
         'gallery that has some',
     )
     parser.add_argument('--min-score', type=float, metavar='X', help='leave out lower scores')
+    parser.add_argument(
+        '--min-confidence',
+        type=float,
+        metavar='P',
+        help='say that there is no match where the probability of one is lower; it takes a second '
+        'stage that is calibrated',
+    )
     parser.add_argument('--within', metavar='FOLDER', help='search only the files below a folder')
     parser.add_argument(
         '--from', dest='since', metavar='DATE', help='search only files changed on DATE or later'
@@ -71,8 +79,11 @@ def check_query(args: argparse.Namespace, parser: argparse.ArgumentParser) -> No
     if len(given) != 1:
         found = ' and '.join(QUERIES[name] for name in given) or 'none of them'
         parser.error(f'give one of {", ".join(QUERIES.values())}; got {found}')
-    if args.minus is not None and given[0] in ('video', 'image'):
+    if args.minus is not None and given[0] in PICTURES:
         parser.error(f'--not subtracts from a sentence, not from {QUERIES[given[0]]}')
+    if args.min_confidence is not None and (args.minus is not None or given[0] in PICTURES):
+        other = '--not' if args.minus is not None else QUERIES[given[0]]
+        parser.error(f'--min-confidence is for sentences alone, and not with {other}')
 
 
 def condition_of(args: argparse.Namespace, gallery: Gallery) -> str | None:
@@ -116,6 +127,8 @@ def prepare_queries(args: argparse.Namespace, gallery: Gallery) -> Queries:
         FileNotFoundError, VideoReadError: if a file does not exist or cannot be read.
     """
     check_top_k(args.top_k)
+    if args.min_confidence is not None:
+        check_probability(args.min_confidence)
     where = condition_of(args, gallery)
     if where is not None:
         gallery.latest().check(where)
@@ -152,6 +165,7 @@ def run_queries(
         results = iter([inferencer.search_image(args.image, **common)])
     else:
         common |= dict(minus=args.minus, subtitles=args.subtitles)
+        common |= dict(min_confidence=args.min_confidence)
         results = (inferencer.search(each, **common) for each in queries.sentences)
     for result in results:
         yield _with_scores_from(result, args.min_score)
@@ -166,19 +180,25 @@ def as_json(results: list[SearchResult], is_list: bool) -> str:
 def as_table(result: SearchResult) -> str:
     """Return a result as a table, with the time of each step below.
 
-    It has a column of subtitles if any of them fit the sentence.
+    It has a column of subtitles if any of them fit the sentence, and of probabilities if the model
+    is calibrated.
     """
     columns = [Column('rank')]
     columns += [Column(name, number='.4f') for name in ('similarity', 'generator', 'score')]
     columns += [Column(name, number='.1f') for name in ('start (s)', 'end (s)')]
     columns += [label('video')]
     rows = [[*_numbers_of(hit), os.path.relpath(hit.video)] for hit in result.hits]
+    if any(hit.probability is not None for hit in result.hits):
+        columns += [Column('probability', number='.3f')]
+        rows = [[*row, hit.probability] for row, hit in zip(rows, result.hits, strict=True)]
     if any(hit.subtitle is not None for hit in result.hits):
         columns += [label('subtitle')]
         rows = [[*row, hit.subtitle] for row, hit in zip(rows, result.hits, strict=True)]
     milliseconds = [f'{name} {1000 * value:.0f} ms' for name, value in result.seconds.items()]
-    table = format_table(columns, rows, result.query)
-    return f'{table}\n' + ', '.join(milliseconds)
+    lines = [format_table(columns, rows, result.query)]
+    if result.confidence is not None:
+        lines += [('no match: ' if result.no_match else '') + f'confidence {result.confidence:.3f}']
+    return '\n'.join([*lines, ', '.join(milliseconds)])
 
 
 def _numbers_of(hit: Hit) -> tuple[float | None, ...]:

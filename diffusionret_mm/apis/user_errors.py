@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import linecache
 import os
 import re
@@ -75,6 +76,7 @@ def stop_with_message(interrupted: str = '') -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         print(f'Stopped. {interrupted}'.rstrip(), file=sys.stderr)
+        gc.freeze()  # Python looks for garbage among all modules before it ends: for seconds
         raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end

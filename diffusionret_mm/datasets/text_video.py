@@ -19,6 +19,7 @@ from diffusionret_mm.datasets.entry_checks import check_entry, check_known
 from diffusionret_mm.datasets.errors import AnnotationError, VideoReadError
 from diffusionret_mm.datasets.splits import Split
 from diffusionret_mm.datasets.video_files import VideoFiles
+from diffusionret_mm.evaluation.confusions import Relation
 
 BAD_VIDEO_RULES = ('error', 'skip')
 ITEMS = ('video', 'caption')
@@ -74,6 +75,9 @@ class TextVideoDataset(BaseDataset):
 
     has_frames: bool = True
     """Whether items have frames; those of a data set of features have none."""
+
+    unrelated: str = 'another video'
+    """What an error is called that finds a video without relation to the right one."""
 
     def __init__(
         self,
@@ -179,6 +183,14 @@ class TextVideoDataset(BaseDataset):
         """
         paths = {entry['video_id']: files.folder / entry['video'] for entry in entries}
         return {key: path if path.is_file() else None for key, path in paths.items()}
+
+    def relatives(self) -> Mapping[str, Mapping[str, Relation]]:
+        """Say which videos resemble each other, so that errors can be counted by their kinds.
+
+        Returns:
+            By video id, the relations to other videos by theirs; by default there are none.
+        """
+        return {}
 
     @property
     def annotation_files(self) -> list[Path]:

@@ -8,12 +8,23 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from diffusionret_mm.demo.found import FoundVideo
+from diffusionret_mm.demo.found import Found, FoundVideo
 from diffusionret_mm.demo.timeline import Scale, address, bounds, plays, timeline, times
 from diffusionret_mm.search import Hit, SentenceHit
 from diffusionret_mm.visualization.style import encode_png, to_image
 
 NOTHING = '<p class="note">Nothing was found.</p>'
+
+
+def results(found: Found) -> str:
+    """Return the HTML of a search: how sure it is, and its videos."""
+    if found.confidence is None:
+        return cards(found.videos)
+    sure = f'confidence {100 * found.confidence:.0f} %'
+    if found.no_match:
+        line = f'<p class="note" id="confidence" role="status">No match: {sure}.</p>'
+        return line + (cards(found.videos) if found.videos else '')
+    return f'<p class="note" id="confidence">{sure.capitalize()}</p>{cards(found.videos)}'
 
 
 def cards(found: list[FoundVideo]) -> str:
@@ -55,7 +66,8 @@ def moment_label(video: FoundVideo, hit: Hit) -> str:
 def scores(hit: Hit | SentenceHit) -> str:
     """Return the scores of a result, in words."""
     added = '' if hit.generator is None else f', generator {hit.generator:.3f}'
-    return f'similarity {hit.similarity:.3f}{added}'
+    sure = '' if hit.probability is None else f', probability {hit.probability:.2f}'
+    return f'similarity {hit.similarity:.3f}{added}{sure}'
 
 
 def _card(video: FoundVideo, scale: Scale) -> str:

@@ -32,6 +32,21 @@ class FoundVideo:
         return next(span.span.id for span in self.spans if span.start == hit.start)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What the page shows of a search.
+
+    Args:
+        videos: the videos, that of the best moment first.
+        confidence: probability that anything fits; None if there is none.
+        no_match: whether videos were left out because the confidence is too low.
+    """
+
+    videos: list[FoundVideo]
+    confidence: float | None = None
+    no_match: bool = False
+
+
 def by_video(spans: Sequence[Hit], top_k: int) -> list[FoundVideo]:
     """Group spans by their videos.
 

@@ -8,9 +8,9 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from diffusionret_mm.demo.cards import cards, moment_label, picture, table
+from diffusionret_mm.demo.cards import moment_label, picture, results, table
 from diffusionret_mm.demo.errors import RequestError
-from diffusionret_mm.demo.found import FoundVideo
+from diffusionret_mm.demo.found import Found
 from diffusionret_mm.demo.heading import heading
 from diffusionret_mm.demo.service import MAX_CHARACTERS, DemoService
 from diffusionret_mm.demo.uploads import check_upload, only_uploads
@@ -19,9 +19,9 @@ from diffusionret_mm.demo.uploads import check_upload, only_uploads
 UPLOADS_AT_ONCE = 4
 SECONDS_OF_UPLOADS = 3600
 CHOSEN_IS_TRUTH = 'The page knows no ground truth: what is called so is the chosen moment.'
-# In the browser: the sentence of the address, and the address of a sentence or of none.
-ASKED = '() => [window.searchPage.asked()]'
-REMEMBER = '(sentence) => window.searchPage.remember(sentence)'
+# In the browser: the first values that the address asks for, and the address of a search or none.
+ASKED = '() => window.searchPage.asked().slice(0, {count})'
+REMEMBER = '(sentence, confidence) => window.searchPage.remember(sentence, confidence)'
 FORGET = "() => window.searchPage.remember('')"
 
 
@@ -63,6 +63,7 @@ class Page:
                     label='Sentence', max_length=MAX_CHARACTERS, scale=4, elem_id='sentence'
                 )
                 search = gr.Button('Search', variant='primary', scale=1, elem_id='search')
+            self.asked = [self.sentence, *self._confidence()]
             files = self._uploads()
             self.results = gr.HTML(elem_id='results', **plain)
             with gr.Column(visible=False) as self.actions:
@@ -71,12 +72,20 @@ class Page:
             self.details = gr.HTML(elem_id='details', **plain)
             self.found = [self.results, self.chosen, self.actions, self.details]
             for event in (search.click, self.sentence.submit):
-                searched = event(self._search, self.sentence, self.found, api_name='search')
-                searched.success(None, self.sentence, None, js=REMEMBER)
+                searched = event(self._search, self.asked, self.found, api_name='search')
+                searched.success(None, self.asked, None, js=REMEMBER)
             self._connect_files(*files)
             self._connect_buttons(*buttons)
-            opened = [self.sentence, *self.found]
-            self.blocks.load(self._open, self.sentence, opened, js=ASKED, api_name='open')
+            opened = [*self.asked, *self.found]
+            js = ASKED.format(count=len(self.asked))
+            self.blocks.load(self._open, self.asked, opened, js=js, api_name='open')
+
+    def _confidence(self) -> list[Any]:
+        """The control of the least confidence, if the model has a confidence."""
+        if not self.service.has_confidence:
+            return []
+        label = 'Least confidence; below it there is no match'
+        return [self.gr.Slider(0, 1, 0, step=0.01, label=label, elem_id='min_confidence')]
 
     def _uploads(self) -> tuple[Any, Any]:
         gr = self.gr
@@ -111,26 +120,26 @@ class Page:
         like.click(self._like, chosen, self.found, api_name='like').success(None, js=FORGET)
 
     @_with_messages
-    def _open(self, asked: str) -> Any:
-        if not asked:
+    def _open(self, *asked: Any) -> Any:
+        if not asked[0]:
             return self.gr.skip()
-        return asked, *self._show(self.service.find(asked))
+        return *asked, *self._show(self.service.find(*asked))
 
     @_with_messages
-    def _search(self, sentence: str) -> tuple[Any, ...]:
-        return self._show(self.service.find(sentence or ''))
+    def _search(self, sentence: str, *confidence: float) -> tuple[Any, ...]:
+        return self._show(self.service.find(sentence or '', *confidence))
 
     @_with_messages
     def _like(self, span: Any) -> tuple[Any, ...]:
-        return self._show(self.service.like(_id(span)))
+        return self._show(Found(self.service.like(_id(span))))
 
     @_with_messages
     def _like_image(self, file: str | None) -> tuple[Any, ...]:
-        return self._show(self.service.like_image(self._checked(file)))
+        return self._show(Found(self.service.like_image(self._checked(file))))
 
     @_with_messages
     def _like_video(self, file: str | None) -> tuple[Any, ...]:
-        return self._show(self.service.like_video(self._checked(file)))
+        return self._show(Found(self.service.like_video(self._checked(file))))
 
     @_with_messages
     def _describe(self, span: Any, sentences: str) -> str:
@@ -153,14 +162,14 @@ class Page:
         check_upload(file, self.uploads)
         return file
 
-    def _show(self, found: list[FoundVideo]) -> tuple[Any, ...]:
+    def _show(self, found: Found) -> tuple[Any, ...]:
         """Return the values of `self.found`."""
-        moments = [(hit, video) for video in found for hit in video.hits]
+        moments = [(hit, video) for video in found.videos for hit in video.hits]
         moments.sort(key=lambda pair: pair[0].rank)
         choices = [(moment_label(video, hit), hit.span.id) for hit, video in moments]
         value = choices[0][1] if choices else None
         chosen = self.gr.Dropdown(choices=choices, value=value)
-        return cards(found), chosen, self.gr.Column(visible=bool(choices)), ''
+        return results(found), chosen, self.gr.Column(visible=bool(choices)), ''
 
 
 def _id(value: Any) -> str:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from diffusionret_mm.apis import TextVideoInferencer
 from diffusionret_mm.demo.errors import RequestError
-from diffusionret_mm.demo.found import FoundVideo, by_video
+from diffusionret_mm.demo.found import Found, FoundVideo, by_video
 from diffusionret_mm.demo.reading import FileReader, Item
 from diffusionret_mm.search import (
     FoundSpan,
@@ -21,6 +21,7 @@ from diffusionret_mm.search import (
     SearchResult,
     SentenceHit,
     Snapshot,
+    check_confidence,
     match_sentences,
     search_like,
 )
@@ -74,12 +75,27 @@ class DemoService:
         self.reader = FileReader(inferencer.transforms, self.gallery.facts.moments)
         self._lock = threading.Lock()
 
-    def find(self, sentence: str) -> list[FoundVideo]:
-        """Find the videos that fit a sentence."""
+    @property
+    def has_confidence(self) -> bool:
+        """Whether the model says how sure its results are."""
+        return self.model.no_confidence is None
+
+    def find(self, sentence: str, min_confidence: float | None = None) -> Found:
+        """Find the videos that fit a sentence.
+
+        Args:
+            sentence: the sentence.
+            min_confidence: confidence below which there is no match; None: all is shown.
+        """
         check_sentence(sentence)
+        try:
+            check_confidence(self.model, min_confidence)
+        except ValueError as error:
+            raise RequestError(str(error)) from error
+        options = dict(ALL_SPANS, min_confidence=min_confidence)
         with self._lock:
-            result = self.inferencer.search(sentence, self.gallery, **ALL_SPANS)
-        return by_video(result.hits, TOP_K)
+            result = self.inferencer.search(sentence, self.gallery, **options)
+        return Found(by_video(result.hits, TOP_K), result.confidence, result.no_match)
 
     def like(self, span: str) -> list[FoundVideo]:
         """Find moments like one of the gallery; itself and what overlaps it is left out."""

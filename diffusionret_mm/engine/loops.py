@@ -15,7 +15,8 @@ from diffusionret_mm.evaluation import format_metrics
 from diffusionret_mm.features.encoding import EncodedSplit, FeatureCollector, ScoredSplit
 from diffusionret_mm.features.encoding_on_disk import DiskCollector
 from diffusionret_mm.features.query_bank import QueryBank
-from diffusionret_mm.features.scoring import rerank_all, similarity_of_all
+from diffusionret_mm.features.scoring import similarity_of_all
+from diffusionret_mm.features.second_stage import SecondStage
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 
 FEATURE_DTYPES = ('float32', 'float16')
@@ -25,7 +26,7 @@ class _RetrievalRun:
     """What both loops do; mixed into mmengine's, which differ in the names of their hooks.
 
     Between similarity and re-ranking hooks that have a method `before_reranking` are called with
-    `mode` ('val' or 'test'), `split` and `scores` ([t2v [N, M], v2t [M, N]]).
+    `mode` ('val' or 'test'), `split` and its `second_stage`.
     Hooks find what an evaluation computed in `scored`, from `after_val_epoch` or `after_test_epoch`
     to `after_val` or `after_test`.
     """
@@ -92,15 +93,8 @@ class _RetrievalRun:
         """
         split = self.encode(model)
         with autocast(enabled=False):  # scores and ranks are computed in float32
-            scored = self._score(model, split)
-        before = scored.before('t2v'), scored.before('v2t')
-        sample = dict(
-            rankings={'discrimination': before, '': (scored.t2v, scored.v2t)},
-            video_of_text=split.video_of_text.to(scored.t2v.device),
-            video_ids=split.video_ids,
-            captions=split.captions,
-            answers=split.answers,
-        )
+            scored, second_stage = self._score(model, split)
+            sample = self._sample(scored, second_stage)
         if self.query_bank is not None:
             store = self.query_bank.open(self.runner, model, self.mode, self.fp16)
             with autocast(enabled=False):
@@ -108,7 +102,28 @@ class _RetrievalRun:
         self.evaluator.process(data_samples=[sample], data_batch=None)
         return self.evaluator.evaluate(size=1), scored
 
-    def _score(self, model: TextVideoRetriever, split: EncodedSplit) -> ScoredSplit:
+    def _sample(self, scored: ScoredSplit, second_stage: SecondStage) -> dict[str, Any]:
+        """Make the data sample of the metrics."""
+        split, dataset = scored.split, self.dataloader.dataset
+        before = scored.before('t2v'), scored.before('v2t')
+        return dict(
+            rankings={
+                'discrimination': before,
+                **second_stage.rankings(),
+                '': (scored.t2v, scored.v2t),
+            },
+            video_of_text=split.video_of_text.to(scored.t2v.device),
+            video_ids=split.video_ids,
+            captions=split.captions,
+            answers=split.answers,
+            groups=[dataset.group_of(row) for row in range(len(split.video_ids))],
+            distributions=second_stage.distributions(),
+            matches=second_stage.matches(),
+        )
+
+    def _score(
+        self, model: TextVideoRetriever, split: EncodedSplit
+    ) -> tuple[ScoredSplit, SecondStage]:
         """Score a split by the model, or by what was imported, and re-rank it."""
         if model.similarity.is_imported:
             before = [
@@ -118,10 +133,13 @@ class _RetrievalRun:
         else:
             scores = similarity_of_all(model, split.texts, split.videos, self.chunk_size)
             before = [scores, scores.t()]
-        self.runner.call_hook('before_reranking', mode=self.mode, split=split, scores=before)
-        final = rerank_all(model, split.texts, split.videos, *before)
+        second_stage = SecondStage(model, split, *before)
+        self.runner.call_hook(
+            'before_reranking', mode=self.mode, split=split, second_stage=second_stage
+        )
         imported = before[1] if model.similarity.is_imported else None
-        return ScoredSplit(split, before[0], *final, similarity_v2t=imported)
+        final = second_stage.rerank()
+        return ScoredSplit(split, before[0], *final, similarity_v2t=imported), second_stage
 
     def encode(self, model: torch.nn.Module) -> EncodedSplit:
         """Encode the split.

@@ -9,6 +9,9 @@ to the evaluator as a single data sample:
         video_ids=[...], captions=[...],    # optional, M and N strings
         banks=(t2v [B, M], v2t [C, N]),     # optional, similarities of other queries; or None
         answers=[[...], ...],    # optional, rows of all videos that each of the N texts fits
+        groups=[...],    # optional, the groups of the M videos that a bootstrap draws
+        distributions={'': (t2v, v2t)},    # optional, `Listed` candidates, by rankings
+        matches={'': (t2v, v2t)},    # optional, `Matches`, by rankings; probabilities in ''
     )
 
 The ranking named `''` is the final one, the result of the model; others are intermediate.
@@ -25,6 +28,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
 
+from diffusionret_mm.evaluation.bootstrap import recall_gain
+from diffusionret_mm.evaluation.confidence import list_metrics, match_metrics
 from diffusionret_mm.evaluation.post_processing import BANK_POST_PROCESSING, POST_PROCESSING
 from diffusionret_mm.evaluation.several_answers import (
     average_precision,
@@ -80,6 +85,8 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         post_processing: options by name in `POST_PROCESSING` or `BANK_POST_PROCESSING`, such
             as `{'DSL': {}}`: the final ranking is measured after it too, in a row of that name.
             The latter need banks, which `query_bank` of the loop makes.
+        bootstrap: draws of a bootstrap over groups of videos: how sure the difference of R@1
+            between the final ranking and 'discrimination' is (`recall_gain`); 0: none.
         collect_device: device for collecting results from other ranks, `'cpu'` or `'gpu'`.
         prefix: put before every name with a slash, to tell several test sets apart.
 
@@ -92,7 +99,8 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         100.0
 
     Raises:
-        ValueError: if there is no such post-processing.
+        ValueError: if there is no such post-processing, or a bootstrap is wanted of published ties
+            or groups, which give a query several ranks.
     """
 
     def __init__(
@@ -101,6 +109,7 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         ties: str = 'average',
         grouping: str = 'own',
         post_processing: Mapping[str, Mapping[str, Any]] | None = None,
+        bootstrap: int = 0,
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
@@ -111,6 +120,12 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         unknown = sorted(self.post_processing.keys() - known)
         if unknown:
             raise ValueError(f'post_processing must be among {sorted(known)}; got {unknown}.')
+        if bootstrap and 'published' in (ties, grouping):
+            raise ValueError(
+                "A bootstrap draws queries with one rank each; with ties='published' or "
+                "grouping='published' they have others. Leave one of both out."
+            )
+        self.bootstrap = bootstrap
 
     def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
         """Hand back the metrics of the one data sample.
@@ -120,7 +135,9 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
 
         Returns:
             `t2v/R@1` to `v2t/MnR` of the final ranking, and the same after `<ranking>/` for
-            the others.
+            the others. Where the data sample has them, also `NLL` and `ECE` (`list_metrics`), and
+            `NM-AUROC` and `NM-ECE` (`match_metrics`); with a bootstrap `gain/t2v/R@1` to
+            `gain/v2t/high`.
 
         Raises:
             ValueError: if there is not exactly one result.
@@ -137,7 +154,16 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
             ranking: evaluate_ranking(t2v, v2t, video_of_text, **self.options)
             for ranking, (t2v, v2t) in (data_sample['rankings'] | rankings).items()
         }
+        for ranking, values in _confidence_metrics(data_sample).items():
+            metrics[ranking] |= values
+        if self.bootstrap:
+            metrics['gain'] = self._gain(data_sample)
         return _flatten(metrics)
+
+    def _gain(self, data_sample: dict[str, Any]) -> dict[str, float]:
+        rankings = [data_sample['rankings'][name] for name in ('discrimination', '')]
+        own = data_sample['video_of_text'], data_sample['groups']
+        return recall_gain(*rankings, *own, self.bootstrap)
 
     @staticmethod
     def _post_process(
@@ -254,6 +280,27 @@ def _flatten(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
         for ranking, values in metrics.items()
         for name, value in values.items()
     }
+
+
+def _confidence_metrics(data_sample: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Metrics of the data sample's distributions and matches, by ranking."""
+    video_of_text = data_sample['video_of_text']
+    videos = torch.arange(len(data_sample['rankings'][''][1]))
+    answers = dict(t2v=(videos, video_of_text), v2t=(video_of_text, videos))
+    metrics: dict[str, dict[str, float]] = {}
+    for ranking, pair in data_sample.get('distributions', {}).items():
+        for (direction, answer), listed in zip(answers.items(), pair, strict=True):
+            values = list_metrics(listed, *answer)
+            metrics.setdefault(ranking, {}).update(_of(direction, values))
+    for ranking, pair in data_sample.get('matches', {}).items():
+        for direction, matches in zip(answers, pair, strict=True):
+            values = match_metrics(matches, is_probability=ranking == '')
+            metrics.setdefault(ranking, {}).update(_of(direction, values))
+    return metrics
+
+
+def _of(direction: str, values: dict[str, float]) -> dict[str, float]:
+    return {f'{direction}/{name}': value for name, value in values.items()}
 
 
 def _score_arrays(data_sample: dict[str, Any]) -> dict[str, Any]:

@@ -39,10 +39,14 @@ class Ranks:
         """Middle of each range, `[N]`, float64; halves occur where scores are tied."""
         return (self.best + self.worst).double() / 2
 
+    def hits(self, k: int) -> Tensor:
+        """Share of each range of ranks that is <= k, `[N]`, float64; 0 or 1 without ties."""
+        ties = (self.worst - self.best + 1).double()
+        return ((k + 1 - self.best) / ties).clamp(0, 1)
+
     def recall(self, k: int) -> float:
         """Expected percentage of the queries with rank <= k."""
-        ties = (self.worst - self.best + 1).double()
-        return 100 * ((k + 1 - self.best) / ties).clamp(0, 1).mean().item()
+        return 100 * self.hits(k).mean().item()
 
     def resolve(self, ties: str) -> 'Ranks':
         """Apply a tie rule.

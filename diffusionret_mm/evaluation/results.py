@@ -9,6 +9,16 @@ from diffusionret_mm.storage.files import write_json
 
 _DIRECTIONS = {'t2v': 'text -> video', 'v2t': 'video -> text'}
 _TITLE = 'Retrieval (R@k in %, Rsum = R@1 + R@5 + R@10, MdR and MnR are ranks, 1 is best)'
+# What names of metrics mean that not every table has.
+_NOTES = {
+    'NLL': 'NLL: mean of -log p of the right answer',
+    'ECE': 'ECE: expected calibration error of the best, in %',
+    'NM-AUROC': 'NM-AUROC: queries with and without an answer told apart, in %',
+    'NM-ECE': 'NM-ECE: expected calibration error of the probability of an answer, in %',
+    'low': 'low to high: 95 % interval of the gain, by bootstrap over groups',
+}
+# Behind the final ranking, what is said of it.
+_LAST = ('', 'gain')
 
 
 def format_metrics(metrics: Mapping[str, float]) -> str:
@@ -37,7 +47,8 @@ def format_metrics(metrics: Mapping[str, float]) -> str:
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     columns = [label(), label(), *(Column(name, number='.2f') for name in names)]
     cells = [[*labels, *(row.get(name) for name in names)] for labels, row in rows.items()]
-    return format_table(columns, cells, _TITLE)
+    notes = [note for name, note in _NOTES.items() if name in names]
+    return '\n'.join([format_table(columns, cells, _TITLE), *notes])
 
 
 METRICS_FILE = 'metrics.json'  # of a work dir
@@ -67,7 +78,7 @@ def metric_rows(metrics: Mapping[str, float]) -> dict[tuple[str, str], dict[str,
         metrics: as for `format_metrics`.
 
     Returns:
-        Values by (ranking, direction) and by name, the rows of the final ranking last.
+        Values by (ranking, direction) and by name, in the order of `format_metrics`.
 
     Raises:
         ValueError: if no key belongs to a retrieval direction.
@@ -81,9 +92,13 @@ def metric_rows(metrics: Mapping[str, float]) -> dict[tuple[str, str], dict[str,
         raise ValueError(f'There are no retrieval metrics among {list(metrics)}.')
     return {
         (ranking or 'final', _DIRECTIONS[direction]): row
-        for ranking in sorted(rankings, key=lambda ranking: ranking == '')
+        for ranking in sorted(rankings, key=_place)
         for direction, row in rankings[ranking].items()
     }
+
+
+def _place(ranking: str) -> int:
+    return _LAST.index(ranking) if ranking in _LAST else -1
 
 
 def _split_key(key: str) -> tuple[str, str, str]:

@@ -11,6 +11,7 @@ import torch
 from mmengine.dist import all_gather_object
 from torch import Tensor
 
+from diffusionret_mm.evaluation.several_answers import right_answers
 from diffusionret_mm.features.scoring import concat_ranks
 from diffusionret_mm.structures import FeaturesT, TextFeatures, VideoFeatures
 
@@ -34,6 +35,20 @@ class EncodedSplit:
     video_ids: list[str]
     captions: list[str]
     answers: list[list[int]] | None = None
+
+    def is_right(self, direction: str) -> Tensor:
+        """Tell which candidates are right for each query.
+
+        Args:
+            direction: 't2v' or 'v2t'.
+
+        Returns:
+            [N, M] or [M, N], bool.
+        """
+        right = self.video_of_text[:, None] == torch.arange(len(self.video_ids))
+        if self.answers is not None:
+            right = right_answers(self.answers, len(self.video_ids))
+        return right if direction == 't2v' else right.t()
 
     @property
     def num_bytes(self) -> int:

@@ -81,6 +81,7 @@ def generate_all(
     scores: Tensor,
     queries: TextFeatures | VideoFeatures,
     candidates: VideoFeatures | TextFeatures,
+    without: Tensor | None = None,
 ) -> GeneratedCandidates | None:
     """Ask the second stage alone, for all queries of a split, spread over the processes.
 
@@ -90,25 +91,32 @@ def generate_all(
         scores: scores of the first stage, [n, C], on any device.
         queries: all n queries, the same on every process.
         candidates: all C candidates.
+        without: candidates that each query does without, [n, C], bool, on the device of the scores.
+            All have equally many candidates: as many as the one with the fewest, at most.
 
     Returns:
         Its distributions, on every process; None if it makes none.
+
+    Raises:
+        ValueError: if a query has to do without all candidates.
     """
-    if model.num_candidates(direction) == 0:
+    if not model.can_calibrate or model.num_candidates(direction) == 0:
         return None
+    count = scores.shape[1] if without is None else int((~without).sum(dim=1).min())
+    if count == 0:
+        raise ValueError(f'A query of direction {direction} has no candidate but its answers.')
 
     def generate(rows: slice) -> Tensor:
-        found = model.generate(
-            direction,
-            scores[rows].to(model.similarity.placement),
-            queries[rows],
-            candidates,
-            torch.arange(len(queries))[rows],
-        )
+        own = scores[rows]
+        if without is not None:
+            own = own.masked_fill(without[rows], float('-inf'))
+        placed = own.to(model.similarity.placement)
+        index = torch.arange(len(queries))[rows]
+        found = model.generate(direction, placed, queries[rows], candidates, index, count)
         return torch.stack([value.double() for value in vars(found).values()], dim=2)
 
-    best, values, probabilities = over_ranks(len(queries), generate).unbind(dim=2)
-    return GeneratedCandidates(best.long(), values.to(scores.dtype), probabilities)
+    best, *parts = over_ranks(len(queries), generate).unbind(dim=2)
+    return GeneratedCandidates(best.long(), *(part.to(scores.dtype) for part in parts))
 
 
 def rerank_all(

@@ -41,7 +41,7 @@ def encode_spans(
         S spans in the order of their ends, and their features on the CPU, [S, F, D] float32.
 
     Raises:
-        ModuleNotFoundError: if shots are wanted and PySceneDetect is not installed.
+        ModuleNotFoundError: if spans end at cuts and PySceneDetect is not installed.
         VideoReadError: if the file cannot be read.
     """
     with open_video(path) as video:

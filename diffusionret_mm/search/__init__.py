@@ -1,9 +1,10 @@
 """Galleries of videos, and search in them."""
 
 from diffusionret_mm.search.candidates import Searchers
+from diffusionret_mm.search.confidence import check_confidence, check_probability
 from diffusionret_mm.search.errors import GalleryError
 from diffusionret_mm.search.gallery import Gallery, facts_of, spans_of
-from diffusionret_mm.search.hits import Hit, SearchResult, SentenceHit
+from diffusionret_mm.search.hits import Hit, SearchResult, SentenceHit, hide_unsure
 from diffusionret_mm.search.libraries import Libraries
 from diffusionret_mm.search.maintenance import maintain
 from diffusionret_mm.search.ranks import Ranks, serve
@@ -30,7 +31,10 @@ __all__ = [
     'Span',
     'SubtitleWriter',
     'VideoFile',
+    'check_confidence',
+    'check_probability',
     'facts_of',
+    'hide_unsure',
     'layout_of',
     'maintain',
     'match_sentences',

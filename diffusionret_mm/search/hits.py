@@ -37,6 +37,8 @@ class Hit:
         span: the best span.
         subtitle: the line of its subtitles with most of the sentence's words; None if the subtitles
             do not fit the sentence.
+        probability: that of the best span, if any of those that were re-ranked fits; they sum to 1
+            over these. None: it was not re-ranked, or the model is not calibrated.
     """
 
     rank: int
@@ -48,6 +50,7 @@ class Hit:
     score: float
     span: FoundSpan
     subtitle: str | None = None
+    probability: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class SentenceHit:
         similarity: the model's similarity.
         generator: what the model's re-ranking adds to it; None where it adds nothing.
         score: what is ranked by: the sum of both.
+        probability: as of `Hit`.
     """
 
     rank: int
@@ -67,6 +71,7 @@ class SentenceHit:
     similarity: float
     generator: float | None
     score: float
+    probability: float | None = None
 
 
 HitT = TypeVar('HitT', Hit, SentenceHit)
@@ -80,11 +85,15 @@ class SearchResult(Generic[HitT]):
         query: the sentence, or the path of the video.
         hits: the best results, the best first.
         seconds: time of each step; of the first the mean over the queries of its batch.
+        confidence: probability that anything that was re-ranked fits; None if the model has none.
+        no_match: whether hits were left out because the confidence is too low.
     """
 
     query: str
     hits: list[HitT]
     seconds: dict[str, float] = field(default_factory=dict)
+    confidence: float | None = None
+    no_match: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,12 +105,16 @@ class Scores:
         final: the scores, by place.
         added: what re-ranking adds to candidates, by place.
         said: what is said in some of them, if that is searched, too.
+        probability: that of candidates, by place, of a calibrated model.
+        confidence: as of `SearchResult`.
     """
 
     similarity: list[float]
     final: list[float]
     added: Mapping[int, float] = field(default_factory=dict)
     said: Said | None = None
+    probability: Mapping[int, float] = field(default_factory=dict)
+    confidence: float | None = None
 
     @property
     def ranked_by(self) -> list[float]:
@@ -126,6 +139,21 @@ class Scores:
     def of(self, place: int) -> tuple[float, float | None, float]:
         """Return similarity, what re-ranking adds, and the score of a candidate."""
         return self.similarity[place], self.added.get(place), self.final[place]
+
+
+def hide_unsure(result: SearchResult[Hit], least: float | None) -> SearchResult[Hit]:
+    """Leave out the hits of a result whose confidence is too low.
+
+    Those in which the sentence is said stay: the confidence knows the pictures alone.
+
+    Args:
+        result: of a model that has a confidence, if `least` is given.
+        least: the least confidence; None: all hits stay.
+    """
+    if least is None or result.confidence is None or result.confidence >= least:
+        return result
+    said = [hit for hit in result.hits if hit.subtitle is not None]
+    return replace(result, hits=said, no_match=True)
 
 
 def moment_hits(candidates: Candidates, scores: Scores, top_k: int, each_alone: bool) -> list[Hit]:
@@ -157,6 +185,7 @@ def moment_hits(candidates: Candidates, scores: Scores, top_k: int, each_alone: 
             *scores.of(moment.best),
             span=spans[moment.best],
             subtitle=_line_of(moment, spans, scores.said),
+            probability=scores.probability.get(moment.best),
         )
         for rank, moment in enumerate(found, start=1)
     ]
@@ -210,6 +239,6 @@ def _line_of(moment: Moment, spans: Mapping[int, FoundSpan], said: Said | None) 
 def sentence_hits(sentences: Sequence[str], scores: Scores, top_k: int) -> list[SentenceHit]:
     """Put the best sentences into order."""
     return [
-        SentenceHit(rank, sentences[place], *scores.of(place))
+        SentenceHit(rank, sentences[place], *scores.of(place), scores.probability.get(place))
         for rank, place in enumerate(best_first(scores.final)[:top_k], start=1)
     ]

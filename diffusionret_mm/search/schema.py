@@ -151,7 +151,7 @@ class Facts:
             name: ArrayLayout(each['dtype'], tuple(each['shape']))
             for name, each in found.pop('layout').items()
         }
-        moments = Moments(**found.pop('moments', {}))  # galleries of before have whole videos
+        moments = Moments.of_gallery(found.pop('moments', {}))
         return cls(layout=layout, moments=moments, **found)
 
 

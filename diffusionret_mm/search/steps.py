@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,7 +69,7 @@ def search_texts(
         where: a condition on columns of the gallery's table, in SQL; None: all spans.
         minus: one text whose scores are subtracted from those of each query: its pooled vector in
             the first step, its similarities in the second. What the model's re-ranking adds is that
-            of the query alone.
+            of the query alone, and nothing was calibrated for such scores: no probability is given.
         all_spans: whether to show each span alone, however many a video has.
         subtitles: whether to search the gallery's subtitles, if it has any.
 
@@ -97,14 +97,15 @@ def search_texts(
         videos, scores = score_candidates(model, text, snapshot, candidates.rows, minus)
         times.append(time.perf_counter())
         preferred = _few_of_each_video(candidates, scores)
-        final = _rerank(model, 't2v', scores, text, videos, preferred)
+        final = _rerank(model, 't2v', scores, text, videos, preferred, is_judged=minus is None)
         final = final.fused_with(said, queries[number], candidates.rows)
         hits = moment_hits(candidates, final, top_k, all_spans or preferred is None)
         times.append(time.perf_counter())
         seconds = dict(zip(QUERY_STEPS, np.diff(times).tolist(), strict=True))
         if not has_lines:
             del seconds['subtitles']
-        results.append(SearchResult(queries[number], hits, dict(pooled=pooled_seconds, **seconds)))
+        seconds = dict(pooled=pooled_seconds, **seconds)
+        results.append(SearchResult(queries[number], hits, seconds, final.confidence))
     return results
 
 
@@ -175,7 +176,8 @@ def match_sentences(
     """
     scores = similarity_matrix(model, texts, video, CHUNK)[:, 0]
     final = _rerank(model, 'v2t', scores, video, texts)
-    return SearchResult(query, sentence_hits(sentences, final, top_k))
+    hits = sentence_hits(sentences, final, top_k)
+    return SearchResult(query, hits, confidence=final.confidence)
 
 
 def read_videos(snapshot: Snapshot, rows: np.ndarray) -> tuple[VideoFeatures, Tensor]:
@@ -305,15 +307,27 @@ def _rerank(
     query: TextFeatures | VideoFeatures,
     candidates: VideoFeatures | TextFeatures,
     preferred: Tensor | None = None,
+    is_judged: bool = True,
 ) -> Scores:
     """Let the model re-rank the best candidates; the others keep their similarity."""
     best = shortlist(model, direction, scores, candidates, preferred)
     if not len(best.places):
         return Scores(scores.tolist(), scores.tolist())
     index = torch.zeros(1, dtype=torch.int64)
-    after = model.rerank_queries(direction, best.scores, query, best.candidates, index)
+    after = model.rerank_and_judge(direction, best.scores, query, best.candidates, index)
     final = scores.clone()
-    final[best.places] = after[0]
-    added = (after - best.scores)[0].tolist()
-    by_place = dict(zip(best.places.tolist(), added, strict=True))
-    return Scores(scores.tolist(), final.tolist(), by_place)
+    final[best.places] = after.scores[0]
+    added = _by_place(best.places, after.scores[0] - best.scores[0])
+    reranked = Scores(scores.tolist(), final.tolist(), added)
+    if after.judgement is None or not is_judged:
+        return reranked
+    sure, places = after.judgement, best.places[after.best[0]]
+    return replace(
+        reranked,
+        probability=_by_place(places, sure.probabilities[0]),
+        confidence=None if sure.confidence is None else sure.confidence.item(),
+    )
+
+
+def _by_place(places: Tensor, values: Tensor) -> dict[int, float]:
+    return dict(zip(places.tolist(), values.tolist(), strict=True))

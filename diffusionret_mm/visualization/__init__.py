@@ -8,6 +8,7 @@ takes.
 from diffusionret_mm.visualization.attention import WordFrameMatch, draw_attention
 from diffusionret_mm.visualization.curves import draw_curves
 from diffusionret_mm.visualization.diffusion import DiffusionProcess, draw_diffusion
+from diffusionret_mm.visualization.errors import ErrorTables
 from diffusionret_mm.visualization.explain import (
     PictureError,
     frame_attention,
@@ -26,6 +27,7 @@ from diffusionret_mm.visualization.style import encode_png, evenly, to_image
 
 __all__ = [
     'DiffusionProcess',
+    'ErrorTables',
     'Picture',
     'PictureError',
     'RankedVideo',

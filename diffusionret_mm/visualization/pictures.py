@@ -9,10 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from diffusionret_mm.evaluation.confusions import Confusions, best_scores
 from diffusionret_mm.evaluation.ranking import Ranks, grouped_query_ranks, query_ranks
+from diffusionret_mm.evaluation.several_answers import right_answers
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 from diffusionret_mm.visualization.attention import draw_attention
 from diffusionret_mm.visualization.diffusion import DiffusionProcess, draw_diffusion
+from diffusionret_mm.visualization.errors import ErrorTables
 from diffusionret_mm.visualization.explain import (
     PictureError,
     frame_attention,
@@ -77,6 +80,29 @@ class SplitPictures:
         rank = query_ranks(self.scored.t2v, self.video_of_text).average
         order = rank.argsort(descending=True, stable=True)[:count]
         return [row for row in order.tolist() if rank[row] > 1]
+
+    def errors(self) -> ErrorTables:
+        """Count what is found in place of the right videos, by the relations of the data set."""
+        rows = {name: row for row, name in enumerate(self.split.video_ids)}
+        relations = {
+            rows[own]: {rows[name]: one for name, one in others.items() if name in rows}
+            for own, others in self.dataset.relatives().items()
+            if own in rows
+        }
+        scored, described = self.scored, self.split.video_of_text
+        count = len(rows)
+        right = right_answers(self.split.answers or described[:, None].tolist(), count)
+        found = {}
+        for direction, after, of_query, of_candidate, fits in (
+            ('t2v', scored.t2v, described, torch.arange(count), right),
+            ('v2t', scored.v2t, torch.arange(count), described, right.t()),
+        ):
+            scores = [
+                best_scores(matrix.cpu(), fits, of_candidate, count)
+                for matrix in (scored.before(direction), after)
+            ]
+            found[direction] = Confusions(of_query, relations, self.dataset.unrelated, *scores)
+        return ErrorTables(found, any(map(self.model.num_candidates, found)))
 
     def diffusion(self, queries: Sequence[int], direction: str = 't2v') -> Figure:
         """Draw the diffusion process of some queries.

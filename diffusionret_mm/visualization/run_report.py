@@ -63,7 +63,7 @@ class Report:
             title: title of the page.
             source: a sentence that says what was tested.
         """
-        sections = [self._results(source), *self._training(), self._ranking()]
+        sections = [self._results(source), *self._training(), self._ranking(), self._errors()]
         sections += [self._query(query) for query in self.queries]
         write_page(path, title, [*sections, self._failures(), self._samples()])
 
@@ -91,6 +91,10 @@ class Report:
         return Section(
             'Ranking', [recall, self._draw('similarity', text, self.pictures.similarity)]
         )
+
+    def _errors(self) -> Section:
+        tables = self.pictures.errors().tables()
+        return Section('Errors', [block for pair in tables.items() for block in pair])
 
     def _query(self, query: int) -> Section:
         draw = self.pictures

@@ -74,7 +74,7 @@ def first_frame(name, time):
 def test_they_are_indexed_searched_and_exported(
     new_inferencer, folder, tmp_path, kind, monkeypatch
 ):
-    if kind == 'shots':
+    if KINDS[kind].end_at_cuts:
         pytest.importorskip('scenedetect')
     pytest.importorskip('lance')
     inferencer, tails = new_inferencer(), {}
@@ -128,6 +128,8 @@ def test_what_is_encoded_is_turned(folder, clip_pipeline, kind, decoder):
         item = decode(pickle.dumps(clip_pipeline), path)
         images = list(item['frames'][item['frame_mask']].transpose(0, 2, 3, 1))
     else:
+        if KINDS[kind].end_at_cuts:
+            pytest.importorskip('scenedetect')
         init_default_scope('mmaction')
         reader = SpanReader(clip_pipeline, KINDS[kind])
         with open_video(path) as video:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -20,8 +21,11 @@ from diffusionret_mm.features.spans import encode_spans
 from diffusionret_mm.search import Gallery, GalleryError, GalleryWriter
 
 pytest.importorskip('lance')
+pytest.importorskip('scenedetect')
 
 WINDOWS = IndexOptions(moments=Moments('windows'))
+# They need no detector of cuts.
+ACROSS = IndexOptions(moments=Moments('windows', across_cuts=True))
 KILLED_WORKER = Path(__file__).parents[1] / 'killed_span_worker.py'
 CRASHED = 'the process that read it crashed'
 
@@ -53,8 +57,6 @@ def spans_of(gallery):
 
 @pytest.mark.parametrize('kind', ['windows', 'shots'])
 def test_rows_are_those_of_the_spans(new_inferencer, videos, tmp_path, kind):
-    if kind == 'shots':
-        pytest.importorskip('scenedetect')
     inferencer, folder, moments = new_inferencer(), videos(long=61, short=9), Moments(kind)
     gallery = inferencer.index(folder, tmp_path / 'gallery', IndexOptions(moments=moments))
     assert gallery.facts.moments == Gallery(gallery.folder).facts.moments == moments
@@ -77,7 +79,7 @@ def test_windows_of_other_lengths(new_inferencer, videos, tmp_path):
     gallery = new_inferencer().index(videos(clip=6, short=2), tmp_path / 'gallery', options)
     assert spans_of(gallery) == {
         'clip.mp4': [(start, start + 3, 'window') for start in range(4)],
-        'short.mp4': [(0, 2, 'video')],
+        'short.mp4': [(0, 2, 'window')],
     }
 
 
@@ -105,7 +107,7 @@ def test_decoders_that_crash_or_hang_half_way_are_named(
     after_frames('crashes.mp4', 30, lambda: os._exit(1))
     after_frames('hangs.mp4', 30, signal.pause)
     folder, inferencer = videos(crashes=300, good=300, hangs=300), new_inferencer(time_limit=1)
-    gallery = inferencer.index(folder, tmp_path / 'gallery', WINDOWS)
+    gallery = inferencer.index(folder, tmp_path / 'gallery', ACROSS)
     assert [*spans_of(gallery)] == ['good.mp4']
     reasons = {os.path.basename(path): text for path, text in gallery.unreadable().items()}
     assert reasons.pop('crashes.mp4') == CRASHED
@@ -119,8 +121,8 @@ def test_frames_that_turn_out_others_are_read_again(new_inferencer, videos, tmp_
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2] + bytes(188 * 40) + data[len(data) // 2 :])
     inferencer = new_inferencer()
-    gallery = inferencer.index(folder, tmp_path / 'gallery', WINDOWS)
-    reader = SpanReader(inferencer.transforms, Moments('windows'))
+    gallery = inferencer.index(folder, tmp_path / 'gallery', ACROSS)
+    reader = SpanReader(inferencer.transforms, ACROSS.moments)
     spans, _ = encode_spans(inferencer.model, reader, path)
     assert spans_of(gallery)['cut.ts'] == [(s.start, s.end, s.kind) for s in spans]
 
@@ -142,7 +144,7 @@ def test_an_interrupt_keeps_the_videos_that_are_done(
 
     monkeypatch.setattr(GalleryWriter, 'add', add_and_interrupt)
     with pytest.raises(KeyboardInterrupt):  # as Ctrl-C
-        new_inferencer().index(videos(good=20, hangs=300), tmp_path / 'gallery', WINDOWS)
+        new_inferencer().index(videos(good=20, hangs=300), tmp_path / 'gallery', ACROSS)
     assert time.monotonic() - times[0] < 2  # a second, and what a busy machine adds
     assert [*spans_of(Gallery(tmp_path / 'gallery'))] == ['good.mp4']
 
@@ -163,7 +165,7 @@ def test_a_run_that_is_killed_begins_a_video_again(new_inferencer, videos, tmp_p
 
 def test_a_changed_video_is_cut_again(new_inferencer, videos, tmp_path):
     folder, inferencer = videos(a=40, b=20), new_inferencer()
-    gallery = inferencer.index(folder, tmp_path / 'gallery', WINDOWS)
+    gallery = inferencer.index(folder, tmp_path / 'gallery', ACROSS)
     assert len(spans_of(gallery)['a.mp4']) == 7
     numbered_clips.write(folder / 'a.mp4', 72, rate=4)
     gallery = inferencer.index(folder, gallery.folder)
@@ -186,11 +188,23 @@ def test_a_gallery_has_moments_of_one_kind(new_inferencer, videos, tmp_path):
         inferencer.index(folder, tmp_path / 'whole', WINDOWS)
 
 
+def test_windows_across_cuts_go_on_so(new_inferencer, videos, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'scenedetect', None)  # they do not need it
+    folder, inferencer = videos(a=16), new_inferencer()
+    inferencer.index(folder, tmp_path / 'gallery', ACROSS)
+    said = 'windows of 10 s every 5 s across cuts, not windows of 10 s every 5 s: leave'
+    with pytest.raises(GalleryError, match=said):
+        inferencer.index(folder, tmp_path / 'gallery', WINDOWS)
+    numbered_clips.write(folder / 'b.mp4', 40, rate=4)
+    gallery = inferencer.index(folder, tmp_path / 'gallery')
+    assert spans_of(gallery)['b.mp4'] == [(0, 10, 'video')]
+
+
 def test_onnx_encoders_are_refused(new_inferencer, videos, tmp_path):
     inferencer = new_inferencer()
     inferencer.encoders = object()  # stands for those of ONNX
     with pytest.raises(ExportError, match='ONNX encoders read whole videos'):
-        inferencer.index(videos(a=16), tmp_path / 'gallery', WINDOWS)
+        inferencer.index(videos(a=16), tmp_path / 'gallery', ACROSS)
     assert not Gallery.exists(tmp_path / 'gallery')
 
 
@@ -198,17 +212,17 @@ def test_pipelines_that_do_not_read_frame_by_frame_are_refused(new_inferencer, v
     inferencer = new_inferencer()
     inferencer.transforms.insert(1, dict(type='Flip'))
     with pytest.raises(ValueError, match='The test pipeline has Flip. Spans share frames'):
-        inferencer.index(videos(a=16), tmp_path / 'gallery', WINDOWS)
+        inferencer.index(videos(a=16), tmp_path / 'gallery', ACROSS)
 
 
 def test_several_devices_give_the_rows_of_one(new_inferencer, videos, tmp_path, monkeypatch):
     folder = videos(**{f'v{number}': 16 + 7 * number for number in range(5)})
     inferencer = new_inferencer()
-    one = inferencer.index(folder, tmp_path / 'one', WINDOWS)
+    one = inferencer.index(folder, tmp_path / 'one', ACROSS)
     used = []
     monkeypatch.setattr(type(inferencer), 'on', lambda self, device: used.append(device) or self)
     devices = [torch.device('cuda', number) for number in range(3)]  # stand-ins
-    options = IndexOptions(devices=devices, moments=Moments('windows'))
+    options = IndexOptions(devices=devices, moments=ACROSS.moments)
     several = inferencer.index(folder, tmp_path / 'several', options)
     assert used == devices
     for left, right in zip(rows_of(one), rows_of(several), strict=True):
@@ -216,6 +230,7 @@ def test_several_devices_give_the_rows_of_one(new_inferencer, videos, tmp_path, 
         assert left['frames'] == pytest.approx(right['frames'], abs=2e-3)
 
 
+@pytest.mark.usefixtures('no_cuts')
 def test_frames_are_encoded_once(new_inferencer, videos, tmp_path, monkeypatch):
     inferencer, counts = new_inferencer(), []
     own = inferencer.model.backbone.encode_frames

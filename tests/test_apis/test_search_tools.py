@@ -37,7 +37,8 @@ def test_index_then_search(run, unlike_clips, tmp_path):
     assert [hit['rank'] for hit in result['hits']] == [1, 2, 3]
     hit = result['hits'][0]
     scores = {'similarity', 'generator', 'score'}
-    assert {*hit} == {'rank', 'video', 'start', 'end', *scores, 'span', 'subtitle'}
+    assert {*hit} == {'rank', 'video', 'start', 'end', *scores, 'span', 'subtitle', 'probability'}
+    assert (hit['probability'], result['confidence'], result['no_match']) == (None, None, False)
     assert {*hit['span']} == {'id', 'path', 'start', 'end', 'kind'}
     table = run('search', gallery, TEXT).out
     assert TEXT in table
@@ -50,6 +51,7 @@ def test_index_then_search(run, unlike_clips, tmp_path):
 
 
 def test_moments_are_remembered(run, clips, tmp_path):
+    pytest.importorskip('scenedetect')
     folder, gallery = clips(2), tmp_path / 'gallery'
     run('index', folder, gallery, '--moments', 'windows', '--workers', 1)
     (folder / '0/clip00.mp4').touch()
@@ -71,6 +73,7 @@ def test_moments_are_remembered(run, clips, tmp_path):
     ],
 )
 def test_windows_of_other_lengths(run, clips, tmp_path, options, moments):
+    pytest.importorskip('scenedetect')
     folder, gallery = clips(1), tmp_path / 'gallery'
     run('index', folder, gallery, '--moments', 'windows', *options)
     assert Gallery(gallery).facts.moments == moments
@@ -95,6 +98,7 @@ def no_model(monkeypatch):
         (('--moments', 'windows', '--window', 'inf'), 'got windows of inf s every inf s'),
         (('--moments', 'windows', '--window', 'nan'), 'got windows of nan s every nan s'),
         (('--moments', 'windows', '--window', 0.1), 'got windows of 0.1 s every 0.05 s'),
+        (('--moments', 'windows', '--window', 300), 'are at most 120 s long, not 300 s'),
     ],
 )
 def test_windows_that_cannot_be_are_refused_before_a_model_is_loaded(run, tmp_path, options, said):

@@ -57,3 +57,12 @@ def test_full_length_and_ours_alone(run):
     assert figures['real_words'] == 70 * 9
     assert figures['real_frames'] == 45 * 4
     assert 'ratio' not in figures
+
+
+def test_other_second_stages_beside_the_published_one(run):
+    names = ['published', 'listwise', 'token_diffusion']
+    figures, table = run('--mean-words', '6', '--steps', '3', '--second-stages', *names)
+    assert [row['second_stage'] for row in figures] == names
+    assert ['published_s' in row for row in figures] == [True, False, False]
+    assert all(row['ours_s'] > row['similarity_s'] for row in figures)
+    assert all(name in table for name in names)

@@ -11,6 +11,7 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 from tool_modules import load_tool
 
+from diffusionret_mm.models.retrievers.calibration import Alone, Calibration, Match
 from diffusionret_mm.search import Searchers
 
 pytest.importorskip('lance')
@@ -140,3 +141,33 @@ def test_rendered_clips_are_searched(tmp_path, run_tool):
     cells = [line.split() for line in printed.splitlines()]
     assert ['in_top_10_percent', '100.0'] in cells
     assert ['clips', '6'] in cells
+
+
+@pytest.fixture
+def small_shapes(tmp_path, tiny_model_cfg):
+    """The config of a tiny model, tested on six clips."""
+    cfg = Config.fromfile(ROOT / 'configs/diffusionret_shapes.py')
+    cfg.model = dict(tiny_model_cfg, stage='generation')
+    dataset = cfg.test_dataloader.dataset
+    dataset.update(data_root=str(tmp_path / 'shapes'), num_scenes=dict(train=1, val=1, test=2))
+    dataset.pipeline[0].transforms[-1].scale = (32, 32)
+    dataset.pipeline[1].max_words = 16
+    cfg.dump(tmp_path / 'config.py')
+    return tmp_path / 'config.py'
+
+
+def test_sentences_without_an_answer_are_told_apart(
+    tmp_path, run_tool, tiny_model_cfg, small_shapes
+):
+    torch.manual_seed(0)
+    model = MODELS.build(dict(tiny_model_cfg, stage='generation'))
+    model.calibrate(
+        dict.fromkeys(('t2v', 'v2t'), Calibration(0.05, 1.0, Match(0.0, 1.0, 1.0), Alone(0.1, 1.0)))
+    )
+    torch.save(model.state_dict(), tmp_path / 'sure.pth')
+    options = '--sentences', 3, '--unanswered', 2, '--test-split', '--device', 'cpu'
+    done = run_tool('benchmarks/search_shapes', small_shapes, tmp_path / 'sure.pth', *options)
+    cells = dict(line.split() for line in done.out.splitlines() if len(line.split()) == 2)
+    assert (cells['clips'], cells['sentences'], cells['unanswered_sentences']) == ('4', '3', '2')
+    for name in ('no_match_auroc', 'no_match_ece', 'similarity_no_match_auroc', 'in_top_1'):
+        assert 0 <= float(cells[f'{name}_percent']) <= 100

@@ -7,6 +7,8 @@ from tool_modules import TOOLS, load_tool
 
 from diffusionret_mm.datasets.spans import Moments, SpanReader
 
+pytest.importorskip('scenedetect')
+
 
 @pytest.fixture
 def tool(monkeypatch):

@@ -19,7 +19,7 @@ from diffusionret_mm.demo.serving import bind, server_of  # noqa: E402
 from diffusionret_mm.search import FoundSpan, Hit  # noqa: E402
 
 SENTENCES = ['a cat sits', 'it rains']
-WINDOWS = Moments('windows', length=2, step=1)
+WINDOWS = Moments('windows', length=2, step=1, across_cuts=True)
 
 
 @pytest.fixture(scope='session')

@@ -45,11 +45,12 @@ def write_odd_files(folder):
 def test_odd_files_are_found_and_played(inferencer, tmp_path):
     (tmp_path / 'videos').mkdir()
     write_odd_files(tmp_path / 'videos')
+    pytest.importorskip('scenedetect')
     options = IndexOptions(moments=Moments('windows', length=2, step=1))
     gallery = inferencer.index(tmp_path / 'videos', tmp_path / 'gallery', options)
     assert [Path(path).name for path in gallery.unreadable()] == ['sound.mp4']
     service = DemoService(inferencer, gallery)
-    found = service.find(TEXT)
+    found = service.find(TEXT).videos
     assert {video.name for video in found} == {'variable.mkv', 'turned.mp4', 'broken.ts'}
     assert cards(found).count('<video') == 3
     with TestClient(build_app(service)) as client:
@@ -74,7 +75,7 @@ def test_videos_that_moved_are_played(inferencer, write_clip, tmp_path):
         for is_known in (True, False)
     }
     for is_known, service in services.items():
-        (video,) = service.find(TEXT)
+        (video,) = service.find(TEXT).videos
         with TestClient(build_app(service)) as client:
             played = client.get(f'/video/{video.spans[0].span.id}')
         assert played.status_code == (200 if is_known else 404)
@@ -88,7 +89,7 @@ def folders(tmp_path, monkeypatch):
 
 
 def test_the_folder_of_a_page_goes_with_it(service, folders):
-    span = service.find(TEXT)[0].spans[0].span.id
+    span = service.find(TEXT).videos[0].spans[0].span.id
     with TestClient(build_app(service)) as client:
         assert client.get(f'/video/{span}').status_code == 200
         (folder,) = folders.iterdir()

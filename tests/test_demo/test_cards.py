@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from diffusionret_mm.demo.cards import NOTHING, cards, moment_label, scores, table
-from diffusionret_mm.demo.found import by_video
+from diffusionret_mm.demo.cards import NOTHING, cards, moment_label, results, scores, table
+from diffusionret_mm.demo.found import Found, by_video
 from diffusionret_mm.search import SentenceHit
 
 
@@ -30,7 +30,23 @@ def test_what_is_said_is_shown_and_no_html(scored):
 
 def test_scores_in_words(scored):
     assert scores(scored(score=0.25)) == 'similarity 0.250'
+    sure = replace(scored(score=0.25, generator=0.125), probability=0.5)
+    assert scores(sure) == 'similarity 0.250, generator 0.125, probability 0.50'
     assert scores(scored(score=0.25, generator=0.125)) == 'similarity 0.250, generator 0.125'
+
+
+def test_how_sure_a_search_is(scored):
+    found = by_video([scored()], 8)
+    assert results(Found(found)) == cards(found)
+    assert results(Found([])) == NOTHING
+    sure = results(Found(found, confidence=0.834))
+    assert '>Confidence 83 %</p>' in sure
+    assert sure.endswith(cards(found))
+    unsure = results(Found([], confidence=0.12, no_match=True))
+    assert '>No match: confidence 12 %.</p>' in unsure
+    assert NOTHING not in unsure
+    said = results(Found(found, confidence=0.12, no_match=True))
+    assert said == unsure + cards(found)
 
 
 def test_sentences_are_no_html():

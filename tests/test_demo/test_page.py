@@ -57,7 +57,7 @@ def test_the_page_brings_its_script_and_style(server):
 
 
 def test_no_other_file_is_served(server, service):
-    video = service.find(TEXT)[0].hits[0].video
+    video = service.find(TEXT).videos[0].hits[0].video
     manifest = next(Path(service.gallery.spans.place, '_versions').glob('*.manifest'))
     for path in (
         '/video/-1',
@@ -105,7 +105,7 @@ def test_uploads_of_both_kinds_and_of_none(server, service, tmp_path):
     text.write_text('no video')
     image = tmp_path / 'image.png'
     Image.new('RGB', (30, 20), 'red').save(image)
-    video = Path(service.find(TEXT)[0].hits[0].video)
+    video = Path(service.find(TEXT).videos[0].hits[0].video)
     kinds = {
         (name, file.name): call(server, name, file_data(send(server, file)))[0]
         for name, file in product(('like_video', 'like_image'), (text, image, video))
@@ -138,7 +138,7 @@ def test_fifty_requests_at_once(server):
 def test_any_sentence_is_answered(server, service, text):
     kind, (html, *_) = call(server, 'search', text)
     assert (kind, html.count('<video')) == ('complete', 5)
-    span = service.find(TEXT)[0].hits[0].span.id
+    span = service.find(TEXT).videos[0].hits[0].span.id
     to_image(service.attention(text, span))
     to_image(service.diffusion(text, span))
     assert '<script>' not in table(service.describe(span, text).hits)
@@ -147,7 +147,7 @@ def test_any_sentence_is_answered(server, service, text):
 def test_pictures_and_captions(service):
     page = Page.__new__(Page)
     page.service = service
-    span = service.find(TEXT)[0].hits[0].span.id
+    span = service.find(TEXT).videos[0].hits[0].span.id
     assert page._why(TEXT, span).count('<img alt=') == 2
     assert page._describe(span, '').count('<tr>') == 2
 
@@ -160,7 +160,7 @@ def test_half_a_character_is_refused(server):
 def test_messages_are_no_html(inferencer, write_clip, tmp_path):
     video = write_clip(tmp_path / 'videos/<img src=x onerror=alert(1)>.mp4')
     service = DemoService(inferencer, inferencer.index(video.parent, tmp_path / 'gallery'))
-    ((span,),) = (found.spans for found in service.find(TEXT))
+    ((span,),) = (found.spans for found in service.find(TEXT).videos)
     video.unlink()
     refused = []
     page = Page.__new__(Page)

@@ -12,10 +12,15 @@ from diffusionret_mm.demo.reading import FileReader
 from diffusionret_mm.search import FoundSpan
 
 
-@pytest.mark.parametrize('moments', [Moments('windows', length=2, step=1), Moments('shots')])
+@pytest.mark.parametrize(
+    'moments',
+    [
+        Moments('windows', length=2, step=1),
+        Moments('windows', length=2, step=1, across_cuts=True),
+        Moments('shots'),
+    ],
+)
 def test_frames_of_a_span(inferencer, film_service, moments):
-    if moments.kind == 'shots':
-        pytest.importorskip('scenedetect')
     path = next(path for path in film_service.gallery.paths() if Path(path).suffix == '.avi')
     reader, seen = SpanReader(inferencer.transforms, moments), {}
     with open_video(path) as video:
@@ -28,7 +33,7 @@ def test_frames_of_a_span(inferencer, film_service, moments):
 
 
 def test_frames_of_a_whole_video(inferencer, service):
-    span = service.find('a sentence')[0].hits[0].span
+    span = service.find('a sentence').videos[0].hits[0].span
     frames = FileReader(inferencer.transforms, Moments()).frames(span)
     item = decoding.decode(decoding.pickle.dumps(inferencer.transforms), span.path)
     expected = item['frames'].transpose(0, 2, 3, 1)[item['frame_mask']]

@@ -17,19 +17,19 @@ TEXT = 'a red circle moves left'
 @pytest.fixture
 def span(service):
     """Id of the span that is found first."""
-    return service.find(TEXT)[0].hits[0].span.id
+    return service.find(TEXT).videos[0].hits[0].span.id
 
 
 @pytest.mark.parametrize('name', ['service', 'film_service'])
 def test_moments_are_those_of_a_search(request, name):
     service = request.getfixturevalue(name)
-    found = [hit for video in service.find(TEXT) for hit in video.hits]
+    found = [hit for video in service.find(TEXT).videos for hit in video.hits]
     expected = service.inferencer.search(TEXT, service.gallery, TOP_K).hits
     assert sorted(found, key=lambda hit: hit.rank) == expected
 
 
 def test_all_scored_spans_of_a_video(film_service):
-    found = film_service.find(TEXT)
+    found = film_service.find(TEXT).videos
     spans = {video.name: [(span.start, span.end) for span in video.spans] for video in found}
     film = [(float(n), float(n + 2)) for n in range(5)]
     assert spans == {'film.mp4': film, 'old.avi': [*film, (5.0, 7.0), (6.0, 8.0)]}
@@ -44,7 +44,7 @@ def test_videos_like_a_video(service, span):
 
 
 def test_moments_like_a_moment_do_not_overlap_it(film_service):
-    chosen = film_service.find(TEXT)[0].spans[2]
+    chosen = film_service.find(TEXT).videos[0].spans[2]
     found = film_service.like(chosen.span.id)
     same = next(video for video in found if video.hits[0].video == chosen.video)
     assert [span.start for span in same.spans][:2] == [0.0, 4.0]
@@ -66,7 +66,7 @@ def test_sentences_of_a_video(service, span):
 
 
 def test_pictures(service):
-    span = service.find(TEXT)[2].hits[0].span.id
+    span = service.find(TEXT).videos[2].hits[0].span.id
     attention, diffusion = service.attention(TEXT, span), service.diffusion(TEXT, span)
     assert any(TEXT in text.get_text() for text in attention.findobj(match=_is_text))
     shown = [text.get_text() for text in diffusion.findobj(match=_is_text)]
@@ -76,7 +76,7 @@ def test_pictures(service):
 def test_a_picture_of_a_moment_has_its_frames(film_service, monkeypatch):
     drawn = []
     monkeypatch.setattr(service_module, 'draw_attention', lambda *parts: drawn.append(parts))
-    span = film_service.find(TEXT)[0].spans[1].span
+    span = film_service.find(TEXT).videos[0].spans[1].span
     film_service.attention(TEXT, span.id)
     ((_, frames, weights, _),) = drawn
     np.testing.assert_array_equal(frames, film_service.reader.frames(span))
@@ -107,7 +107,7 @@ def test_what_is_refused(service, span, tmp_path):
 def test_a_model_without_diffusion(new_inferencer, tiny_model_cfg, clips, tmp_path):
     inferencer = new_inferencer(model=dict(tiny_model_cfg, stage='discrimination'))
     plain = DemoService(inferencer, inferencer.index(clips(2), tmp_path / 'other'))
-    hit = plain.find(TEXT)[0].hits[0]
+    hit = plain.find(TEXT).videos[0].hits[0]
     with pytest.raises(RequestError, match='no diffusion'):
         plain.diffusion(TEXT, hit.span.id)
     assert plain.attention(TEXT, hit.span.id).axes

@@ -44,7 +44,7 @@ def contents(folder):
 
 @pytest.mark.parametrize('function', FUNCTIONS)
 def test_no_file_of_the_server_is_read(server, service, uploads, tmp_path, function):
-    video = Path(service.find(TEXT)[0].hits[0].video)
+    video = Path(service.find(TEXT).videos[0].hits[0].video)
     drawing = tmp_path / 'drawing.svg'
     drawing.write_text('<svg/>')
     elsewhere = tmp_path / 'gradio/0/clip.mp4'  # the uploads of another page
@@ -109,7 +109,7 @@ def test_what_is_no_path_is_refused(tmp_path, path):
 )
 def test_an_upload_leads_to_no_other_file(service, tmp_path, name, text):
     """Decoders follow playlists, whatever the file is called."""
-    video = service.find(TEXT)[0].hits[0].video
+    video = service.find(TEXT).videos[0].hits[0].video
     playlist = tmp_path / name
     playlist.write_text(text.format(video))
     with pytest.raises(VideoReadError):
@@ -167,7 +167,7 @@ def test_uploads_that_take_long_hold_up_nobody(server, waits, tmp_path, write_cl
 
 
 def test_videos_that_never_end_are_given_up(service, waits, monkeypatch, tmp_path):
-    span = service.find(TEXT)[0].hits[0]
+    span = service.find(TEXT).videos[0].hits[0]
     upload = shutil.copy(span.video, tmp_path / 'waits.mp4')
     monkeypatch.setattr(service.reader, 'max_seconds', 0.5)
     with pytest.raises(RequestError, match='or not in 0.5 seconds'):

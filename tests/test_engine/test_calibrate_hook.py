@@ -46,6 +46,21 @@ def test_a_run_is_tested_with_the_calibration_of_its_best_checkpoint(make_listwi
     (best,) = (tmp_path / 'run').glob('best_*_epoch_3.pth')
     kept = torch.load(best, weights_only=False)['state_dict']['calibration']
     assert (kept[:, 0] > 0).all()
+    assert kept.shape == (2, 7)  # temperature and weight, a match, and each alone
+    for direction in ('t2v', 'v2t'):
+        measured = {
+            key.rpartition('/')[0]: value
+            for key, value in metrics.items()
+            if key.endswith(f'{direction}/NLL')
+        }
+        assert measured.keys() == {
+            f'{ranking}{direction}' for ranking in ('', 'discrimination/', 'generation/')
+        }
+        assert all(value > 0 for value in measured.values())
+        assert 0 <= metrics[f'{direction}/NM-AUROC'] <= 100
+        assert 0 <= metrics[f'{direction}/NM-ECE'] <= 100
+        assert f'discrimination/{direction}/NM-AUROC' in metrics
+        assert f'one_draw/{direction}/R@1' not in metrics  # nothing is drawn
     again = evaluate(make_listwise('again'), str(best), None)
     assert again == pytest.approx(metrics)
     log = next((tmp_path / 'run').glob('*/*.log')).read_text()

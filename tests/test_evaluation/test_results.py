@@ -91,3 +91,21 @@ class TestWriteMetrics:
         with pytest.raises(ValueError, match="'t2v/MnR' is"):
             write_metrics(path, {'t2v/R@1': 1.0, 't2v/MnR': value})
         assert path.read_text() == 'old'
+
+
+def test_the_gain_and_what_names_mean_come_last():
+    metrics = {
+        'generation/t2v/R@1': 2.0,
+        'gain/t2v/R@1': 1.0,
+        'gain/t2v/low': 0.5,
+        'gain/t2v/high': 1.5,
+        't2v/R@1': 3.0,
+        't2v/NLL': 0.25,
+    }
+    _, header, _, *body = format_metrics(metrics).splitlines()
+    assert [row.split()[0] for row in body[:3]] == ['generation', 'final', 'gain']
+    assert header.split() == ['R@1', 'NLL', 'low', 'high']
+    assert body[3:] == [
+        'NLL: mean of -log p of the right answer',
+        'low to high: 95 % interval of the gain, by bootstrap over groups',
+    ]

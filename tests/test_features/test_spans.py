@@ -9,6 +9,8 @@ from diffusionret_mm.datasets.spans import Moments, SpanReader
 from diffusionret_mm.datasets.video_reading import open_video
 from diffusionret_mm.features.spans import SpanEncoder, blocks_of, encode_spans
 
+pytest.importorskip('scenedetect')
+
 
 @pytest.fixture
 def reader(clip_pipeline):
@@ -44,8 +46,6 @@ def of_its_own(model, reader, path, span):
 @pytest.mark.parametrize('moments', ['none', 'windows', 'shots'])
 @pytest.mark.parametrize('seconds', [0.3, 2.2, 34])
 def test_a_span_is_encoded_as_a_video_of_its_frames(tiny_model, reader, tmp_path, moments, seconds):
-    if moments == 'shots':
-        pytest.importorskip('scenedetect')
     path = numbered_clips.write(tmp_path / 'clip.mp4', int(10 * seconds), rate=10)
     spans, videos = encode_spans(tiny_model, reader(moments), path, batch_size=5)
     assert len(spans) == len(videos)
@@ -56,6 +56,7 @@ def test_a_span_is_encoded_as_a_video_of_its_frames(tiny_model, reader, tmp_path
         torch.testing.assert_close(videos.frames[row], expected.frames[0], rtol=0, atol=1e-5)
 
 
+@pytest.mark.usefixtures('no_cuts')
 @pytest.mark.parametrize('batch_size', [1, 7, 64])
 def test_a_frame_is_encoded_once_however_many_spans_have_it(
     tiny_model, reader, tmp_path, encoded_frames, batch_size
@@ -68,6 +69,7 @@ def test_a_frame_is_encoded_once_however_many_spans_have_it(
     assert max(encoded_frames) <= batch_size + 4
 
 
+@pytest.mark.usefixtures('no_cuts')
 def test_features_in_memory_do_not_grow_with_the_video(tiny_model, reader, tmp_path):
     most = []
     for seconds in (60, 180):

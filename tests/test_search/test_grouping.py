@@ -109,7 +109,7 @@ def folder(tmp_path):
 
 def test_a_long_film_does_not_fill_the_shortlist(new_inferencer, folder, tmp_path):
     inferencer = new_inferencer()
-    options = IndexOptions(moments=Moments('windows'))
+    options = IndexOptions(moments=Moments('windows', across_cuts=True))
     gallery = inferencer.index(folder, tmp_path / 'gallery', options)
     assert len(gallery.latest()) == 17 + 4
     alone = inferencer.search(TEXT, gallery, 100, all_spans=True).hits

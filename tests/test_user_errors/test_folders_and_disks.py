@@ -1,6 +1,7 @@
 """Files for folders, full disks, forbidden places, damaged galleries, and runs that collide."""
 
 import errno
+import gc
 import json
 import multiprocessing
 import os
@@ -324,7 +325,10 @@ def test_the_traceback_comes_back_on_demand(monkeypatch):
         raise ValueError('wrong')
 
 
-def test_interrupted(capsys):
+def test_interrupted(capsys, monkeypatch):
+    frozen = []
+    monkeypatch.setattr(gc, 'freeze', lambda: frozen.append(True))
     with pytest.raises(SystemExit) as ended, stop_with_message():
         raise KeyboardInterrupt
     assert (ended.value.code, capsys.readouterr().err) == (130, 'Stopped.\n')
+    assert frozen  # the process ends without a search for garbage, which takes seconds

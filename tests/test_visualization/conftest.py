@@ -3,6 +3,7 @@ import pytest
 import torch
 from mmengine.structures import BaseDataElement
 
+from diffusionret_mm.evaluation.confusions import Relation
 from diffusionret_mm.features.encoding import EncodedSplit, ScoredSplit
 from diffusionret_mm.visualization import SplitPictures
 
@@ -13,6 +14,10 @@ class Videos:
     """A data set of uniform grey videos; the last one has a padded frame."""
 
     has_frames = True
+    unrelated = 'another video'
+
+    def relatives(self):
+        return {'video0': {'video1': Relation('twin', 'red / blue'), 'elsewhere': Relation('none')}}
 
     def __getitem__(self, row):
         mask = torch.ones(FRAMES, dtype=torch.bool)

@@ -48,6 +48,8 @@ def test_numbers_pictures_and_failures(tiny_model, make_report):
     for row in pictures.hardest_texts(3):
         assert f'<td>{row}</td><td>a box {row}</td>' in re.sub(r'\s*\n\s*', '', text)
     assert 'Training' not in text
+    assert '<h2>Errors</h2>' in text
+    assert '<td>twin: red / blue</td>' in text
 
 
 def test_a_picture_that_the_model_has_not_is_replaced_by_the_reason(tiny_model, make_report):

@@ -1,5 +1,6 @@
 """tools/visualize.py, as a user calls it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,22 @@ def test_pictures_of_a_checkpoint_and_a_page_of_its_split(visualize, config, tmp
     assert page.read_text().count('<h2>test_') == 2
     assert '2 of 6 items of' in page.read_text()
     assert 'has no train_dataloader' in visualize('samples', config, '--split', 'train')
+
+
+def test_errors_of_stage_one_alone(run_tool, config, tmp_path):
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(config).model)
+    checkpoint = tmp_path / 'model.pth'
+    torch.save(dict(state_dict=model.state_dict(), meta={}), checkpoint)
+    options = '--out', tmp_path, '--cfg-options', 'model.stage=discrimination'
+    done = run_tool('visualize', 'errors', config, checkpoint, *options)
+    assert done.status == 0, done.err
+    assert 'final' not in done.out[done.out.index('What comes first') :].lower()
+    counts = json.loads((tmp_path / 'errors.json').read_text())
+    kinds = {kind['kind'] for kind in counts['t2v']['kinds']}
+    assert {'another scene', 'reversed twin', 'reversed and changed twin'} < kinds
+    pairs = {row['relation']['kind']: row['pairs'] for row in counts['v2t']['told_apart']}
+    assert pairs['reversed twin'] == 4  # two scenes, in both directions
 
 
 def test_mistakes(visualize, tmp_path):

@@ -27,12 +27,11 @@ from av.video.stream import VideoStream
 from measuring import RowCount, forget_peak_memory, timed
 from mmaction.registry import MODELS
 from mmengine.registry import init_default_scope
-from spans import CONFIG, MINUTE, render_minute, repeat
+from spans import CONFIG, KINDS, MINUTE, render_minute, repeat
 
 from diffusionret_mm.apis import IndexOptions, TextVideoInferencer
 from diffusionret_mm.apis.backbone import follow_backbone, use_backbone
 from diffusionret_mm.apis.user_errors import stop_with_message
-from diffusionret_mm.datasets.spans import MOMENTS, Moments
 from diffusionret_mm.datasets.video_reading import video
 from diffusionret_mm.engine.config_files import read_config_file
 from diffusionret_mm.engine.memory import RSS_UNIT, peak_memory
@@ -47,7 +46,7 @@ def parse_args() -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--minutes', type=int, nargs='+', default=[10, 60], help='lengths')
-    parser.add_argument('--moments', choices=MOMENTS, default='windows')
+    parser.add_argument('--moments', choices=KINDS, default='windows')
     parser.add_argument('--backbone', default='MobileCLIP2-S0:none', help='encoder of open_clip')
     parser.add_argument('--json', type=Path, help='file to write the figures into')
     return parser.parse_args()
@@ -135,7 +134,7 @@ def measure(
     decoded: Synchronized[int],
 ) -> dict[str, float]:
     """Index a video and return the figures."""
-    options = IndexOptions(moments=Moments(moments))
+    options = IndexOptions(moments=KINDS[moments])
     encoded = RowCount(inferencer.model.backbone.clip.visual)
     decoded.value = 0
     forget_peak_memory()

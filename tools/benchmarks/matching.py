@@ -1,6 +1,7 @@
 """Time the matching of texts and videos against the published procedure.
 
-`python tools/benchmarks/matching.py --texts 1000 --videos 1000`
+`python tools/benchmarks/matching.py --texts 1000 --videos 1000`; other second stages beside it:
+`--second-stages published listwise token_diffusion`
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from torch import Tensor
 
 from diffusionret_mm.apis.user_errors import stop_with_message
 from diffusionret_mm.engine.memory import peak_memory
-from diffusionret_mm.evaluation.tables import Column, format_table
+from diffusionret_mm.evaluation.tables import Column, format_table, label
 from diffusionret_mm.features.scoring import similarity_matrix
 from diffusionret_mm.models.generators import DIRECTIONS
 from diffusionret_mm.models.retrievers import DiffusionRet
@@ -32,6 +33,7 @@ from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 SHARE_FULL = 0.8  # videos with all frames
 TIED = 1e-6
+SECOND_STAGES = ('published', 'listwise', 'token_diffusion')
 
 Matrices = tuple[Tensor, Tensor, Tensor]
 
@@ -53,12 +55,36 @@ def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--steps', type=int, default=50, help='denoising steps')
     parser.add_argument('--candidates', type=int, default=32, help='candidates per query')
     parser.add_argument('--full-length', action='store_true', help='no padding: the worst case')
+    parser.add_argument(
+        '--second-stages',
+        nargs='+',
+        choices=SECOND_STAGES,
+        default=['published'],
+        help='what re-ranks; the published side runs beside the published one alone',
+    )
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--only-ours', action='store_true', help='leave the published side out')
     parser.add_argument('--growth', action='store_true', help='measure our side at several sizes')
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--json', type=Path, help='file to write the figures into')
+    parser.set_defaults(second_stage='published')  # that of one measurement
     return parser.parse_args(words)
+
+
+def second_stage(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of a model with the second stage of this measurement."""
+    diffusion = dict(
+        type='DiffusionGenerator', num_train_steps=args.steps, num_sample_steps=args.steps
+    )
+    if args.second_stage == 'published':
+        attention = dict(type='TextFrameAttentionHead', masking='after_softmax')
+        denoiser = dict(type='QueryCandidateDenoiser', width=args.width)
+        return dict(generator=dict(diffusion, attention=attention, denoiser=denoiser))
+    generator = dict(type='ListwiseReranker')
+    if args.second_stage == 'token_diffusion':
+        generator = dict(diffusion, denoiser=dict(type='CandidateListDenoiser'))
+    encoder = dict(type='TokenPairEncoder', width=args.width)
+    return dict(generator=dict(generator, encoder=encoder), negatives='sampled_gallery')
 
 
 def build_model(args: argparse.Namespace) -> DiffusionRet:
@@ -70,20 +96,13 @@ def build_model(args: argparse.Namespace) -> DiffusionRet:
         vision_cfg=dict(image_size=32, patch_size=16, width=64, layers=1, head_width=64),
         text_cfg=dict(context_length=16, width=width, heads=width // 64, layers=1),
     )
-    generator = dict(
-        type='DiffusionGenerator',
-        attention=dict(type='TextFrameAttentionHead', masking='after_softmax'),
-        denoiser=dict(type='QueryCandidateDenoiser', width=width),
-        num_train_steps=args.steps,
-        num_sample_steps=args.steps,
-    )
     cfg = dict(
         type='DiffusionRet',
         backbone=dict(type='OpenCLIPBackbone', arch=arch),
         similarity=dict(type='WeightedTokenInteraction', width=width, padding='zero'),
-        generator=generator,
         loss=dict(type='KLContrastiveLoss'),
         num_candidates=min(args.candidates, args.texts, args.videos),
+        **second_stage(args),
     )
     return MODELS.build(cfg).to(args.device).eval()
 
@@ -192,6 +211,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     products = 2 * args.width * int(texts.mask.sum()) * int(videos.mask.sum())
     seconds = statistics.median(runs.similarity_s)
     figures = dict(
+        second_stage=args.second_stage,
         sizes={name: getattr(args, name) for name in SIZES},
         full_length=args.full_length,
         real_words=int(texts.mask.sum()),
@@ -233,6 +253,7 @@ GROWTH = (
 
 SHOWN_SIZES = ('texts', 'videos', 'words', 'frames', 'candidates', 'steps')
 COLUMNS = (
+    label('second stage'),
     *(Column('K' if name == 'candidates' else name, number='') for name in SHOWN_SIZES),
     Column('published', 's', number='.2f'),
     Column('ours', 's', number='.2f'),
@@ -254,6 +275,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 def table_row(row: dict[str, Any]) -> list[Any]:
     """The cells of a measurement; what was measured of ours alone has dashes."""
     return [
+        row['second_stage'],
         *(row['sizes'][name] for name in SHOWN_SIZES),
         row.get('published_s'),
         row['ours_s'],
@@ -270,16 +292,20 @@ def table_row(row: dict[str, Any]) -> list[Any]:
 def main() -> None:
     """Run."""
     args = parse_args()
-    if not args.growth:
-        rows = [measure(args)]
-    else:
-        rows = [
-            measure(argparse.Namespace(**vars(args) | change | dict(only_ours=True)))
-            for change in GROWTH
-        ]
+    rows = [measure(argparse.Namespace(**vars(args) | change)) for change in measurements(args)]
     print_table(rows)
     if args.json:
-        args.json.write_text(json.dumps(rows if args.growth else rows[0], indent=1) + '\n')
+        args.json.write_text(json.dumps(rows if len(rows) > 1 else rows[0], indent=1) + '\n')
+
+
+def measurements(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """List what differs from the command line in each measurement."""
+    alone = args.only_ours or args.growth
+    return [
+        dict(change, second_stage=name, only_ours=alone or name != 'published')
+        for name in args.second_stages
+        for change in (GROWTH if args.growth else (dict(),))
+    ]
 
 
 if __name__ == '__main__':

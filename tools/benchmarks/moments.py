@@ -12,7 +12,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -119,7 +119,8 @@ def measure(
     files = inferencer.index([clip.video for clip in clips], folder / 'clips')
     rows = [dict(searched='clips as files', **recall(inferencer, files, clips, False))]
     pairs = zip(args.windows[::2], args.windows[1::2], strict=True)
-    windows = [Moments('windows', *pair) for pair in pairs]
+    ending = [Moments('windows', *pair) for pair in pairs]
+    windows = [each for one in ending for each in (replace(one, across_cuts=True), one)]
     for moments in (Moments(), *windows, Moments('shots')):
         options = IndexOptions(moments=moments)
         gallery = inferencer.index(folder / 'videos', folder / str(moments), options)

@@ -112,7 +112,7 @@ def _mean(metrics: Sequence[Mapping[str, float]], ranking: str, name: str) -> st
 
 
 def _pair(values: Sequence[Sequence[float]], form: str = '{:+.2f}') -> str:
-    """Mean of t2v / mean of v2t, with the standard deviation over the seeds if there are several."""
+    """Mean of t2v and of v2t, each with its standard deviation if there are several seeds."""
     parts = []
     for each in values:
         spread = f' ± {statistics.stdev(each):.2f}' if len(each) > 1 else ''

@@ -25,7 +25,7 @@ from mmengine.registry import init_default_scope
 from diffusionret_mm.apis.backbone import follow_backbone, use_backbone
 from diffusionret_mm.apis.decoding import video_transforms
 from diffusionret_mm.apis.user_errors import stop_with_message
-from diffusionret_mm.datasets.spans import MOMENTS, Moments, SpanReader
+from diffusionret_mm.datasets.spans import Moments, SpanReader
 from diffusionret_mm.datasets.video_reading import open_video
 from diffusionret_mm.engine.config_files import read_config_file
 from diffusionret_mm.engine.memory import peak_memory
@@ -36,6 +36,12 @@ from diffusionret_mm.models.retrievers import TextVideoRetriever
 CONFIG = Path(__file__).parents[2] / 'configs/zeroshot/zeroshot_mean_msrvtt.py'
 RATE, SIZE = 25, (640, 360)
 MINUTE = 60
+KINDS = {
+    'none': Moments(),
+    'windows': Moments('windows'),
+    'across_cuts': Moments('windows', across_cuts=True),
+    'shots': Moments('shots'),
+}
 # Seconds of the shortest and the longest shot.
 SHOT = (3, 15)
 
@@ -48,7 +54,7 @@ def parse_args() -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--minutes', type=int, nargs='+', default=[10, 60], help='lengths')
-    parser.add_argument('--moments', nargs='+', choices=MOMENTS, default=['windows', 'shots'])
+    parser.add_argument('--moments', nargs='+', choices=KINDS, default=[*KINDS][1:])
     parser.add_argument('--backbone', default='MobileCLIP2-S0:none', help='encoder of open_clip')
     parser.add_argument('--json', type=Path, help='file to write the figures into')
     return parser.parse_args()
@@ -69,7 +75,7 @@ def main() -> None:
         for minutes in args.minutes:
             path = repeat(minute, Path(folder, f'{minutes}.mp4'), minutes)
             for moments in args.moments:
-                reader = SpanReader(video_transforms(cfg), Moments(moments))
+                reader = SpanReader(video_transforms(cfg), KINDS[moments])
                 figures.append(
                     dict(minutes=minutes, moments=moments, **measure(model, reader, path))
                 )

@@ -54,7 +54,7 @@ def render_shapes(
         data_root: the folder; it must be absent, empty, or hold this data set.
         seed: seed of all random draws, at least 0.
         num_scenes: number of scenes of the splits 'train', 'val' and 'test', or of 'test' alone if
-            there is a shift; each scene makes three clips. Default: 700, 40 and 100.
+            there is a shift; each scene makes three clips. Default: 700, 140 and 170.
         captions_per_video: captions of each clip, 1 to 8.
         shift: one of `SHIFTS`, for a test set of other clips than training has; None for the data
             set itself. No scene of it is in the data set of the same seed and default size.
@@ -74,6 +74,30 @@ def render_shapes(
             return
         with build_folder(root) as scratch:
             _render_all(scratch, root, settings, workers or os.cpu_count() or 1)
+
+
+def read_clips(data_root: str | Path) -> dict[str, list[Clip]]:
+    """Draw the clips of a data set that is there once more, with what happens in them.
+
+    Args:
+        data_root: folder of the data set.
+
+    Returns:
+        The clips of each split, in the order of the annotation.
+
+    Raises:
+        ValueError: if the captions in the folder are those of other clips.
+    """
+    root = Path(data_root)
+    clips = _draw(json.loads((root / 'meta.json').read_text(encoding='utf-8'))['settings'])
+    for split, members in clips.items():
+        entries = json.loads((root / f'{split}.json').read_text(encoding='utf-8'))
+        if entries != [_annotation(clip) for clip in members]:
+            raise ValueError(
+                f"{root} holds a data set 'shapes' of another version of this program: its "
+                f'{split}.json has other clips. Delete the folder to have it rendered again.'
+            )
+    return clips
 
 
 def _check_settings(

@@ -10,8 +10,9 @@ import numpy as np
 
 from diffusionret_mm.datasets.shapes.captions import describe_scene, describe_vaguely
 from diffusionret_mm.datasets.shapes.drawing import draw_twins
-from diffusionret_mm.datasets.shapes.scenes import DETAILS, Scene
+from diffusionret_mm.datasets.shapes.scenes import DETAILS, SHAPES, Scene
 from diffusionret_mm.datasets.shapes.shifts import SHIFTS
+from diffusionret_mm.evaluation.confusions import Relation
 
 # Part of the seeds of vague captions, which are drawn apart from all else.
 VAGUE = 1
@@ -112,6 +113,37 @@ def answers_to_vague_captions(clips: Sequence[Clip]) -> list[list[list[str]]]:
     return [
         [fitting[detail, clip.scene.key_without(detail)] for detail in DETAILS] for clip in clips
     ]
+
+
+def relations_of(clips: Sequence[Clip]) -> dict[str, dict[str, Relation]]:
+    """Say what the twins of a scene are to each other.
+
+    Args:
+        clips: clips, twins next to each other in the order of `draw_twins`.
+
+    Returns:
+        By video id, the relations to its two twins by their ids.
+    """
+    found: dict[str, dict[str, Relation]] = {clip.video_id: {} for clip in clips}
+    for original, backwards, changed in zip(clips[::3], clips[1::3], clips[2::3], strict=True):
+        for one, other, relation in (
+            (original, backwards, Relation('reversed twin')),
+            (original, changed, _change(original.scene, changed.scene)),
+            (backwards, changed, Relation('reversed and changed twin')),
+        ):
+            found[one.video_id][other.video_id] = found[other.video_id][one.video_id] = relation
+    return found
+
+
+def _change(original: Scene, changed: Scene) -> Relation:
+    """The relation of a scene to its twin with one other colour or shape."""
+    (figures,) = (
+        pair for pair in zip(original.figures, changed.figures, strict=True) if pair[0] != pair[1]
+    )
+    shapes = sorted({figure.shape for figure in figures}, key=SHAPES.index)
+    if len(shapes) == 1:
+        return Relation('twin of another colour')
+    return Relation('twin of another shape', ' / '.join(shapes))
 
 
 def _describe(

@@ -10,8 +10,10 @@ from mmaction.registry import DATASETS
 from mmengine.dist import barrier, is_main_process
 
 from diffusionret_mm.datasets.annotation_files import read_list
-from diffusionret_mm.datasets.shapes.build import DEFAULT_NUM_SCENES, render_shapes
+from diffusionret_mm.datasets.shapes.build import DEFAULT_NUM_SCENES, read_clips, render_shapes
+from diffusionret_mm.datasets.shapes.clips import relations_of
 from diffusionret_mm.datasets.text_video import TextVideoDataset
+from diffusionret_mm.evaluation.confusions import Relation
 
 CAPTIONS = ('full', 'vague', 'both')
 
@@ -40,6 +42,8 @@ class ShapesDataset(TextVideoDataset):
         OSError: if the folder cannot be written, or holds something else.
     """
 
+    unrelated = 'another scene'
+
     def __init__(
         self,
         data_root: str,
@@ -56,6 +60,7 @@ class ShapesDataset(TextVideoDataset):
         if captions not in CAPTIONS:
             raise ValueError(f'captions must be one of {CAPTIONS}; got {captions!r}.')
         _render_once(data_root, seed=render_seed, num_scenes=num_scenes, shift=shift)
+        self.split = split
         self.captions = captions
         file = f'{split}_vague.json' if captions == 'vague' else f'{split}.json'
         super().__init__(data_root=data_root, ann_file=file, **kwargs)
@@ -71,6 +76,10 @@ class ShapesDataset(TextVideoDataset):
             dict(entry, captions=[*entry['captions'], *other['captions']])
             for entry, other in zip(entries, vague, strict=True)
         ]
+
+    def relatives(self) -> Mapping[str, Mapping[str, Relation]]:
+        """Return what the twins of a scene differ in; see `TextVideoDataset.relatives`."""
+        return relations_of(read_clips(self.data_root)[self.split])
 
 
 def _render_once(data_root: str, **settings: Any) -> None:

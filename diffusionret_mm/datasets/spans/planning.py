@@ -93,7 +93,7 @@ def plan_video(timeline: Timeline, sample: Sample) -> list[PlannedSpan]:
 
 
 def plan_windows(timeline: Timeline, sample: Sample, moments: Moments) -> list[PlannedSpan]:
-    """Plan overlapping windows; the last ends with the video, and may be shorter.
+    """Plan overlapping windows across cuts; the last ends with the video, and may be shorter.
 
     A video shorter than the first two windows is one span.
 

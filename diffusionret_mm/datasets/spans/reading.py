@@ -16,11 +16,12 @@ from diffusionret_mm.datasets.spans.planning import (
     plan_video,
     plan_windows,
 )
+from diffusionret_mm.datasets.spans.shots import planner_of
 from diffusionret_mm.datasets.spans.streaming import (
     StreamedSpan,
     seen_of,
+    stream_between_cuts,
     stream_planned,
-    stream_shots,
     timeline_of,
 )
 from diffusionret_mm.datasets.transforms.decode_video import PUBLISHED_SEEKS
@@ -41,12 +42,12 @@ class SpanReader:
         moments: what the spans are.
 
     Raises:
-        ModuleNotFoundError: if shots are wanted and PySceneDetect is not installed.
+        ModuleNotFoundError: if spans end at cuts and PySceneDetect is not installed.
         ValueError: if the pipeline does not decode frame by frame, or draws at random.
     """
 
     def __init__(self, transforms: Sequence[Mapping[str, Any]], moments: Moments) -> None:
-        if moments.kind == 'shots':
+        if moments.end_at_cuts:
             import_extra('scenedetect', 'moments')
         decode, steps = _split(transforms)
         self.moments = moments
@@ -69,8 +70,9 @@ class SpanReader:
             FramesChangedError: at the end, if the frames turned out to be others; begin again.
             VideoReadError: if none can be decoded.
         """
-        if self.moments.kind == 'shots':
-            return stream_shots(video, self.sample, self._prepare)
+        if self.moments.end_at_cuts:
+            planner = planner_of(self.moments)
+            return stream_between_cuts(video, planner, self.sample, self._prepare)
         return stream_planned(video, self._plan(timeline_of(video)), self._prepare)
 
     def read_one(self, video: Video, start: float, end: float, kind: str) -> list[np.ndarray]:
@@ -86,7 +88,7 @@ class SpanReader:
             FramesChangedError: if the frames turned out to be others; ask again.
             VideoReadError: if none can be decoded.
         """
-        timeline = seen_of(video) if self.moments.kind == 'shots' else timeline_of(video)
+        timeline = seen_of(video) if self.moments.end_at_cuts else timeline_of(video)
         span = timeline.span(start, end, kind, self.sample)
         (streamed,) = stream_planned(video, [span], self._prepare)
         return [*streamed.images.values()]

@@ -1,12 +1,15 @@
-"""Shots of a video, found while it is read."""
+"""Shots of a video, and windows within them, found while it is read."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 
 import cv2
 import numpy as np
 
+from diffusionret_mm.datasets.spans.moments import Moments
+from diffusionret_mm.datasets.spans.planning import TOLERANCE
 from diffusionret_mm.extras import import_extra
 
 # Seconds: a longer shot is cut, a shorter one joined to a neighbour.
@@ -17,7 +20,7 @@ DETECTION_WIDTH = 256
 # Frames on either side of a frame that it is compared with.
 DELAY = 2
 
-Shot = tuple[float, float]
+Bounds = tuple[float, float]
 
 
 class ContentCuts:
@@ -70,19 +73,29 @@ class ContentCuts:
         return list(self._waiting)
 
 
-class ShotPlanner:
-    """Turns cuts, as they are found, into shots of 2 to 20 seconds without gaps.
+class CutPlanner(ABC):
+    """Turns cuts, as they are found, into spans without gaps that contain none.
 
-    A shorter shot is joined to the next one, the last to the one before. What is longer is cut
-    after every 20 seconds, or in half where less than 2 seconds would be left. Shots come out at
-    most 24 seconds after they began.
+    A shot that is too short is joined to the next one, the last to the one before.
+
+    Args:
+        kind: kind of the spans.
+        shortest: seconds; a shorter shot is too short.
+
+    Attributes:
+        kind: kind of the spans.
+        start: second at which the next span begins.
     """
 
-    def __init__(self) -> None:
-        self._start = 0.0
-        self._held: Shot | None = None
+    def __init__(self, kind: str, shortest: float) -> None:
+        self.kind = kind
+        self.start = 0.0
+        self._shortest = shortest
+        self._shot = 0.0
+        # Where the shot ends, unless what follows is too short.
+        self._cut: float | None = None
 
-    def advance(self, time: float, is_cut: bool) -> list[Shot]:
+    def advance(self, time: float, is_cut: bool) -> list[Bounds]:
         """Go on to a frame.
 
         Args:
@@ -90,40 +103,97 @@ class ShotPlanner:
             is_cut: whether it is the first of a shot.
 
         Returns:
-            The shots that are known now.
+            Starts and ends of the spans that are known now.
         """
-        known: list[Shot] = []
-        while time - self._start >= LONGEST + SHORTEST:
-            known += self._end_shot(self._start + LONGEST)
-        if time - self._start >= SHORTEST:
-            known += self._release()
-            if is_cut:
-                known += self._end_shot(time)
+        known: list[Bounds] = []
+        if self._cut is not None and time - self._cut >= self._shortest:
+            known += self._last(self._cut)
+            self.start = self._shot = self._cut
+            self._cut = None
+        if self._cut is None:
+            known += self._known(time)
+            if is_cut and time - self._shot >= self._shortest:
+                self._cut = time
         return known
 
-    def finish(self, end: float) -> list[Shot]:
-        """Return the shots that are left.
+    def finish(self, end: float) -> list[Bounds]:
+        """Return the spans that are left.
 
         Args:
             end: second at which the video ends.
         """
         known = self.advance(end, is_cut=False)
-        if self._held is not None:  # the last one is too short
-            self._held = self._held[0], end
-        else:
-            self._held = self._start, end
-        return known + self._release()
-
-    def _end_shot(self, end: float) -> list[Shot]:
-        known = self._release()
-        self._held, self._start = (self._start, end), end
+        known += self._known(end) + self._last(end)
+        self.start = end
         return known
 
-    def _release(self) -> list[Shot]:
-        if self._held is None:
-            return []
-        (start, end), self._held = self._held, None
-        if end - start <= LONGEST:
-            return [(start, end)]
-        middle = (start + end) / 2
-        return [(start, middle), (middle, end)]
+    @abstractmethod
+    def _known(self, time: float) -> list[Bounds]:
+        """Go on to where a shot lasts at least; return spans that do not depend on its end."""
+
+    @abstractmethod
+    def _last(self, end: float) -> list[Bounds]:
+        """Return the other spans of a shot, which ends there."""
+
+
+class ShotPlanner(CutPlanner):
+    """Plans shots of 2 to 20 seconds.
+
+    What is longer is cut after every 20 seconds, or in half where less than 2 seconds would be
+    left. Shots come out at most 24 seconds after they began.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('shot', SHORTEST)
+
+    def _known(self, time: float) -> list[Bounds]:
+        known = []
+        while time - self.start >= LONGEST + SHORTEST:
+            known.append((self.start, self.start + LONGEST))
+            self.start += LONGEST
+        return known
+
+    def _last(self, end: float) -> list[Bounds]:
+        if end - self.start <= LONGEST:
+            return [(self.start, end)]
+        middle = (self.start + end) / 2
+        return [(self.start, middle), (middle, end)]
+
+
+class WindowPlanner(CutPlanner):
+    """Plans overlapping windows within shots; the last of a shot ends with it.
+
+    A shot shorter than the first two windows is one span. No shot is shorter than 2 seconds, or
+    than a window that is shorter.
+
+    Args:
+        length: seconds of a window.
+        step: seconds from one window to the next.
+    """
+
+    def __init__(self, length: float, step: float) -> None:
+        super().__init__('window', min(SHORTEST, length))
+        self._length, self._step = length, step
+
+    def _known(self, time: float) -> list[Bounds]:
+        known = []
+        while time - self.start >= self._length + self._step - TOLERANCE:
+            known.append((self.start, self.start + self._length))
+            number = round((self.start - self._shot) / self._step)
+            self.start = self._shot + self._step * (number + 1)
+        return known
+
+    def _last(self, end: float) -> list[Bounds]:
+        if self.start == self._shot:
+            return [(self.start, end)]
+        reached = min(self.start + self._length, end)
+        if reached >= end - TOLERANCE:
+            return [(self.start, end)]
+        return [(self.start, reached), (self.start + self._step, end)]
+
+
+def planner_of(moments: Moments) -> CutPlanner:
+    """Return what plans spans that end at cuts."""
+    if moments.kind == 'windows':
+        return WindowPlanner(moments.length, moments.step)
+    return ShotPlanner()

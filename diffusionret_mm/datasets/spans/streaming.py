@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffusionret_mm.datasets.spans.planning import TOLERANCE, PlannedSpan, Sample, Timeline
-from diffusionret_mm.datasets.spans.shots import ContentCuts, Shot, ShotPlanner
+from diffusionret_mm.datasets.spans.shots import Bounds, ContentCuts, CutPlanner
 from diffusionret_mm.datasets.video_reading import Video
 
-# Frames per second that the detector of shots sees, at most, and of which shots take theirs.
+# Frames per second that the detector of cuts sees, at most, and of which spans take theirs.
 SEEN_PER_SECOND = 10.0
 
 Prepare = Callable[[np.ndarray], np.ndarray]
@@ -24,8 +24,8 @@ class StreamedSpan:
 
     Attributes:
         span: the span.
-        images: the frames that came since the span before, by number, in order; each
-            [H, W, 3] uint8, as the model reads it. Those that other spans share come once.
+        images: the frames that no span before has, by number, in order; each [H, W, 3] uint8, as
+            the model reads it.
         keep_from: number of the first frame that later spans may have; what came before it is
             needed no more.
     """
@@ -78,14 +78,17 @@ def stream_planned(
             images, done = {}, done + 1
 
 
-def stream_shots(video: Video, sample: Sample, prepare: Prepare) -> Iterator[StreamedSpan]:
-    """Find shots and yield them with their frames, in one pass.
+def stream_between_cuts(
+    video: Video, planner: CutPlanner, sample: Sample, prepare: Prepare
+) -> Iterator[StreamedSpan]:
+    """Find cuts, and yield the spans between them with their frames, in one pass.
 
-    Up to ten frames per second are looked at. A shot begins with one of them, and has some.
-    They are kept, as the model reads them, until the shot is known: those of 24 seconds, at most.
+    Up to ten frames per second are looked at. A shot begins with one of them, and spans have some.
+    They are kept, as the model reads them, until the span is known.
 
     Args:
         video: the video.
+        planner: says which spans there are; a new one.
         sample: transform that chooses the frames of a span.
         prepare: makes of a frame [H, W, 3] uint8 what the model reads.
 
@@ -95,25 +98,42 @@ def stream_shots(video: Video, sample: Sample, prepare: Prepare) -> Iterator[Str
         VideoReadError: if none can be decoded.
     """
     seen = seen_of(video)
-    cuts, planner = ContentCuts(seen.fps), ShotPlanner()
-    kept: Images = {}
+    cuts, kept = ContentCuts(seen.fps), _Kept(seen, sample, planner)
     frames = zip(seen.times.tolist(), video.stream(seen.numbers.tolist()), strict=True)
     for time, (number, image) in frames:
         for frame in cuts.take(time, image):
-            yield from _with_frames(planner.advance(*frame), seen, sample, kept)
-        kept[number] = prepare(image)
-    shots = [shot for frame in cuts.finish() for shot in planner.advance(*frame)]
-    yield from _with_frames(shots + planner.finish(seen.end), seen, sample, kept)
+            yield from kept.take_out(planner.advance(*frame))
+        kept.images[number] = prepare(image)
+    bounds = [each for frame in cuts.finish() for each in planner.advance(*frame)]
+    yield from kept.take_out(bounds + planner.finish(seen.end))
 
 
-def _with_frames(
-    shots: Sequence[Shot], seen: Timeline, sample: Sample, kept: Images
-) -> Iterator[StreamedSpan]:
-    """Take the frames of shots out of what is kept; the last one may be on the screen longer."""
-    for start, end in shots:
-        span = seen.span(start, end, 'shot', sample)
-        images = {number: kept.pop(number) for number in span.numbers if number in kept}
-        last = seen.on_screen(end)
-        for number in [number for number in kept if number < last]:
-            del kept[number]
-        yield StreamedSpan(span, images, last)
+class _Kept:
+    """Frames that spans may have which are not known yet.
+
+    Args:
+        seen: the frames that were looked at.
+        sample: transform that chooses the frames of a span.
+        planner: says where the next span begins.
+
+    Attributes:
+        images: the frames, as the model reads them, by number.
+    """
+
+    def __init__(self, seen: Timeline, sample: Sample, planner: CutPlanner) -> None:
+        self.images: Images = {}
+        self._seen, self._sample, self._planner = seen, sample, planner
+
+    def take_out(self, known: Sequence[Bounds]) -> Iterator[StreamedSpan]:
+        """Take the frames of spans out, and drop those that later ones do not have."""
+        starts = [*[start for start, _ in known], self._planner.start]
+        for (start, end), next_start in zip(known, starts[1:], strict=True):
+            span = self._seen.span(start, end, self._planner.kind, self._sample)
+            images = {
+                number: self.images.pop(number) for number in span.numbers if number in self.images
+            }
+            # It may be on the screen when the next span begins.
+            keep_from = self._seen.on_screen(next_start)
+            for number in [number for number in self.images if number < keep_from]:
+                del self.images[number]
+            yield StreamedSpan(span, images, keep_from)

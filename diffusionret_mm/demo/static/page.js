@@ -92,11 +92,18 @@
 
   window.addEventListener('popstate', () => window.location.reload());
 
+  const least = (value) => Math.min(Math.max(Number(value) || 0, 0), 1);
   window.searchPage = {
-    asked: () => new URLSearchParams(window.location.search).get('q') ?? '',
-    remember(sentence) {
-      if (sentence === this.asked()) return;
-      const query = sentence ? `?${new URLSearchParams({q: sentence})}` : '';
+    // A sentence and a confidence; a page without a control of the latter takes the first alone.
+    asked() {
+      const address = new URLSearchParams(window.location.search);
+      return [address.get('q') ?? '', least(address.get('confidence'))];
+    },
+    remember(sentence, confidence) {
+      const [asked, wanted] = this.asked();
+      if (sentence === asked && (!sentence || least(confidence) === wanted)) return;
+      const values = least(confidence) ? {q: sentence, confidence} : {q: sentence};
+      const query = sentence ? `?${new URLSearchParams(values)}` : '';
       window.history.pushState(null, '', window.location.pathname + query);
     },
   };

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import Tensor
 
 from diffusionret_mm.features.encoding import EncodedSplit
-from diffusionret_mm.features.scoring import generate_all
-from diffusionret_mm.models.generators import DIRECTIONS
+from diffusionret_mm.features.second_stage import SecondStage
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 from diffusionret_mm.models.retrievers.calibration import Calibration
 
@@ -23,9 +19,10 @@ class CalibrateHook(Hook):
 
     For each direction it chooses the temperature of the similarity and the weight of the generated
     distribution under which the right candidates of the validation split are likeliest, before
-    these are re-ranked. Checkpoints keep them, so the one that is chosen by its validation is
-    tested with those of that validation. Where the weight 0 is best, the order of the similarity
-    stays.
+    these are re-ranked. It also fits the probability that any candidate is right (`Match`): each
+    query counts once as it is and once without its answers. Checkpoints keep both, so the one that
+    is chosen by its validation is tested with those of that validation. Where the weight 0 is best,
+    the order of the similarity stays.
 
     Raises:
         TypeError: at the start of a run whose model generates no distribution.
@@ -42,18 +39,19 @@ class CalibrateHook(Hook):
 
     @torch.no_grad()
     def before_reranking(
-        self, runner: Runner, mode: str, split: EncodedSplit, scores: Sequence[Tensor]
+        self, runner: Runner, mode: str, split: EncodedSplit, second_stage: SecondStage
     ) -> None:
         """Calibrate on the validation split."""
         model = TextVideoRetriever.of(runner.model)
         if mode != 'val' or model.stage != 'generation':
             return
-        sides = dict(t2v=(split.texts, split.videos), v2t=(split.videos, split.texts))
         chosen = {}
-        for direction, matrix in zip(DIRECTIONS, scores, strict=True):
-            found = generate_all(model, direction, matrix, *sides[direction])
-            right = _is_right(direction, found.best, split.video_of_text.to(found.best.device))
-            chosen[direction] = Calibration.fit(found.scores, found.probabilities, right)
+        for direction, found in second_stage.found.items():
+            right = split.is_right(direction).to(found.best.device).gather(1, found.best)
+            without = second_stage.unanswered[direction]
+            chosen[direction] = Calibration.fit(
+                found.scores, found.probabilities, right
+            ).with_match((found.scores, found.logits), (without.scores, without.logits))
         model.calibrate(chosen)
         runner.logger.info(
             'Calibrated: '
@@ -62,10 +60,3 @@ class CalibrateHook(Hook):
                 for name, one in chosen.items()
             )
         )
-
-
-def _is_right(direction: str, best: Tensor, video_of_text: Tensor) -> Tensor:
-    """Which of the best candidates are right, [n, K]: the own video, or texts of the own video."""
-    if direction == 't2v':
-        return best == video_of_text[:, None]
-    return video_of_text[best] == torch.arange(len(best), device=best.device)[:, None]

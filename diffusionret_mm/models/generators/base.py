@@ -86,6 +86,11 @@ class CandidateGenerator(BaseModule):
     negatives: tuple[str, ...] = ('sampled_gallery',)
     """Where negatives may come from; see `DiffusionRet`."""
 
+    keeps_num_candidates: bool = False
+    """Whether a checkpoint is for the number of candidates that it was trained with, because they
+    attend to each other. Published generators attend among candidates too, but are trained on a
+    batch and re-rank another number; they are not bound."""
+
     def __init__(self, direction: str) -> None:
         super().__init__()
         if direction not in DIRECTIONS:

@@ -66,6 +66,7 @@ class DiffusionGenerator(CandidateGenerator):
         self.num_train_steps = num_train_steps
         self.negative_value = negative_value
         self.encoder = MODELS.build(encoder) if encoder else None
+        self.keeps_num_candidates = self.encoder is not None
         if self.encoder is None:
             self.negatives = ('batch', 'training_set', 'sampled_gallery')
         self.attention = MODELS.build(attention or dict(type='TextFrameAttentionHead'))

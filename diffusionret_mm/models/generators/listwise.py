@@ -29,6 +29,8 @@ class ListwiseReranker(CandidateGenerator):
         head: config of the network over the candidates.
     """
 
+    keeps_num_candidates = True
+
     def __init__(
         self,
         direction: str,

@@ -1,6 +1,7 @@
 """Complete models."""
 
 from diffusionret_mm.models.retrievers.diffusion_ret import DiffusionRet
+from diffusionret_mm.models.retrievers.generative_ret import GenerativeRet
 from diffusionret_mm.models.retrievers.hbi import HBI
 from diffusionret_mm.models.retrievers.teach_text import TeachTextDistillation
 from diffusionret_mm.models.retrievers.text_diff import TextDiff
@@ -11,6 +12,7 @@ __all__ = [
     'HBI',
     'TMASS',
     'DiffusionRet',
+    'GenerativeRet',
     'TeachTextDistillation',
     'TextDiff',
     'TextVideoRetriever',

@@ -14,7 +14,11 @@ from diffusionret_mm.models.checkpoint_check import CheckpointError, check_state
 from diffusionret_mm.models.gather import mean_over_ranks
 from diffusionret_mm.models.generators import DIRECTIONS
 from diffusionret_mm.models.losses.contrastive import SAME_VIDEO_RULES
-from diffusionret_mm.models.retrievers.generated_reranking import CALIBRATION, GeneratedReRanking
+from diffusionret_mm.models.retrievers.generated_reranking import (
+    CALIBRATION,
+    TRAINED_CANDIDATES,
+    GeneratedReRanking,
+)
 from diffusionret_mm.models.retrievers.hard_negatives import hardest_first
 from diffusionret_mm.models.retrievers.sampled_gallery import SampledGallery, gallery_rows
 from diffusionret_mm.models.retrievers.text_video_retriever import (
@@ -97,6 +101,7 @@ class DiffusionRet(GeneratedReRanking):
             raise ValueError(f'{name} takes negatives from {possible}; got {negatives!r}.')
         if negatives == 'sampled_gallery':
             self.gallery_sizes = tuple(gallery_sizes)
+            self._refuse_small_galleries()
         self.num_negatives = num_negatives
         self.negatives = negatives
         self.same_video = same_video
@@ -104,6 +109,15 @@ class DiffusionRet(GeneratedReRanking):
             name for name, parameter in self.named_parameters() if parameter.requires_grad
         }
         self.set_stage(stage)
+
+    def _refuse_small_galleries(self) -> None:
+        most = max(self.candidates_per_query.values())
+        if self.generators['t2v'].keeps_num_candidates and min(self.gallery_sizes) < most:
+            raise ValueError(
+                f'gallery_sizes={self.gallery_sizes} are too small for num_candidates={most}: '
+                'training would rank fewer candidates than evaluation, and they attend to each '
+                'other. Make the galleries larger, or num_candidates smaller.'
+            )
 
     def set_stage(self, stage: str) -> None:
         """Enter a stage: what is frozen, which loss, and whether evaluation re-ranks.
@@ -122,7 +136,7 @@ class DiffusionRet(GeneratedReRanking):
 
     def stage_of(self, name: str) -> str:
         """Return the stage that trains a tensor; see `TextVideoRetriever.stage_of`."""
-        of_generation = name.startswith(GENERATORS) or name == CALIBRATION
+        of_generation = name.startswith(GENERATORS) or name in (CALIBRATION, TRAINED_CANDIDATES)
         return 'generation' if of_generation else 'discrimination'
 
     @property
@@ -239,6 +253,7 @@ class DiffusionRet(GeneratedReRanking):
                 '--cfg-options model.stage=discrimination.'
             )
         rename_similarity(state_dict, prefix)
+        self.check_num_candidates(state_dict, prefix)
         saved = state_dict.get(prefix + CALIBRATION)
         device = self.similarity.placement.device
         self.calibration = None if saved is None else torch.zeros_like(saved, device=device)

@@ -8,18 +8,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from diffusionret_mm.models.checkpoint_check import CheckpointError
 from diffusionret_mm.models.generators import DIRECTIONS, CandidateSampler, start_noise
-from diffusionret_mm.models.retrievers.calibration import Calibration, join
+from diffusionret_mm.models.retrievers.calibration import Calibration, Judgement, join
 from diffusionret_mm.models.retrievers.reranking import (
     DiffusionTrace,
     GeneratedCandidates,
+    for_best,
     rerank_best,
 )
 from diffusionret_mm.models.retrievers.text_video_retriever import TextVideoRetriever
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
-# In checkpoints of calibrated models: temperature and weight in a row per direction.
+# In checkpoints of calibrated models: the numbers of a `Calibration` in a row per direction.
 CALIBRATION = 'calibration'
+# In checkpoints of generators that keep to it: the number of candidates per direction.
+TRAINED_CANDIDATES = 'trained_candidates'
 
 
 class GeneratedReRanking(TextVideoRetriever):
@@ -61,18 +65,63 @@ class GeneratedReRanking(TextVideoRetriever):
         self.noise_seed = noise_seed
         self.rerank_chunk = rerank_chunk
         self.register_buffer(CALIBRATION, None)
+        counts = torch.tensor([self.candidates_per_query[name] for name in DIRECTIONS])
+        keeps = self.generators['t2v'].keeps_num_candidates
+        self.register_buffer(TRAINED_CANDIDATES, counts if keeps else None)
 
     def calibrated(self, direction: str) -> Calibration | None:
         """Return how similarity and generator are weighed; None: by `weight`, as published."""
         if self.calibration is None:
             return None
-        return Calibration(*self.calibration[DIRECTIONS.index(direction)].tolist())
+        return Calibration.of(self.calibration[DIRECTIONS.index(direction)].tolist())
 
     def calibrate(self, calibrations: Mapping[str, Calibration]) -> None:
         """Set how similarity and generator are weighed in each direction; checkpoints keep it."""
-        rows = [vars(calibrations[name]).values() for name in DIRECTIONS]
-        device = self.similarity.placement.device
-        self.calibration = torch.tensor([[*row] for row in rows], device=device)
+        rows = [calibrations[name].numbers for name in DIRECTIONS]
+        self.calibration = torch.tensor(rows, device=self.similarity.placement.device)
+
+    @property
+    def averaged_draws(self) -> int:
+        """Number of draws; see `ReRanking.averaged_draws`."""
+        return self.num_draws if self.generators['t2v'].num_train_steps else 1
+
+    @property
+    def no_confidence(self) -> str | None:
+        """Why there is no confidence; see `ReRanking.no_confidence`."""
+        if self.stage != 'generation':
+            return f"{type(self).__name__} has no confidence in stage '{self.stage}'."
+        calibration = self.calibrated('t2v')
+        if calibration is None:
+            return 'The checkpoint has no confidence: CalibrateHook has not calibrated it.'
+        if calibration.match is None:
+            return (
+                'The checkpoint has no confidence: it was calibrated before that was kept. Train '
+                'its second stage again with CalibrateHook.'
+            )
+        return None
+
+    def check_num_candidates(self, state_dict: dict[str, Tensor], prefix: str = '') -> None:
+        """Refuse weights that were trained on another number of candidates, if that matters.
+
+        Args:
+            state_dict: what a checkpoint holds. One of an earlier version does not say its number;
+                it gets that of the model, in place.
+            prefix: of its keys.
+
+        Raises:
+            CheckpointError: naming both numbers.
+        """
+        if self.trained_candidates is None:
+            return
+        own = self.trained_candidates.tolist()
+        then = state_dict.setdefault(prefix + TRAINED_CANDIDATES, self.trained_candidates).tolist()
+        if then != own:
+            raise CheckpointError(
+                f'The checkpoint was trained on {then[0]} candidates per text and {then[1]} per '
+                f'video, and the model re-ranks {own[0]} and {own[1]}. Its candidates attend to '
+                'each other, so another number is another task. Set '
+                f'model.num_candidates=dict(t2v={then[0]}, v2t={then[1]}), or train anew.'
+            )
 
     def num_candidates(self, direction: str) -> int:
         """Return how many candidates are re-ranked; none in stage 'discrimination'."""
@@ -95,7 +144,8 @@ class GeneratedReRanking(TextVideoRetriever):
     ) -> Tensor:
         """Add the generated distribution; see `TextVideoRetriever.refine`."""
         noise = self._start_noise(direction, chosen.shape[1], query_index)
-        return self._add_generated(direction, scores, queries, candidates, chosen, noise)
+        found = self._generate(direction, scores, queries, candidates, chosen, noise)
+        return self.combine(direction, found)
 
     @torch.no_grad()
     def trace(
@@ -127,16 +177,38 @@ class GeneratedReRanking(TextVideoRetriever):
         queries: TextFeatures | VideoFeatures,
         candidates: VideoFeatures | TextFeatures,
         query_index: Tensor,
+        num_candidates: int | None = None,
     ) -> GeneratedCandidates | None:
         """Return the generated distributions; see `ReRanking.generate`."""
-        num_candidates = min(self.num_candidates(direction), scores.shape[1])
-        if num_candidates == 0:
+        limits = self.num_candidates(direction), scores.shape[1], num_candidates
+        count = min(limit for limit in limits if limit is not None)
+        if count == 0:
             return None
-        values, best = scores.topk(num_candidates, dim=1)
-        noise = self._start_noise(direction, num_candidates, query_index.to(scores.device))
-        sampler = self.prepare_candidates(direction, candidates, best.numel())
-        x = sampler.sample(queries, best, values, noise)
-        return GeneratedCandidates(best, values, self._distribution(direction, x))
+        index = query_index.to(scores.device)
+        sampler = self.prepare_candidates(direction, candidates, len(scores) * count)
+
+        def generate(rows: Tensor, best: Tensor, chosen: Tensor) -> GeneratedCandidates:
+            part = queries[rows.to(queries.mask.device)]
+            noise = self._start_noise(direction, count, index[rows])
+            return self._generate(direction, best, part, sampler, chosen, noise)
+
+        parts = [part for _, part in for_best(scores, count, generate, self.rerank_chunk)]
+        return GeneratedCandidates.cat(parts)
+
+    def combine(self, direction: str, found: GeneratedCandidates) -> Tensor:
+        """Add the distributions by weight, or as calibrated; see `ReRanking.combine`."""
+        calibration = self.calibrated(direction)
+        if calibration is None:
+            return found.scores + self.weight[direction] * found.probabilities
+        log_p = calibration.log_probabilities(found.scores, found.probabilities)
+        return join(found.scores, log_p.exp())
+
+    def judge(self, direction: str, found: GeneratedCandidates) -> Judgement | None:
+        """Return how sure the model is; see `ReRanking.judge`."""
+        calibration = self.calibrated(direction)
+        if calibration is None:
+            return None
+        return calibration.judge(found.scores, found.probabilities, found.logits)
 
     def frame_attention(self, texts: TextFeatures, videos: VideoFeatures) -> Tensor | None:
         """Return the weights that the generator pools frames with, in stage 'generation'.
@@ -175,11 +247,12 @@ class GeneratedReRanking(TextVideoRetriever):
 
         def refine(rows: Tensor, best: Tensor, chosen: Tensor) -> Tensor:
             part = queries[rows.to(queries.mask.device)]
-            return self._add_generated(direction, best, part, sampler, chosen, noise[:, rows])
+            found = self._generate(direction, best, part, sampler, chosen, noise[:, rows])
+            return self.combine(direction, found)
 
         return rerank_best(scores, num_candidates, refine, self.rerank_chunk)
 
-    def _add_generated(
+    def _generate(
         self,
         direction: str,
         scores: Tensor,
@@ -187,18 +260,12 @@ class GeneratedReRanking(TextVideoRetriever):
         sampler: CandidateSampler,
         chosen: Tensor,
         noise: Tensor,
-    ) -> Tensor:
-        """Final scores from the start noise of some draws, [draws, n, K]."""
+    ) -> GeneratedCandidates:
+        """Distributions from the start noise of some draws, [draws, n, K]."""
         x = sampler.sample(queries, chosen, scores, noise)
-        added = self._distribution(direction, x).to(scores.dtype)
-        calibration = self.calibrated(direction)
-        if calibration is not None:
-            return join(scores, calibration.log_probabilities(scores, added))
-        return scores + self.weight[direction] * added
-
-    def _distribution(self, direction: str, x: Tensor) -> Tensor:
-        """softmax(temperature * x_0), the mean over the draws, [draws, n, K] -> [n, K]."""
-        return (self.temperature[direction] * x).softmax(dim=2).mean(dim=0)
+        drawn = (self.temperature[direction] * x).softmax(dim=2)
+        parts = drawn.mean(dim=0), drawn[0], x.mean(dim=0)
+        return GeneratedCandidates(chosen, scores, *(part.to(scores.dtype) for part in parts))
 
     def _start_noise(self, direction: str, num_candidates: int, query_index: Tensor) -> Tensor:
         """Noise of each draw for the candidates that are re-ranked, [draws, n, K]."""

@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from diffusionret_mm.models.parallel import map_on_cores
+from diffusionret_mm.models.retrievers.calibration import Judgement
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
 RERANK_CHUNK = 1024
 RERANK_CHUNKS = {'cpu': 32}  # what fits into a core's share of the cache
 
+ResultT = TypeVar('ResultT')
 Refine = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def for_best(
+    scores: Tensor,
+    num_candidates: int,
+    compute: Callable[[Tensor, Tensor, Tensor], ResultT],
+    chunk: int | None = None,
+) -> Iterator[tuple[Tensor, ResultT]]:
+    """Compute something of each query's best candidates, in chunks of queries.
+
+    Args:
+        scores: scores of n queries to C candidates, shape [n, C].
+        num_candidates: number K of candidates, at most C.
+        compute: takes the rows of m queries [m], the scores of their K best candidates, best first
+            [m, K], and the rows of these candidates [m, K].
+        chunk: queries of a chunk, a bound on memory; None takes 32 per core on a CPU and 1,024
+            elsewhere.
+
+    Yields:
+        The rows of each chunk, in their order, and what was computed of it.
+    """
+    chunk = chunk or RERANK_CHUNKS.get(scores.device.type, RERANK_CHUNK)
+    chunks = torch.arange(len(scores), device=scores.device).split(chunk)
+
+    def of_chunk(rows: Tensor) -> ResultT:
+        best = scores[rows].topk(num_candidates, dim=1)
+        return compute(rows, best.values, best.indices)
+
+    yield from zip(chunks, map_on_cores(of_chunk, chunks, scores.device), strict=True)
 
 
 def rerank_best(
@@ -26,23 +57,18 @@ def rerank_best(
     Args:
         scores: scores of n queries to C candidates, shape [n, C].
         num_candidates: number K of candidates that are re-ranked, at most C.
-        refine: computes new scores [m, K] from the rows of m queries [m], the scores of their K
-            best candidates, best first [m, K], and the rows of these candidates [m, K].
-        chunk: queries that are refined at a time, a bound on memory; None takes 32 per core on a
-            CPU and 1,024 elsewhere.
+        refine: computes new scores [m, K]; its arguments are those of `compute` of `for_best`.
+        chunk: as of `for_best`.
 
     Returns:
         Final scores, shape [n, C]; the other candidates keep theirs.
     """
     final = torch.empty_like(scores)
-    chunk = chunk or RERANK_CHUNKS.get(scores.device.type, RERANK_CHUNK)
-    chunks = torch.arange(len(scores), device=scores.device).split(chunk)
 
-    def rerank(rows: Tensor) -> Tensor:
-        best = scores[rows].topk(num_candidates, dim=1)
-        return scores[rows].scatter(1, best.indices, refine(rows, best.values, best.indices))
+    def rerank(rows: Tensor, best: Tensor, chosen: Tensor) -> Tensor:
+        return scores[rows].scatter(1, chosen, refine(rows, best, chosen))
 
-    for rows, reranked in zip(chunks, map_on_cores(rerank, chunks, scores.device), strict=True):
+    for rows, reranked in for_best(scores, num_candidates, rerank, chunk):
         final[rows] = reranked
     return final
 
@@ -69,12 +95,39 @@ class GeneratedCandidates:
     Args:
         best: rows of the K best candidates of each query, best first, [n, K], int64.
         scores: their similarities, [n, K].
-        probabilities: those of the second stage, which sum to 1 over the candidates, [n, K].
+        probabilities: those of the second stage, which sum to 1 over the candidates, the mean over
+            the draws, [n, K].
+        first_draw: those of the first draw alone, [n, K].
+        logits: what the probabilities are the softmax of, times a temperature; the mean over the
+            draws, [n, K].
     """
 
     best: Tensor
     scores: Tensor
     probabilities: Tensor
+    first_draw: Tensor
+    logits: Tensor
+
+    @classmethod
+    def cat(cls, parts: Sequence[GeneratedCandidates]) -> GeneratedCandidates:
+        """Join the queries of several parts."""
+        names = vars(parts[0])
+        return cls(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+
+
+@dataclass(frozen=True)
+class Reranked:
+    """n queries after re-ranking.
+
+    Args:
+        scores: final scores of all C candidates, [n, C].
+        best: rows of the candidates that are judged, [n, K], int64; None: none is.
+        judgement: how sure these are; None: the model is not calibrated.
+    """
+
+    scores: Tensor
+    best: Tensor | None = None
+    judgement: Judgement | None = None
 
 
 class ReRanking:
@@ -84,7 +137,22 @@ class ReRanking:
     """Queries that are re-ranked at a time; None chooses by the device."""
 
     can_calibrate: bool = False
-    """Whether the model has a method `calibrate`, which `CalibrateHook` calls."""
+    """Whether the model re-ranks by distributions: `generate` makes them, `combine` joins them with
+    the similarity, `calibrate`, which `CalibrateHook` calls, sets how, and `judge` says how sure
+    they are. Final scores are then those of `combine`, and `refine` must give the same."""
+
+    @property
+    def averaged_draws(self) -> int:
+        """Number of draws whose mean a distribution of `generate` is; 1 if nothing is drawn."""
+        return 1
+
+    @property
+    def no_confidence(self) -> str | None:
+        """Why the model cannot say whether any candidate fits, as a sentence; None: it can."""
+        return (
+            f'{type(self).__name__} has no confidence: that takes a second stage that re-ranks by '
+            'distributions, calibrated by CalibrateHook.'
+        )
 
     def num_candidates(self, direction: str) -> int:
         """Return how many of each query's best candidates are re-ranked, at most.
@@ -183,15 +251,55 @@ class ReRanking:
         queries: TextFeatures | VideoFeatures,
         candidates: VideoFeatures | TextFeatures,
         query_index: Tensor,
+        num_candidates: int | None = None,
     ) -> GeneratedCandidates | None:
         """Return what the second stage alone says, before it joins the similarity.
 
-        Arguments as of `rerank_queries`.
+        Arguments as of `rerank_queries`, and `num_candidates`: how many there are at most, if they
+        are to be fewer than are re-ranked.
 
         Returns:
             Its distributions; None if nothing is re-ranked, or not by a distribution.
         """
         return None
+
+    def combine(self, direction: str, found: GeneratedCandidates) -> Tensor:
+        """Join similarities and distributions; see `can_calibrate`.
+
+        Args:
+            direction: 't2v' or 'v2t'.
+            found: what `generate` returned.
+
+        Returns:
+            Final scores of the candidates, [n, K].
+        """
+        raise NotImplementedError(f'{type(self).__name__} re-ranks by no distribution.')
+
+    def judge(self, direction: str, found: GeneratedCandidates) -> Judgement | None:
+        """Return how sure the model is of its candidates; None: it is not calibrated.
+
+        Arguments as of `combine`.
+        """
+        return None
+
+    def rerank_and_judge(
+        self,
+        direction: str,
+        scores: Tensor,
+        queries: TextFeatures | VideoFeatures,
+        candidates: VideoFeatures | TextFeatures,
+        query_index: Tensor,
+    ) -> Reranked:
+        """Refine the scores of each query's best candidates, and say how sure they are.
+
+        Arguments as of `rerank_queries`, whose scores these are.
+        """
+        query = direction, scores, queries, candidates, query_index
+        found = self.generate(*query)
+        if found is None:
+            return Reranked(self.rerank_queries(*query))
+        final = scores.scatter(1, found.best, self.combine(direction, found))
+        return Reranked(final, found.best, self.judge(direction, found))
 
     def trace(
         self,

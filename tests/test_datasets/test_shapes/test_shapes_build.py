@@ -74,7 +74,7 @@ def test_other_seed_other_files(rendered, tmp_path):
 def test_no_scene_twice_in_the_default_data_set():
     clips = draw_clips(0, build.DEFAULT_NUM_SCENES, 1)
     keys = [clip.scene.key for split in clips.values() for clip in split]
-    assert len(keys) == len(set(keys)) == 2520
+    assert len(keys) == len(set(keys)) == 3030
 
 
 def test_complete_data_set_is_left_alone(rendered, monkeypatch, capsys):

@@ -4,6 +4,7 @@ import pytest
 from mmaction.registry import DATASETS
 
 from diffusionret_mm.datasets.shapes import ShapesDataset, build, dataset
+from diffusionret_mm.datasets.shapes.clips import draw_clips, relations_of
 
 SMALL = {'train': 2, 'val': 1, 'test': 1}
 
@@ -42,6 +43,41 @@ def test_frames_come_through_the_pipeline(data_root):
     ]
     item = build_dataset(data_root, pipeline=pipeline)[0]
     assert [image.shape for image in item['imgs']] == [(64, 64, 3)] * 8
+
+
+def test_relatives_are_the_twins_of_a_scene(data_root):
+    relatives = build_dataset(data_root, split='train').relatives()
+    assert len(relatives) == 6
+    assert set(relatives['train_0001_changed']) == {'train_0001_original', 'train_0001_reversed'}
+    kinds = {name: one.kind for name, one in relatives['train_0000_original'].items()}
+    assert kinds.pop('train_0000_reversed') == 'reversed twin'
+    assert kinds['train_0000_changed'] in ('twin of another shape', 'twin of another colour')
+
+
+def test_relatives_of_another_version_are_refused(tmp_path):
+    root = tmp_path / 'shapes'
+    small = build_dataset(str(root), split='test')
+    file = root / 'test.json'
+    file.write_text(file.read_text().replace('then', 'and'))
+    with pytest.raises(ValueError, match='of another version'):
+        small.relatives()
+
+
+def test_the_changed_twin_names_both_shapes():
+    clips = draw_clips(0, {'train': 40, 'val': 1, 'test': 1}, 1)['train']
+    relations = relations_of(clips)
+    for original, changed in zip(clips[::3], clips[2::3], strict=True):
+        (pair,) = (
+            (old, new)
+            for old, new in zip(original.scene.figures, changed.scene.figures, strict=True)
+            if old != new
+        )
+        shapes = {figure.shape for figure in pair}
+        relation = relations[changed.video_id][original.video_id]
+        assert set(filter(None, relation.detail.split(' / '))) == (
+            shapes if len(shapes) > 1 else set()
+        )
+        assert ('shape' in relation.kind) == (len(shapes) > 1)
 
 
 def test_unknown_split(data_root):

@@ -1,6 +1,7 @@
 """All frames of all spans in one pass through the file."""
 
 import weakref
+from dataclasses import asdict
 from fractions import Fraction
 
 import numbered_clips
@@ -13,18 +14,23 @@ from diffusionret_mm.datasets.video_reading import FramesChangedError, Video, op
 
 SAMPLE = dict(type='SampleVideoFrames', num_frames=6)
 STEPS = [dict(type='DecodeVideo', sample=SAMPLE)]
-MOMENTS = ['none', 'windows', 'shots']
+MOMENTS = {
+    'none': Moments(),
+    'windows': Moments('windows'),
+    'across': Moments('windows', across_cuts=True),
+    'shots': Moments('shots'),
+}
 
 
 @pytest.fixture(autouse=True)
 def needs_the_detector(request):
-    if 'shots' in request.node.name:
+    if 'shots' in request.node.name or 'windows' in request.node.name:
         pytest.importorskip('scenedetect')
 
 
 def stream(path, moments, steps=STEPS):
     with open_video(path) as video:
-        return list(SpanReader(steps, Moments(moments)).stream(video))
+        return list(SpanReader(steps, MOMENTS[moments]).stream(video))
 
 
 def check(streamed, start=0):
@@ -35,7 +41,7 @@ def check(streamed, start=0):
         kept |= item.images
         assert set(item.span.numbers) <= set(kept)
         kept = {number: image for number, image in kept.items() if number >= item.keep_from}
-    assert came == sorted(set(came))
+    assert len(came) == len(set(came))
     assert set(came) == {number for item in streamed for number in item.span.numbers}
     images = {number: image for item in streamed for number, image in item.images.items()}
     read = numbered_clips.numbers(list(images.values()))
@@ -84,9 +90,11 @@ def test_a_whole_video_has_the_frames_of_a_data_set(tmp_path):
     np.testing.assert_array_equal(list(item.images.values()), read['imgs'])
 
 
-def test_windows_have_the_frames_of_parts_of_a_data_set(tmp_path):
+@pytest.mark.usefixtures('no_cuts')
+@pytest.mark.parametrize('moments', ['windows', 'across'])
+def test_windows_have_the_frames_of_parts_of_a_data_set(tmp_path, moments):
     path = numbered_clips.write(tmp_path / 'clip.mp4', 200, rate=10)
-    for item in stream(path, 'windows'):
+    for item in stream(path, moments):
         part = dict(filename=str(path), start=item.span.start, end=item.span.end)
         assert item.span.numbers == tuple(DecodeVideo(SAMPLE)(part)['frame_inds'])
 
@@ -98,7 +106,7 @@ def test_a_video_that_ends_early_is_read_to_its_end(tmp_path, moments):
     path = tmp_path / 'cut.mkv'
     path.write_bytes(data[: int(0.6 * len(data))])
     with open_video(path) as video:
-        reader = SpanReader(STEPS, Moments(moments))
+        reader = SpanReader(STEPS, MOMENTS[moments])
         try:
             streamed = list(reader.stream(video))
         except FramesChangedError:
@@ -137,8 +145,9 @@ class Counter:
         self.alive -= 1
 
 
-@pytest.mark.parametrize('moments', ['windows', 'shots'])
-def test_images_in_memory_do_not_grow_with_the_video(tmp_path, moments, monkeypatch):
+@pytest.mark.usefixtures('no_cuts')
+@pytest.mark.parametrize(('moments', 'limit'), [('across', 10), ('windows', 90), ('shots', 125)])
+def test_images_in_memory_do_not_grow_with_the_video(tmp_path, moments, limit, monkeypatch):
     most, made = [], []
     for seconds in (60, 180):
         counter = Counter()
@@ -146,14 +155,14 @@ def test_images_in_memory_do_not_grow_with_the_video(tmp_path, moments, monkeypa
         monkeypatch.setattr(Video, '_image', lambda *a, own=own, count=counter: count(own(*a)))
         path = numbered_clips.write(tmp_path / f'{seconds}.mp4', seconds * 5, rate=5)
         with open_video(path) as video:
-            for _ in SpanReader(STEPS, Moments(moments)).stream(video):
+            for _ in SpanReader(STEPS, MOMENTS[moments]).stream(video):
                 pass
         monkeypatch.setattr(Video, '_image', own)
         most.append(counter.most)
         made.append(counter.made)
     assert made[1] == pytest.approx(3 * made[0], rel=0.1)
     assert most[1] <= most[0] + 2
-    assert most[1] <= (10 if moments == 'windows' else 125)
+    assert most[1] <= limit
 
 
 def test_frames_are_prepared_one_by_one_as_the_pipeline_does(tmp_path):
@@ -178,17 +187,30 @@ def test_frames_are_prepared_one_by_one_as_the_pipeline_does(tmp_path):
 )
 def test_pipelines_that_do_not_read_frame_by_frame_are_refused(steps, said):
     with pytest.raises(ValueError, match=said):
-        SpanReader(steps, Moments('windows'))
+        SpanReader(steps, MOMENTS['across'])
 
 
 def test_other_moments_are_refused():
     with pytest.raises(ValueError, match="moments must be one of .*; got 'scenes'"):
         Moments('scenes')
-    with pytest.raises(ValueError, match="Only 'windows' have a length and a step, not 'shots'"):
-        Moments('shots', 5)
+    for values in ((5,), (10, 5, True)):
+        with pytest.raises(ValueError, match=r"Only 'windows' have a length .*, not 'shots'"):
+            Moments('shots', *values)
+    with pytest.raises(ValueError, match='end at cuts are at most 120 s long, not 121 s'):
+        Moments('windows', 121)
+    assert Moments('windows', 121, across_cuts=True).length == 121
     for length, step in ((3, 4), (3, 0), (-1, -1)):
         with pytest.raises(ValueError, match=f'got windows of {length} s every {step} s'):
             Moments('windows', length, step)
+
+
+def test_windows_of_galleries_of_before_go_across_cuts():
+    before = dict(kind='windows', length=3, step=1)
+    assert Moments.of_gallery(before) == Moments('windows', 3, 1, across_cuts=True)
+    assert Moments.of_gallery(dict(kind='shots', length=10, step=5)) == MOMENTS['shots']
+    assert Moments.of_gallery({}) == MOMENTS['none']
+    for moments in MOMENTS.values():
+        assert Moments.of_gallery(asdict(moments)) == moments
 
 
 class CountingContainer:
@@ -213,7 +235,7 @@ def test_no_frame_is_decoded_twice(tmp_path, moments, group):
     with open_video(path) as video:
         assert video.table.can_seek
         video._container = CountingContainer(video._container)
-        assert list(SpanReader(STEPS, Moments(moments)).stream(video))
+        assert list(SpanReader(STEPS, MOMENTS[moments]).stream(video))
         decoded = video._container.decoded
     assert 0 < len(decoded) <= 400
     assert len(set(decoded)) == len(decoded)

@@ -5,7 +5,7 @@ import torch
 from mmaction.registry import MODELS
 
 from diffusionret_mm.models.checkpoint_check import CheckpointError
-from diffusionret_mm.models.retrievers.calibration import Calibration
+from diffusionret_mm.models.retrievers.calibration import Alone, Calibration, Match
 
 
 @pytest.fixture(scope='module')
@@ -20,7 +20,20 @@ def drawn():
 
 
 def test_the_likeliest_weights_are_found(drawn):
-    assert Calibration.fit(*drawn) == Calibration(0.04, 1.5)
+    found = Calibration.fit(*drawn)
+    assert (found.temperature, found.weight) == (0.04, 1.5)
+
+
+def test_each_expert_alone_has_numbers_of_its_own(drawn):
+    scores, generated, right = drawn
+    flat = torch.full_like(generated, 1 / 6)
+    by_similarity = Calibration.fit(scores, flat, right)
+    alone = Calibration.fit(*drawn).alone
+    assert alone.temperature == by_similarity.temperature
+    assert alone.temperature > 0.04  # without the generator, S is less sure
+    by_generator = Calibration.fit(torch.zeros_like(scores), generated, right)
+    assert alone.weight == by_generator.weight
+    assert alone.weight > 0
 
 
 def test_a_generator_that_knows_nothing_gets_no_weight(drawn):
@@ -81,3 +94,115 @@ def test_nothing_is_generated_in_stage_one(model, features):
     texts, videos = features(num_texts=5)
     model.set_stage('discrimination')
     assert model.generate('t2v', torch.rand(5, 5), texts, videos, torch.arange(5)) is None
+
+
+def lists(num_queries, level, seed):
+    """Similarities and logits of lists, larger by a level."""
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(
+        level * size + torch.randn(num_queries, 6, generator=generator) * size
+        for size in (0.1, 2.0)
+    )
+
+
+def test_a_match_is_as_likely_as_it_is_said_to_be():
+    answered, unanswered = lists(20_000, 1.0, 0), lists(20_000, 0.0, 1)
+    match = Match.fit(answered, unanswered)
+    said = torch.cat([match.probability(*each) for each in (answered, unanswered)])
+    is_match = torch.arange(40_000) < 20_000
+    for low in (0.1, 0.3, 0.5, 0.7):
+        inside = (said >= low) & (said < low + 0.2)
+        assert inside.sum() > 1000
+        assert is_match[inside].double().mean().item() == pytest.approx(low + 0.1, abs=0.04)
+
+
+def test_a_match_has_the_likeliest_weights():
+    answered, unanswered = lists(500, 0.5, 0), lists(500, 0.0, 1)
+    match = Match.fit(answered, unanswered)
+
+    def likelihood(**other):
+        changed = Match(**(vars(match) | other))
+        right = (
+            changed.probability(*answered).log().mean()
+            + (1 - changed.probability(*unanswered)).log().mean()
+        )
+        return right.item()
+
+    for name, value in vars(match).items():
+        for factor in (0.8, 1.25):
+            assert likelihood(**{name: value * factor}) < likelihood()
+
+
+def test_queries_that_are_told_apart_have_finite_weights():
+    match = Match.fit(lists(50, 100.0, 0), lists(50, 0.0, 1))
+    assert all(abs(value) < 1e4 for value in vars(match).values())
+    flat = Match.fit((torch.ones(3, 2), torch.ones(3, 2)), (torch.ones(3, 2), torch.ones(3, 2)))
+    assert flat.probability(torch.ones(1, 2), torch.ones(1, 2)).item() == pytest.approx(0.5)
+
+
+MATCHED = {
+    name: Calibration(one.temperature, one.weight, Match(-1.0, 2.0, 0.5), Alone(0.1, 0.75))
+    for name, one in CALIBRATIONS.items()
+}
+
+
+@pytest.mark.parametrize('calibrations', [None, CALIBRATIONS, MATCHED])
+def test_a_judged_ranking_is_the_ranking(model, features, calibrations):
+    texts, videos = features(num_texts=5, num_videos=9)
+    model.num_draws, model.rerank_chunk = 2, 2
+    if calibrations:
+        model.calibrate(calibrations)
+    with torch.no_grad():
+        query = 't2v', model.similarity(texts, videos), texts, videos, torch.arange(5)
+        after = model.rerank_and_judge(*query)
+        assert torch.equal(after.scores, model.rerank_queries(*query))
+        found = model.generate(*query)
+    assert (after.judgement is None) == (calibrations is None)
+    if calibrations:
+        log_p = calibrations['t2v'].log_probabilities(found.scores, found.probabilities)
+        torch.testing.assert_close(after.judgement.probabilities, log_p.exp())
+    if calibrations is MATCHED:
+        logit = -1 + 2 * found.scores[:, 0] + 0.5 * found.logits.amax(dim=1)
+        torch.testing.assert_close(after.judgement.confidence, logit.sigmoid())
+        expected = (found.scores / 0.1).softmax(dim=1)
+        torch.testing.assert_close(after.judgement.by_similarity, expected)
+        expected = found.probabilities**0.75
+        expected = expected / expected.sum(dim=1, keepdim=True)
+        torch.testing.assert_close(after.judgement.by_generator, expected)
+
+
+def test_the_mean_of_two_draws_is_that_of_each(model, features):
+    texts, videos = features(num_texts=5, num_videos=9)
+    with torch.no_grad():
+        query = 't2v', model.similarity(texts, videos), texts, videos, torch.arange(5)
+        one = model.generate(*query)
+        model.num_draws = 2
+        two = model.generate(*query)
+    assert torch.equal(one.first_draw, one.probabilities)
+    torch.testing.assert_close(two.first_draw, one.first_draw)
+    assert not torch.allclose(two.probabilities, one.probabilities)
+    assert (model.averaged_draws, two.logits.shape) == (2, (5, 4))
+
+
+def test_fewer_candidates_can_be_asked_for(model, features):
+    texts, videos = features(num_texts=5, num_videos=9)
+    with torch.no_grad():
+        query = 't2v', model.similarity(texts, videos), texts, videos, torch.arange(5)
+        found, fewer = model.generate(*query), model.generate(*query, num_candidates=3)
+        assert model.generate(*query, num_candidates=0) is None
+    assert torch.equal(fewer.best, found.best[:, :3])
+    torch.testing.assert_close(fewer.probabilities.sum(dim=1), torch.ones(5))
+
+
+def test_why_there_is_no_confidence(model, tiny_model_cfg):
+    assert 'CalibrateHook has not calibrated it' in model.no_confidence
+    model.calibrate(CALIBRATIONS)
+    assert 'calibrated before that was kept' in model.no_confidence
+    model.calibrate(MATCHED)
+    assert model.no_confidence is None
+    other = MODELS.build(dict(tiny_model_cfg, stage='generation'))
+    other.load_state_dict(model.state_dict())
+    assert other.no_confidence is None
+    assert vars(other.calibrated('v2t').match) == pytest.approx(vars(MATCHED['v2t'].match))
+    model.set_stage('discrimination')
+    assert "no confidence in stage 'discrimination'" in model.no_confidence

@@ -5,6 +5,7 @@ import torch
 from mmaction.registry import MODELS
 from torch.nn import functional as F
 
+from diffusionret_mm.models.checkpoint_check import CheckpointError
 from diffusionret_mm.models.retrievers.sampled_gallery import SampledGallery, gallery_rows
 from diffusionret_mm.structures import TextFeatures, VideoFeatures
 
@@ -131,3 +132,35 @@ def test_a_batch_without_gallery_is_refused(tiny_model_cfg):
     model = build(tiny_model_cfg, 'listwise', negatives='sampled_gallery')
     with pytest.raises(ValueError, match='from a feature cache'):
         model(dict(), mode='loss')
+
+
+@pytest.mark.parametrize('generator', ['listwise', 'pairs'])
+def test_weights_are_for_the_number_of_candidates_they_were_trained_on(tiny_model_cfg, generator):
+    trained = build(tiny_model_cfg, generator, negatives='sampled_gallery').state_dict()
+    build(tiny_model_cfg, generator, negatives='sampled_gallery').load_state_dict(trained)
+    other = build(
+        tiny_model_cfg, generator, negatives='sampled_gallery', num_candidates=dict(t2v=4, v2t=8)
+    )
+    with pytest.raises(CheckpointError, match=r'on 4 .* text and 4 .* re-ranks 4 and 8.*t2v=4'):
+        other.load_state_dict(trained)
+    del trained['trained_candidates']  # a checkpoint of before: its number is not known
+    other.load_state_dict(trained)
+    assert other.state_dict()['trained_candidates'].tolist() == [4, 8]
+
+
+def test_published_generators_re_rank_any_number(tiny_model_cfg):
+    trained = build(tiny_model_cfg, 'pooled').state_dict()
+    assert 'trained_candidates' not in trained
+    build(tiny_model_cfg, 'pooled', num_candidates=2).load_state_dict(trained)
+
+
+def test_stage_one_knows_no_number_of_candidates(tiny_model_cfg):
+    model = build(tiny_model_cfg, 'listwise', negatives='sampled_gallery')
+    assert model.stage_of('trained_candidates') == 'generation'
+
+
+def test_training_galleries_must_have_all_candidates(tiny_model_cfg):
+    options = dict(negatives='sampled_gallery', gallery_sizes=(3, 9))
+    with pytest.raises(ValueError, match='too small for num_candidates=4'):
+        build(tiny_model_cfg, 'listwise', **options)
+    build(tiny_model_cfg, 'pooled', **options)
