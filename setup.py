@@ -73,7 +73,7 @@ INSTALL_REQUIRES = [
     'open_clip_torch>=3.3',
     'transformers>=4.40',  # runs the tokenizers of SigLIP and others for open_clip
     'diffusers>=0.30',
-    'av>=14.2',
+    'av>=17',
     'decord>=0.6.0',  # asked for by mmaction2 too
     'tqdm',
     'filelock>=3.30.2',  # before, who waits for a lock empties the file
