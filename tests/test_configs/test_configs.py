@@ -203,7 +203,7 @@ def test_without_training_the_test_split_is_that_of_trained_models(name, similar
 BACKBONES = sorted(path.stem for path in (ROOT / 'configs/_base_/backbones').glob('*.py'))
 
 
-@pytest.mark.parametrize('name', [name for name in BACKBONES if name != 'tiny'])
+@pytest.mark.parametrize('name', [name for name in BACKBONES if not name.startswith('tiny')])
 def test_every_backbone_is_used_without_training(name):
     cfg = read(ROOT / 'configs/zeroshot/zeroshot_mean_msrvtt.py')
     encoder = read(f'{ROOT}/configs/_base_/backbones/{name}.py').backbone

@@ -65,7 +65,6 @@ class SecondStage:
 ROWS = (
     SecondStage('published, as it is', 'diffusionret_shapes'),
     SecondStage('published, calibrated', 'diffusionret_shapes', CALIBRATE),
-    SecondStage('pooled diffusion', 'second_stage/pooled_diffusion_shapes'),
     SecondStage('token diffusion, 4 draws', 'second_stage/token_diffusion_shapes'),
     SecondStage(
         'token diffusion, 1 draw', 'second_stage/token_diffusion_shapes', {'model.num_draws': 1}

@@ -61,7 +61,7 @@ def test_caption_can_be_read_back_as_its_scene(clips):
 
 def test_no_two_videos_share_a_caption(clips):
     captions = [c for split in clips.values() for clip in split for c in clip.captions]
-    assert len(set(captions)) == len(captions) == 840 * 3 * 4
+    assert len(set(captions)) == len(captions) == 1010 * 3 * 4
 
 
 def test_captions_are_plain_and_short(clips):
