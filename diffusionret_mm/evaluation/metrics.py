@@ -161,9 +161,9 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         return _flatten(metrics)
 
     def _gain(self, data_sample: dict[str, Any]) -> dict[str, float]:
-        rankings = [data_sample['rankings'][name] for name in ('discrimination', '')]
-        own = data_sample['video_of_text'], data_sample['groups']
-        return recall_gain(*rankings, *own, self.bootstrap)
+        before, after = (data_sample['rankings'][name] for name in ('discrimination', ''))
+        videos, groups = data_sample['video_of_text'], data_sample['groups']
+        return recall_gain(before, after, videos, groups, self.bootstrap)
 
     @staticmethod
     def _post_process(

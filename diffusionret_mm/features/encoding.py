@@ -50,6 +50,16 @@ class EncodedSplit:
             right = right_answers(self.answers, len(self.video_ids))
         return right if direction == 't2v' else right.t()
 
+    def sides(
+        self, direction: str
+    ) -> tuple[TextFeatures | VideoFeatures, VideoFeatures | TextFeatures]:
+        """Return the features of queries and of candidates.
+
+        Args:
+            direction: 't2v' or 'v2t'.
+        """
+        return (self.texts, self.videos) if direction == 't2v' else (self.videos, self.texts)
+
     @property
     def num_bytes(self) -> int:
         """Size of the features in bytes."""

@@ -319,7 +319,7 @@ def _rerank(
     final[best.places] = after.scores[0]
     added = _by_place(best.places, after.scores[0] - best.scores[0])
     reranked = Scores(scores.tolist(), final.tolist(), added)
-    if after.judgement is None or not is_judged:
+    if after.judgement is None or after.best is None or not is_judged:
         return reranked
     sure, places = after.judgement, best.places[after.best[0]]
     return replace(

@@ -35,7 +35,7 @@ class GeneratedReRanking(TextVideoRetriever):
     the smallest S among them. Arguments are those of `DiffusionRet`.
     """
 
-    stages = ('discrimination', 'generation')
+    stages: tuple[str, ...] = ('discrimination', 'generation')
     can_calibrate = True
 
     def __init__(
