@@ -13,7 +13,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 
 ENV PIP_NO_CACHE_DIR=1
-RUN pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "torch>=2.1" torchvision
+RUN pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "torch>=2.5" torchvision
 
 WORKDIR /opt/diffusionret_mm
 COPY setup.py pyproject.toml README.md LICENSE model-index.yml ./

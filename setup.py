@@ -60,10 +60,10 @@ class BuildWithConfigs(build_py):
 
 # Tested together on Python 3.11: torch 2.15, mmengine 0.10.7, mmcv-lite 2.1.0, mmaction2 1.2.0,
 # open_clip_torch 3.3.0, diffusers 0.42.1, av 18.1, decord 0.6.0, filelock 4.2.12, pebble 5.2.3,
-# numpy 2.4, transformers 5.23. The lower bounds name the oldest releases whose interfaces the code
-# is written for; they were not run.
+# numpy 2.4, transformers 5.23. `.ci/oldest.txt` names the lower bounds; docs/install.md says what
+# was run with them.
 INSTALL_REQUIRES = [
-    'torch>=2.1',
+    'torch>=2.5',
     'torchvision',
     'numpy',
     'mmengine>=0.10.7,<1',
@@ -73,12 +73,12 @@ INSTALL_REQUIRES = [
     'open_clip_torch>=3.3',
     'transformers>=4.40',  # runs the tokenizers of SigLIP and others for open_clip
     'diffusers>=0.30',
-    'av>=14',
+    'av>=17',
     'decord>=0.6.0',  # asked for by mmaction2 too
     'tqdm',
-    'filelock>=3.12',  # asked for by torch too
+    'filelock>=3.30.2',  # before, who waits for a lock empties the file
     'pebble>=5.0',
-    'rich>=12.3',
+    'rich>=12.6',
     # For pictures and reports; what stands above asks for them too.
     'matplotlib',
     'pillow',
@@ -102,9 +102,11 @@ MTEB_REQUIRES = ['mteb>=2.26; python_version >= "3.11"']
 DOCS_REQUIRES = ['mkdocs-material>=9.5', 'mkdocstrings[python]>=0.26', 'latex2mathml>=3.77']
 TEST_REQUIRES = [
     'pytest>=8',
+    'pytest-cov>=6',
     'pytest-timeout',
     'pytest-xdist',
     'import-linter>=2.1',
+    'mypy>=2.4',
     'ruff>=0.12',
     'moto[s3]>=5',  # an S3 server; flask and flask-cors are what its server needs
     'flask',
@@ -127,7 +129,7 @@ EXTRAS_REQUIRE = {
     'ray': RAY_REQUIRES,
     'search': SEARCH_REQUIRES,
     'test': TEST_REQUIRES,
-    'dev': [*TEST_REQUIRES, 'pytest-cov', 'build', 'pre-commit'],
+    'dev': [*TEST_REQUIRES, 'build', 'pre-commit'],
 }
 
 setup(

@@ -83,8 +83,9 @@ def silence_file_client() -> None:
         if not str(msg).startswith(silenced):
             original(msg, *args, **kwargs)
 
-    print_log._drops_deprecation = True
-    file_client.print_log = print_log
+    marked: Any = print_log
+    marked._drops_deprecation = True
+    file_client.print_log = marked
 
 
 def silence_random_weights() -> None:
@@ -164,9 +165,10 @@ def provide_drn() -> None:
     from mmaction.registry import MODELS
 
     package, module = types.ModuleType(name), types.ModuleType(f'{name}.drn')
+    missing = type('DRN', (), {'__init__': _refuse_drn, '__module__': module.__name__})
     package.__path__ = []
-    module.DRN = type('DRN', (), {'__init__': _refuse_drn, '__module__': module.__name__})
-    MODELS.register_module(module=module.DRN)
+    vars(module)['DRN'] = missing
+    MODELS.register_module(module=missing)
     sys.modules.update({package.__name__: package, module.__name__: module})
 
 
@@ -248,8 +250,9 @@ def save_checkpoints_atomically(save_local: Save) -> None:
         else:
             save_local(checkpoint, filename)
 
-    save_checkpoint._is_atomic = True
-    _replace_in_mmengine(original, save_checkpoint)
+    marked: Any = save_checkpoint
+    marked._is_atomic = True
+    _replace_in_mmengine(original, marked)
 
 
 def format_configs_once() -> None:
@@ -271,8 +274,9 @@ def format_configs_once() -> None:
     def format_code(text: str, style_config: dict, **options: Any) -> Any:
         return remembered(text, tuple(style_config.items()), tuple(options.items()))
 
-    format_code._remembers = True
-    config_module.FormatCode = format_code
+    marked: Any = format_code
+    marked._remembers = True
+    config_module.FormatCode = marked
 
 
 def allow_distributed_cpu() -> None:
@@ -290,8 +294,9 @@ def allow_distributed_cpu() -> None:
         kwargs.pop('init_backend', None)
         torch.distributed.init_process_group(backend=backend, **kwargs)
 
-    init_dist_pytorch._on_cpu = True
-    dist_utils._init_dist_pytorch = init_dist_pytorch
+    marked: Any = init_dist_pytorch
+    marked._on_cpu = True
+    dist_utils._init_dist_pytorch = marked
 
 
 def wait_for_a_free_second() -> None:

@@ -250,7 +250,7 @@ def tags_of(arch: str | Mapping[str, Any]) -> list[str]:
     return open_clip.list_pretrained_tags_by_model(arch) if isinstance(arch, str) else []
 
 
-def preprocessing_of(arch: str, tag: str) -> dict[str, Any]:
+def preprocessing_of(arch: str | Mapping[str, Any], tag: str) -> dict[str, Any]:
     """Return how open_clip resizes and normalises the images of a tag.
 
     Args:

@@ -58,7 +58,14 @@ PIPELINE = [
 
 
 def pytest_collection_modifyitems(items):
-    """Put files with slow tests first: one that started last would leave a process idle."""
+    """Skip what needs a GPU where there is none; put files with slow tests first.
+
+    A file with slow tests that started last would leave a process idle.
+    """
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker('gpu'):
+                item.add_marker(pytest.mark.skip(reason='needs a GPU'))
     slow = {item.path for item in items if item.get_closest_marker('slow')}
     items.sort(key=lambda item: item.path not in slow)
 

@@ -122,7 +122,7 @@ def follow_backbone(cfg: Config) -> list[str]:
 
 
 def _fill_width_of_features(cfg: Config) -> None:
-    model = cfg.get('model') or {}
+    model: Any = cfg.get('model') or {}
     if 'backbone' not in model or model.backbone is not None or model.get('embed_dim'):
         return
     widths = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -134,7 +134,7 @@ def decode_in_parallel(
     show_progress: bool,
     timeout: float | Callable[[str], float] = time_limit,
     when_idle: Callable[[], None] | None = None,
-) -> Iterator[tuple[str, dict[str, Any] | None, str]]:
+) -> Generator[tuple[str, dict[str, Any] | None, str], None, None]:
     """Decode videos in processes; one that crashes its decoder or never ends is given up.
 
     Args:

@@ -139,11 +139,13 @@ class TextVideoEncoder:
             FileNotFoundError: if a file does not exist.
             VideoReadError: if one cannot be read.
         """
-        single = isinstance(videos, str | os.PathLike)
-        paths = [os.path.abspath(path) for path in ([videos] if single else videos)]
+        given = [videos] if isinstance(videos, str | os.PathLike) else videos
+        single, paths = given is not videos, [os.path.abspath(path) for path in given]
         refuse_no_files(paths)
         found = sorted(set(paths))
-        show, features, items = self.show_progress and not single, {}, {}
+        show = self.show_progress and not single
+        features: dict[str, VideoFeatures] = {}
+        items: dict[str, dict[str, Any]] = {}
         limit = partial(time_limit, seconds=self.time_limit)
         results = decode_in_parallel(self.transforms, found, self.num_workers, show, limit)
         for path, item, error in results:
@@ -232,7 +234,9 @@ def check_video(path: PathLike) -> None:
     """
     path = os.path.abspath(path)
     refuse_no_files([path])
-    options = dict(workers=1, title=None, failures=VideoReadError, timeout=time_limit)
+    options: dict[str, Any] = dict(
+        workers=1, title=None, failures=VideoReadError, timeout=time_limit
+    )
     ((_, _, error),) = run_in_parallel(probe_video, [path], **options)
     if error:
         raise VideoReadError(f'{path} cannot be read: {error}')

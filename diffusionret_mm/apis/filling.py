@@ -72,10 +72,11 @@ class GalleryFiller:
             spans: n spans; of each video all that it is to have.
             arrays: their features as `search.pooling.span_arrays` returns them, [n, ...].
         """
-        if self._writer is None:
+        writer = self._writer
+        if writer is None:
             facts = self._inferencer.facts(layout_of(arrays), self._moments, self._int8)
-            self._write_to(Gallery.create(self._folder, facts, self._libraries))
-        self._writer.add(spans, arrays)
+            writer = self._write_to(Gallery.create(self._folder, facts, self._libraries))
+        writer.add(spans, arrays)
         self.num_added += len({span.file for span in spans})
 
     def note_unreadable(self, path: str, reason: str) -> None:
@@ -105,10 +106,11 @@ class GalleryFiller:
                 + list_reasons(self.unreadable)
             )
 
-    def _write_to(self, gallery: Gallery) -> None:
+    def _write_to(self, gallery: Gallery) -> GalleryWriter:
         gallery.check_precision(self._int8)
         self.gallery, self._writer = gallery, GalleryWriter(gallery)
         self._note_unreadable()
+        return self._writer
 
     def _note_unreadable(self) -> None:
         if self._writer is None:  # they wait for the first video that can be read

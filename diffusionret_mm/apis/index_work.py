@@ -127,7 +127,9 @@ def _files(listing: Listing, libraries: Libraries) -> dict[str, VideoFile]:
     files = {}
     for path in listing.paths:
         try:
-            files[path] = VideoFile(*libraries.locate(path), *version_of_file(path))
+            place, version = libraries.locate(path), version_of_file(path)
+            assert place is not None  # a library has the folder that was listed
+            files[path] = VideoFile(*place, *version)
         except OSError as error:
             listing.passed_over[path] = (error.strerror or str(error)).lower()
     return files

@@ -62,7 +62,7 @@ def load_methods(
         ComparisonError: if a file is missing, two have one name, or they are not tested alike.
         ValueError: if a config cannot be read.
     """
-    methods = []
+    methods: list[Method] = []
     for path in map(Path, paths):
         if not path.is_file():
             raise ComparisonError(f'There is no config {path}.')

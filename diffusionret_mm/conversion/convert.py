@@ -9,7 +9,7 @@ from typing import Any
 import open_clip
 import torch
 from mmaction.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from diffusionret_mm.conversion.huggingface import openai_clip
 from diffusionret_mm.conversion.layouts import LAYOUTS, Layout
@@ -119,7 +119,7 @@ def _model_config(state: Mapping[str, Tensor], method: str) -> dict[str, Any]:
     if method == 'clip':
         return arch
     shapes = {key: tuple(value.shape) for key, value in state.items()}
-    model = dict(
+    model: dict[str, Any] = dict(
         type='TextVideoRetriever',
         backbone=dict(type='OpenCLIPBackbone', arch=arch),
         temporal=_temporal_config(shapes, arch['embed_dim']),
@@ -190,7 +190,7 @@ def _expected_shapes(
 ) -> dict[str, tuple[int, ...]]:
     """Shapes of the tensors that our model has, by our names; nothing is allocated."""
     with torch.device('meta'):
-        built: nn.Module = open_clip.CLIP(**model) if method == 'clip' else MODELS.build(model)
+        built: Any = open_clip.CLIP(**model) if method == 'clip' else MODELS.build(model)
     state, not_saved = built.state_dict(), set(LAYOUTS[method].not_saved)
     if stage == 'discrimination':
         not_saved |= {name for name in state if built.stage_of(name) != stage}

@@ -78,13 +78,14 @@ class DiDeMoDataset(PublicDataset):
     def _read_descriptions(self) -> list[tuple[str, str]]:
         pairs = []
         for number, entry in enumerate(read_list(Path(self.ann_file))):
-            pair = (entry.get('video'), entry.get('description')) if isinstance(entry, dict) else ()
-            if not pair or not all(isinstance(value, str) for value in pair):
+            found = entry if isinstance(entry, dict) else {}
+            video, description = found.get('video'), found.get('description')
+            if not isinstance(video, str) or not isinstance(description, str):
                 raise AnnotationError(
                     f'{self.ann_file}, entry {number}: it must be an object with the texts "video" '
                     f'and "description": {entry!r:.200}.'
                 )
-            pairs.append(pair)
+            pairs.append((video, description))
         return pairs
 
     def _listed(self, texts: dict[str, list[str]]) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 
 from diffusionret_mm.datasets.errors import AnnotationError
 from diffusionret_mm.datasets.manifest import Manifest
+from diffusionret_mm.datasets.splits import Split
 from diffusionret_mm.datasets.text_video import TextVideoDataset
 from diffusionret_mm.datasets.video_files import VideoFiles
 from diffusionret_mm.storage.names import is_visible
@@ -38,7 +39,7 @@ class PublicDataset(TextVideoDataset):
 
     required_keys = ('video_id', 'captions')
     public_name = ''
-    splits = ()
+    splits: tuple[Split, ...] = ()
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -36,7 +36,7 @@ class GroupSampler(DefaultSampler):
 
     def __iter__(self) -> Iterator[int]:
         """Iterate over this process's share of the items."""
-        order = range(len(self._groups))
+        order: Sequence[int] = range(len(self._groups))
         if self.shuffle:
             generator = torch.Generator().manual_seed(self.seed + self.epoch)
             order = torch.randperm(len(self._groups), generator=generator).tolist()

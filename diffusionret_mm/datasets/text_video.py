@@ -56,7 +56,7 @@ class TextVideoDataset(BaseDataset):
         ValueError: if an option is out of range.
     """
 
-    required_keys = ('video_id', 'video', 'captions')
+    required_keys: tuple[str, ...] = ('video_id', 'video', 'captions')
 
     public_name: str = 'json'
     """What `tools/data/prepare.py` calls the data set; empty: it does not prepare it."""

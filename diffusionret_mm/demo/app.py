@@ -43,7 +43,7 @@ def build_app(service: DemoService) -> fastapi.FastAPI:
     temporary = tempfile.TemporaryDirectory(prefix='diffusionret_mm_demo_')
 
     @asynccontextmanager
-    async def lifespan(_: fastapi.FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: object) -> AsyncIterator[None]:
         with temporary:
             yield
 

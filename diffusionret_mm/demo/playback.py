@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import Future
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -73,16 +74,18 @@ class Playback:
         return future.result()
 
     def _make(self, task: Task, future: Future[Path]) -> None:
-        limits = dict(workers=1, title=None, failures=VideoReadError, timeout=self.timeout)
+        limits: dict[str, Any] = dict(
+            workers=1, title=None, failures=VideoReadError, timeout=self.timeout
+        )
         try:
             with self._slots:
-                ((_, found, error),) = run_in_parallel(_make_playable, [task], **limits)
+                ((_, found, reason),) = run_in_parallel(_make_playable, [task], **limits)
         except BaseException as error:
             future.set_exception(error)
             raise
-        if error:
+        if reason:
             future.set_exception(
-                VideoReadError(f'{task[0]} cannot be copied for browsers: {error}')
+                VideoReadError(f'{task[0]} cannot be copied for browsers: {reason}')
             )
         else:
             future.set_result(found)

@@ -73,7 +73,9 @@ class FileReader:
         return self._run(read, span.path, 'a video')
 
     def _run(self, function: Callable[[str], Any], file: str, kind: str) -> Any:
-        options = dict(workers=1, title=None, failures=VideoReadError, timeout=self.max_seconds)
+        options: dict[str, Any] = dict(
+            workers=1, title=None, failures=VideoReadError, timeout=self.max_seconds
+        )
         ((_, result, error),) = run_in_parallel(function, [file], **options)
         if error:  # it may contain paths of this machine
             raise RequestError(

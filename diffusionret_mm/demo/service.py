@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ MAX_CHARACTERS = 500
 MAX_SENTENCES = 1000
 TOP_K = 8
 # What is searched for time lines: all spans that the second step scores.
-ALL_SPANS = dict(top_k=NUM_CANDIDATES, all_spans=True)
+ALL_SPANS: dict[str, Any] = dict(top_k=NUM_CANDIDATES, all_spans=True)
 
 
 class DemoService:

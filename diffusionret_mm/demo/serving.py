@@ -57,8 +57,9 @@ def server_of(
         ModuleNotFoundError: if uvicorn is not installed.
     """
     uvicorn = import_extra('uvicorn', 'demo')
+    base: Any = uvicorn.Server
 
-    class Server(uvicorn.Server):
+    class Server(base):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             when_ready(address_of(bound))

@@ -64,7 +64,8 @@ def config_differences(then: tuple[str, int], now: tuple[str, int]) -> tuple[lis
         Lines 'key: then X, now Y' of the settings that change training, and of the others.
     """
     old, new = _settings(*then), _settings(*now)
-    changing, harmless = [], []
+    changing: list[str] = []
+    harmless: list[str] = []
     for key in sorted({**old, **new}):
         before, after = old.get(key, ABSENT), new.get(key, ABSENT)
         if before != after:

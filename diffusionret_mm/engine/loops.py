@@ -32,6 +32,10 @@ class _RetrievalRun:
     """
 
     mode: str
+    runner: Any
+    dataloader: Any
+    evaluator: Any
+    fp16: bool
     scored: ScoredSplit | None = None
 
     def __init__(
@@ -153,13 +157,13 @@ class _RetrievalRun:
             )
             with autocast(enabled=self.fp16):
                 batch = model.data_preprocessor(data_batch, False)
-                features = model(**batch, mode='tensor')
-            collector.add(*features, batch['data_samples'])
+                texts, videos = model(**batch, mode='tensor')
+            collector.add(texts, videos, batch['data_samples'])
             self.runner.call_hook(
                 f'after_{self.mode}_iter',
                 batch_idx=batch_idx,
                 data_batch=data_batch,
-                outputs=features,
+                outputs=(texts, videos),
             )
         return collector.join()
 
@@ -194,11 +198,12 @@ class TextVideoTestLoop(_RetrievalRun, TestLoop):
     """Test of a retriever.
 
     Args:
-        *args: as of `TextVideoValLoop`.
-        chunk_size: as of `TextVideoValLoop`.
-        feature_dtype: as of `TextVideoValLoop`.
-        feature_dir: as of `TextVideoValLoop`.
-        query_bank: as of `TextVideoValLoop`.
+        *args: runner, dataloader and evaluator, as mmengine passes them.
+        chunk_size: texts and videos per block of the similarity; a bound on memory.
+        feature_dtype: how features are kept: 'float32', or 'float16' for half the memory.
+        feature_dir: folder for them, seen by all processes; None keeps them in memory.
+        query_bank: arguments of a `QueryBank`, which the post-processing 'QB-Norm' and 'IS' need;
+            None makes no bank.
         **kwargs: arguments of `mmengine.runner.TestLoop`.
 
     Raises:

@@ -56,7 +56,9 @@ class BertAdam(Optimizer):
         super().__init__(params, defaults)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(  # type: ignore[override]  # torch declares two overloads
+        self, closure: Callable[[], Tensor] | None = None
+    ) -> Tensor | None:
         """Make one step.
 
         Args:
@@ -76,7 +78,7 @@ class BertAdam(Optimizer):
         return loss
 
     def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
-        gradients = _clip_each([param.grad for param in params], group['max_grad_norm'])
+        gradients = _clip_each(_gradients(params), group['max_grad_norm'])
         updates = _adam_updates([self.state[param] for param in params], gradients, group)
         if group['weight_decay']:
             torch._foreach_add_(updates, params, alpha=group['weight_decay'])
@@ -118,7 +120,7 @@ class TransformersAdamW(BertAdam):
     def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
         # A parameter that sat out some steps counts its own, so steps are kept one by one.
         states = [self.state[param] for param in params]
-        updates = _adam_updates(states, [param.grad for param in params], group)
+        updates = _adam_updates(states, _gradients(params), group)
         beta1, beta2 = group['betas']
         for param, state, update in zip(params, states, updates, strict=True):
             state['step'] = step = state.get('step', 0) + 1
@@ -128,7 +130,7 @@ class TransformersAdamW(BertAdam):
 
 def _adam_updates(
     states: list[dict[str, Any]], gradients: list[Tensor], group: dict[str, Any]
-) -> list[Tensor]:
+) -> tuple[Tensor, ...]:
     """Move both means on and return m / (sqrt(v) + eps) of each parameter."""
     for state, gradient in zip(states, gradients, strict=True):
         if not state:
@@ -145,10 +147,14 @@ def _adam_updates(
     return torch._foreach_div(means, divisors)
 
 
+def _gradients(params: list[Tensor]) -> list[Tensor]:
+    return [param.grad for param in params if param.grad is not None]
+
+
 def _clip_each(gradients: list[Tensor], max_norm: float) -> list[Tensor]:
     """Scale each gradient to at most the norm, as `clip_grad_norm_` does for one tensor."""
     if max_norm <= 0:
         return gradients
     norms = torch._foreach_norm(gradients)
     factors = [(max_norm / (norm + 1e-6)).clamp(max=1.0) for norm in norms]
-    return torch._foreach_mul(gradients, factors)
+    return list(torch._foreach_mul(gradients, factors))

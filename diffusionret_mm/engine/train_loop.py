@@ -36,7 +36,11 @@ class TextVideoTrainLoop(EpochBasedTrainLoop):
     - A run stopped between the checkpoint of an epoch and the end of its validation validates
       first, so it finds the same best checkpoint.
 
-    Arguments are those of `mmengine.runner.EpochBasedTrainLoop`.
+    Args:
+        runner: the runner, as mmengine passes it.
+        dataloader: the training loader, or its config, as mmengine passes it.
+        *args: further arguments of `mmengine.runner.EpochBasedTrainLoop`.
+        **kwargs: those given by name, such as `max_epochs` and `val_interval`.
 
     Raises:
         ValueError: if an epoch has no batch, or in a run whose epochs are longer or shorter than

@@ -42,7 +42,7 @@ def recall_gain(
     _, of_video = np.unique(np.asarray(groups), return_inverse=True)
     of_group = dict(t2v=of_video[video_of_text.cpu().numpy()], v2t=of_video)
     ranks = dict(t2v=query_ranks, v2t=grouped_query_ranks)
-    metrics = {}
+    metrics: dict[str, float] = {}
     for place, (direction, rank) in enumerate(ranks.items()):
         hits = [rank(ranking[place], video_of_text).hits(1) for ranking in (before, after)]
         gains = 100 * (hits[1] - hits[0]).cpu().numpy()

@@ -114,7 +114,7 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        self.options = dict(topk=tuple(topk), ties=ties, grouping=grouping)
+        self.options: dict[str, Any] = dict(topk=tuple(topk), ties=ties, grouping=grouping)
         self.post_processing = dict(post_processing or {})
         known = POST_PROCESSING.keys() | BANK_POST_PROCESSING.keys()
         unknown = sorted(self.post_processing.keys() - known)
@@ -151,8 +151,8 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
             for name, options in self.post_processing.items()
         }
         metrics = {
-            ranking: evaluate_ranking(*matrices, video_of_text, **self.options)
-            for ranking, matrices in (data_sample['rankings'] | rankings).items()
+            ranking: evaluate_ranking(t2v, v2t, video_of_text, **self.options)
+            for ranking, (t2v, v2t) in (data_sample['rankings'] | rankings).items()
         }
         for ranking, values in _confidence_metrics(data_sample).items():
             metrics[ranking] |= values
@@ -161,9 +161,9 @@ class TextVideoRetrievalMetric(_WholeMatrixMetric):
         return _flatten(metrics)
 
     def _gain(self, data_sample: dict[str, Any]) -> dict[str, float]:
-        rankings = [data_sample['rankings'][name] for name in ('discrimination', '')]
-        own = data_sample['video_of_text'], data_sample['groups']
-        return recall_gain(*rankings, *own, self.bootstrap)
+        before, after = (data_sample['rankings'][name] for name in ('discrimination', ''))
+        videos, groups = data_sample['video_of_text'], data_sample['groups']
+        return recall_gain(before, after, videos, groups, self.bootstrap)
 
     @staticmethod
     def _post_process(
@@ -258,8 +258,9 @@ class DumpScores(_WholeMatrixMetric):
 
     def _reduce(self, data_sample: dict[str, Any]) -> str:
         if is_main_process():
+            arrays: dict[str, Any] = _score_arrays(data_sample)
             with open_atomically(self.out_file_path) as file:
-                np.savez(file, **_score_arrays(data_sample))
+                np.savez(file, **arrays)
         return self.out_file_path
 
 
@@ -302,7 +303,7 @@ def _of(direction: str, values: dict[str, float]) -> dict[str, float]:
     return {f'{direction}/{name}': value for name, value in values.items()}
 
 
-def _score_arrays(data_sample: dict[str, Any]) -> dict[str, np.ndarray]:
+def _score_arrays(data_sample: dict[str, Any]) -> dict[str, Any]:
     """The arrays of the dump by their names in the file."""
     rankings = data_sample['rankings']
     t2v, v2t = rankings['']

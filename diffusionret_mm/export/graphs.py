@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -120,7 +120,7 @@ def _export(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # the exporter's, about its own dependencies
-            program = torch.onnx.export(
+            program: Any = torch.onnx.export(
                 graph.eval(),
                 inputs,
                 dynamo=True,

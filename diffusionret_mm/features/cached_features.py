@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from diffusionret_mm.models.retrievers.hard_negatives import CachedNegatives
 VIEW = 5
 
 
-class CachedFeatures(Dataset):
+class CachedFeatures(Dataset[dict[str, Any]]):
     """Items of a training set, read from a cache a batch at a time.
 
     Captions are drawn from the same seeds as the training set draws them, and an unreadable video
@@ -92,7 +92,7 @@ class CachedFeatures(Dataset):
 
     def _groups_of_videos(self) -> np.ndarray:
         """Number of the group of each video of the store."""
-        names = {}
+        names: dict[int, str] = {}
         for item, row in enumerate(self._row):
             names.setdefault(int(row), self.dataset.group_of(item))
         groups = [names[row] for row in range(self.store.num_videos)]
@@ -116,7 +116,8 @@ class CachedFeatures(Dataset):
         if wanted is None:
             return np.arange(first, first + count)
         seed = self.dataset.item_seed(int(self._item_index[item]))
-        return first + draw_captions(int(count), wanted, seed)
+        rows: np.ndarray = first + draw_captions(int(count), wanted, seed)
+        return rows
 
     def _sample(self, item: int, captions: np.ndarray) -> BaseDataElement:
         info = self.dataset.get_data_info(int(item))
@@ -142,8 +143,8 @@ class CachedFeatures(Dataset):
 
 
 def cached_loader(
-    loader: DataLoader, store: FeatureStore, gallery_sizes: Sequence[int] = ()
-) -> DataLoader:
+    loader: DataLoader[Any], store: FeatureStore, gallery_sizes: Sequence[int] = ()
+) -> DataLoader[Any]:
     """Make a loader that gives the features of what another loader gives.
 
     It shares the other's sampler, so order, epochs and share of the process are the same. It also
@@ -159,14 +160,14 @@ def cached_loader(
         The loader; its batches are those of `CachedFeatures`.
     """
     return DataLoader(
-        CachedFeatures(loader.dataset, store, gallery_sizes),
+        CachedFeatures(cast(TextVideoDataset, loader.dataset), store, gallery_sizes),
         batch_sampler=loader.batch_sampler,
         collate_fn=_as_it_is,
         generator=torch.Generator() if loader.persistent_workers else None,
     )
 
 
-def _as_it_is(batch: dict[str, Any]) -> dict[str, Any]:
+def _as_it_is(batch: Any) -> Any:
     return batch
 
 

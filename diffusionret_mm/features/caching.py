@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from mmengine.dataset import pseudo_collate
@@ -16,7 +17,7 @@ from diffusionret_mm.features.whole_videos import WholeVideos
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 from diffusionret_mm.storage.progress import progress_bar
 
-Precision = Callable[[], AbstractContextManager]
+Precision = Callable[[], AbstractContextManager[None]]
 
 
 @torch.no_grad()
@@ -97,6 +98,7 @@ def _encode_view(
     num_workers: int,
 ) -> None:
     """Write the frames of a further view; arguments as of `cache_features`."""
+    assert videos.view is not None
     loader = DataLoader(videos, batch_size, num_workers=num_workers, collate_fn=list)
     with progress_bar(len(videos), f'view {videos.view + 1}', 'video') as progress:
         for batch in loader:
@@ -109,7 +111,9 @@ def _encode_view(
             progress.update(len(batch))
 
 
-def _write_batch(writer: FeatureWriter, model: TextVideoRetriever, items: list[dict]) -> None:
+def _write_batch(
+    writer: FeatureWriter, model: TextVideoRetriever, items: list[dict[str, Any]]
+) -> None:
     data = model.data_preprocessor(pseudo_collate(items), False)
     texts, frames = model(**data, mode='tensor')
     writer.append('words', texts.words[texts.mask])

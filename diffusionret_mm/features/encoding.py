@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from diffusionret_mm.evaluation.several_answers import right_answers
 from diffusionret_mm.features.scoring import concat_ranks
-from diffusionret_mm.structures import TextFeatures, VideoFeatures
+from diffusionret_mm.structures import FeaturesT, TextFeatures, VideoFeatures
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,16 @@ class EncodedSplit:
         if self.answers is not None:
             right = right_answers(self.answers, len(self.video_ids))
         return right if direction == 't2v' else right.t()
+
+    def sides(
+        self, direction: str
+    ) -> tuple[TextFeatures | VideoFeatures, VideoFeatures | TextFeatures]:
+        """Return the features of queries and of candidates.
+
+        Args:
+            direction: 't2v' or 'v2t'.
+        """
+        return (self.texts, self.videos) if direction == 't2v' else (self.videos, self.texts)
 
     @property
     def num_bytes(self) -> int:
@@ -91,11 +102,11 @@ class FeatureCollector:
 
     def __init__(self, dtype: torch.dtype = torch.float32) -> None:
         self.dtype = dtype
-        self.samples: list = []
+        self.samples: list[Any] = []
         self._texts: list[TextFeatures] = []
         self._videos: list[VideoFeatures] = []
 
-    def add(self, texts: TextFeatures, videos: VideoFeatures, samples: Iterable) -> None:
+    def add(self, texts: TextFeatures, videos: VideoFeatures, samples: Iterable[Any]) -> None:
         """Add a batch: its features and the data samples of its videos."""
         self.samples.extend(samples)
         self._keep(texts.to(self.dtype), videos.to(self.dtype))
@@ -136,7 +147,7 @@ class FeatureCollector:
         return _in_order(texts, text_rows), _in_order(videos, video_rows)
 
 
-def _dataset_order(samples: list) -> tuple[list[int], list[np.ndarray]]:
+def _dataset_order(samples: list[Any]) -> tuple[list[int], list[np.ndarray]]:
     """Rows of the distinct videos by their place in the data set, and the texts of each row."""
     place = np.array([sample.video_index for sample in samples])
     counts = [len(sample.captions) for sample in samples]
@@ -145,7 +156,7 @@ def _dataset_order(samples: list) -> tuple[list[int], list[np.ndarray]]:
     return first.tolist(), row_texts
 
 
-def _answers(samples: Sequence) -> list[list[int]] | None:
+def _answers(samples: Sequence[Any]) -> list[list[int]] | None:
     """Rows of the videos that each text fits, if the annotation says so."""
     if any(sample.get('answers') is None for sample in samples):
         return None
@@ -153,15 +164,13 @@ def _answers(samples: Sequence) -> list[list[int]] | None:
     return [[rows[video] for video in fitting] for sample in samples for fitting in sample.answers]
 
 
-def _concat(
-    features: TextFeatures | VideoFeatures,
-) -> TextFeatures | VideoFeatures:
+def _concat(features: FeaturesT) -> FeaturesT:
     return type(features)(
         **{name: concat_ranks([value]) for name, value in features.tensors().items()}
     )
 
 
-def _in_order(features: TextFeatures | VideoFeatures, rows: Tensor) -> TextFeatures | VideoFeatures:
+def _in_order(features: FeaturesT, rows: Tensor) -> FeaturesT:
     """Select rows; all of them in their order are not copied."""
     in_order = len(rows) == len(features) and torch.equal(rows, torch.arange(len(rows)))
     return features if in_order else features[rows]

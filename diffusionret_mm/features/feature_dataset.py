@@ -66,7 +66,7 @@ class FeatureDataset(TextVideoDataset):
         """
         root = Path(config['data_root'])
         check_folder(root)
-        return FeatureStore.open(root).arrays['frames'].shape[2]
+        return int(FeatureStore.open(root).arrays['frames'].shape[2])
 
     @cached_property
     def store(self) -> FeatureStore:

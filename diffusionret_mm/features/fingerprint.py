@@ -95,5 +95,5 @@ def hash_of_weights(model: TextVideoRetriever) -> str:
         if model.stage_of(name) == model.stages[0]:
             result.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
             flat = tensor.detach().cpu().contiguous().reshape(-1)
-            result.update(flat.view(torch.uint8).numpy())
+            result.update(flat.view(torch.uint8).numpy().data)
     return result.hexdigest()[:16]

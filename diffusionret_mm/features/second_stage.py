@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Pair = tuple[Any, Any]  # of t2v and v2t
 Of = Callable[[str, GeneratedCandidates], Any]
+Distribution = Callable[[GeneratedCandidates], Tensor]
 
 
 class SecondStage:
@@ -67,7 +68,7 @@ class SecondStage:
         if not self.found:
             return {}
         return {
-            name: self._ranking(lambda direction, found, of=of: join(found.scores, of(found)))
+            name: self._ranking(partial(self._before_the_others, of))
             for name, of in self._alone.items()
         }
 
@@ -81,18 +82,17 @@ class SecondStage:
         if not self.found:
             return {}
         rows = {
-            name: self._pair(
-                lambda direction, found, of=of: self._by_generator(direction, found, of)
-            )
-            for name, of in self._alone.items()
+            name: self._pair(partial(self._by_generator, of)) for name, of in self._alone.items()
         }
         judged = self._pair(self.model.judge)
         for name, part in {'discrimination': 'by_similarity', '': 'probabilities'}.items():
-            pair = tuple(None if each is None else getattr(each, part) for each in judged)
-            if all(each is not None for each in pair):
-                rows[name] = pair
-        best = self._pair(lambda _, found: found.best)
-        return {name: tuple(map(Listed, best, pair)) for name, pair in rows.items()}
+            t2v, v2t = (None if each is None else getattr(each, part) for each in judged)
+            if t2v is not None and v2t is not None:
+                rows[name] = t2v, v2t
+        best = [self.found[direction].best for direction in DIRECTIONS]
+        return {
+            name: (Listed(best[0], t2v), Listed(best[1], v2t)) for name, (t2v, v2t) in rows.items()
+        }
 
     def matches(self) -> dict[str, Pair]:
         """Return how sure it is that any candidate fits (`Matches`), by the name of the ranking.
@@ -105,31 +105,30 @@ class SecondStage:
         rows: dict[str, Of] = {
             'discrimination': lambda _, found: found.scores.amax(dim=1),
             'generation': lambda _, found: found.logits.amax(dim=1),
-            '': lambda direction, found: self.model.judge(direction, found).confidence,
+            '': self._confidence,
         }
-        return {
-            name: self._pair(
-                lambda direction, found, of=of: Matches(
-                    of(direction, found), of(direction, self.unanswered[direction])
-                )
-            )
-            for name, of in rows.items()
-        }
+        return {name: self._pair(partial(self._matches, of)) for name, of in rows.items()}
 
     @property
-    def _alone(self) -> dict[str, Callable[[GeneratedCandidates], Tensor]]:
+    def _alone(self) -> dict[str, Distribution]:
         """The distributions of the second stage alone, by the name of the ranking."""
-        alone = dict(generation=lambda found: found.probabilities)
+        alone: dict[str, Distribution] = dict(generation=lambda found: found.probabilities)
         if self.model.averaged_draws > 1:
             alone['one_draw'] = lambda found: found.first_draw
         return alone
 
-    def _by_generator(
-        self,
-        direction: str,
-        found: GeneratedCandidates,
-        of: Callable[[GeneratedCandidates], Tensor],
-    ) -> Tensor:
+    def _before_the_others(self, of: Distribution, _: str, found: GeneratedCandidates) -> Tensor:
+        """Scores of the listed candidates above all others, in the order of a distribution."""
+        return join(found.scores, of(found))
+
+    def _confidence(self, direction: str, found: GeneratedCandidates) -> Tensor | None:
+        judged = self.model.judge(direction, found)
+        return None if judged is None else judged.confidence
+
+    def _matches(self, of: Of, direction: str, found: GeneratedCandidates) -> Matches:
+        return Matches(of(direction, found), of(direction, self.unanswered[direction]))
+
+    def _by_generator(self, of: Distribution, direction: str, found: GeneratedCandidates) -> Tensor:
         """A distribution of the second stage as it is likeliest alone, or as it is."""
         generated = of(found)
         judged = self.model.judge(direction, replace(found, probabilities=generated))
@@ -142,17 +141,21 @@ class SecondStage:
         return self.scores['t2v'], self.scores['v2t']
 
     def _generate(self, without_answers: bool = False) -> dict[str, GeneratedCandidates]:
-        found = {}
-        texts, videos = self.split.texts, self.split.videos
-        for direction, sides in dict(t2v=(texts, videos), v2t=(videos, texts)).items():
+        found: dict[str, GeneratedCandidates] = {}
+        for direction in DIRECTIONS:
+            queries, candidates = self.split.sides(direction)
             scores, without = self.scores[direction], None
             if without_answers:
                 without = self.split.is_right(direction).to(scores.device)
-            found[direction] = generate_all(self.model, direction, scores, *sides, without)
-        return {} if None in found.values() else found
+            each = generate_all(self.model, direction, scores, queries, candidates, without)
+            if each is None:
+                return {}
+            found[direction] = each
+        return found
 
     def _pair(self, of: Of) -> Pair:
-        return tuple(of(name, self.found[name]) for name in DIRECTIONS)
+        t2v, v2t = (of(name, self.found[name]) for name in DIRECTIONS)
+        return t2v, v2t
 
     def _ranking(self, of: Of) -> Pair:
         """Scores of all candidates, in both directions, from those of the listed ones."""

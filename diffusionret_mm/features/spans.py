@@ -124,6 +124,7 @@ class SpanEncoder:
 
     def _assemble(self, spans: Sequence[PlannedSpan]) -> tuple[Tensor, Tensor]:
         """Put the features of spans side by side, [S, F, D], with their mask [S, F]."""
+        assert self._padding is not None  # the first block has images
         frames = self._padding.repeat(len(spans), self._num_frames, 1)
         mask = torch.zeros(frames.shape[:2], dtype=torch.bool, device=frames.device)
         for row, span in enumerate(spans):

@@ -55,7 +55,7 @@ class FeatureWriter:
                 f'{self.arrays[name]["shape"][1:]}.'
             )
         self.arrays[name]['shape'][0] += len(values)
-        self._files[name].write(np.ascontiguousarray(values))
+        self._files[name].write(np.ascontiguousarray(values).data)
 
     def num_bytes(self, *names: str) -> int:
         """Return the bytes appended to some arrays so far."""
@@ -232,11 +232,12 @@ def _file(root: Path, name: str) -> Path:
 
 
 def _bytes_of(array: Mapping[str, Any]) -> int:
-    return math.prod(array['shape']) * np.dtype(array['dtype']).itemsize
+    return int(math.prod(array['shape']) * np.dtype(array['dtype']).itemsize)
 
 
 def _read_manifest(root: Path) -> dict[str, Any]:
-    return json.loads((root / MANIFEST).read_text(encoding='utf-8'))
+    manifest: dict[str, Any] = json.loads((root / MANIFEST).read_text(encoding='utf-8'))
+    return manifest
 
 
 def _sync(file: BinaryIO) -> None:

@@ -21,7 +21,7 @@ ADVICE = (
 )
 
 
-class WholeVideos(Dataset):
+class WholeVideos(Dataset[dict[str, Any] | None]):
     """The videos of a training set with all their captions.
 
     Args:
@@ -37,7 +37,7 @@ class WholeVideos(Dataset):
     def __init__(
         self,
         dataset: TextVideoDataset,
-        pipeline: Callable | None = None,
+        pipeline: Callable[..., Any] | None = None,
         view: int | None = None,
     ) -> None:
         if not isinstance(dataset, TextVideoDataset):
@@ -72,7 +72,9 @@ class WholeVideos(Dataset):
         """
         seed = _NoSeed() if self.view is None else (0, self.view, index)
         all_captions = dict(item_seed=seed, captions_per_video=None)
-        return self._reader.run_pipeline(copy.deepcopy(self.entries[index]) | all_captions)
+        entry = copy.deepcopy(self.entries[index]) | all_captions
+        item: dict[str, Any] | None = self._reader.run_pipeline(entry)
+        return item
 
     def as_view(self, view: int) -> WholeVideos:
         """Return the same videos in another draw of the random transforms."""
@@ -101,8 +103,9 @@ class _NoSeed:
 
 def _global_states() -> tuple[Any, ...]:
     """States of the generators that transforms of other packages draw from."""
-    _, keys, *position = np.random.get_state()
-    return random.getstate(), keys.tobytes(), position, torch.get_rng_state().tolist()
+    state = np.random.get_state(legacy=False)
+    of_numpy = {**state, 'state': {**state['state'], 'key': state['state']['key'].tobytes()}}
+    return random.getstate(), of_numpy, torch.get_rng_state().tolist()
 
 
 def _entries_by_video(dataset: TextVideoDataset) -> list[dict[str, Any]]:

@@ -273,7 +273,8 @@ def spans_of(folder: str | os.PathLike[str]) -> Table:
 
 def _tables(folder: str) -> tuple[Table, Table, Table]:
     """Return the tables of spans, of files and of subtitles."""
-    return tuple(Table(f'{folder.rstrip("/")}/{name}') for name in (SPANS, FILES, SUBTITLES))
+    root = folder.rstrip('/')
+    return Table(f'{root}/{SPANS}'), Table(f'{root}/{FILES}'), Table(f'{root}/{SUBTITLES}')
 
 
 def _latest(dataset: lance.LanceDataset) -> lance.LanceDataset:

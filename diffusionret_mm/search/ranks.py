@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from torch import distributed
 
@@ -99,7 +100,7 @@ def serve(table: Table) -> None:
         return search_parts(dataset, task.parts[rank], task.question)
 
     while (task := channel.tell()) is not None:
-        channel.gather(_answer(table.place, lambda task=task: look(task)))
+        channel.gather(_answer(table.place, partial(look, task)))
 
 
 def _answer(place: str, look: Callable[[], list[Nearest]]) -> Answer:
@@ -119,8 +120,8 @@ class _Channel:
 
     def __init__(self, place: str) -> None:
         self._place = place
-        self._questions = distributed.new_group(timeout=QUESTION_TIMEOUT, backend='gloo')
-        self._answers = distributed.new_group(timeout=ANSWER_TIMEOUT, backend='gloo')
+        self._questions: Any = distributed.new_group(timeout=QUESTION_TIMEOUT, backend='gloo')
+        self._answers: Any = distributed.new_group(timeout=ANSWER_TIMEOUT, backend='gloo')
 
     def tell(self, task: Task | None = None) -> Task | None:
         """Give all ranks the task of rank 0; None: there is none any more."""

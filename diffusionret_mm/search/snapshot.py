@@ -178,8 +178,8 @@ class Snapshot:
         if not ids:
             return NO_MATCHES
         with readable(self.dataset.uri):
-            options = dict(columns=['id'], with_row_id=True)
-            spans = once_per_id(self.dataset.to_table(filter=ids_in(ids), **options))
+            spans = self.dataset.to_table(['id'], filter=ids_in(ids), with_row_id=True)
+            spans = once_per_id(spans)
         row_of = dict(zip(spans['id'].to_pylist(), spans['_rowid'].to_pylist(), strict=True))
         texts = dict(zip(ids, lines[TEXT].to_pylist(), strict=True))
         known = {row_of[each]: text for each, text in texts.items() if each in row_of}
@@ -196,8 +196,7 @@ class Snapshot:
     def find(self, span: str) -> Candidates:
         """Find a span by its id; there is none, or one."""
         with readable(self.dataset.uri):
-            options = dict(columns=[], with_row_id=True)
-            rows = self.dataset.to_table(filter=f'id = {quoted(span)}', **options)
+            rows = self.dataset.to_table([], filter=f'id = {quoted(span)}', with_row_id=True)
         return Candidates(self, rows['_rowid'].to_numpy().astype(np.int64)[:1])
 
     def read(self, rows: np.ndarray, *names: str) -> dict[str, np.ndarray]:

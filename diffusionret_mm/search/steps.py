@@ -83,9 +83,8 @@ def search_texts(
     pooled = pool_texts(model, texts)
     if minus is not None:
         pooled = pooled - pool_texts(model, minus)
-    pooled = pooled.cpu().numpy()
     snapshot = gallery.latest()
-    found = snapshot.candidates(pooled, max(NUM_CANDIDATES, top_k), where)
+    found = snapshot.candidates(pooled.cpu().numpy(), max(NUM_CANDIDATES, top_k), where)
     has_lines, count = subtitles and snapshot.subtitles is not None, max(NUM_MATCHES, top_k)
     pooled_seconds = (time.perf_counter() - start) / max(len(queries), 1)
     results = []
@@ -320,7 +319,7 @@ def _rerank(
     final[best.places] = after.scores[0]
     added = _by_place(best.places, after.scores[0] - best.scores[0])
     reranked = Scores(scores.tolist(), final.tolist(), added)
-    if after.judgement is None or not is_judged:
+    if after.judgement is None or after.best is None or not is_judged:
         return reranked
     sure, places = after.judgement, best.places[after.best[0]]
     return replace(

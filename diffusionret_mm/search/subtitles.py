@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ NUM_MATCHES = 100
 INDEX = 'subtitles_idx'
 # Words are compared as they are written, but for case and accents, as `words_of` has them. ICU
 # finds those of scripts without spaces, too.
-WORDS = dict(
+WORDS: dict[str, Any] = dict(
     base_tokenizer='icu',
     lower_case=True,
     ascii_folding=True,
@@ -66,8 +66,9 @@ def find_lines(
         The columns `id` and the text, in the order of BM25, equal ones in that of their ids.
     """
     query = import_extra('lance.query', 'search').MatchQuery(sentence, TEXT)
-    options = dict(columns=['id', TEXT, '_score'], filter=where, prefilter=True, limit=count)
-    rows = dataset.scanner(full_text_query=query, **options).to_table()
+    options: dict[str, Any] = dict(filter=where, prefilter=True, limit=count)
+    columns = ['id', TEXT, '_score']
+    rows = dataset.scanner(columns, full_text_query=query, **options).to_table()
     rows = rows.sort_by([('_score', 'descending'), ('id', 'ascending')])
     words = words_of(sentence)
     shared = np.array([most_together(text, words) for text in rows[TEXT].to_pylist()], np.int64)

@@ -18,8 +18,8 @@ from diffusionret_mm.storage.files import sync_file, sync_folder
 from diffusionret_mm.storage.locks import locked
 
 if TYPE_CHECKING:
-    import lance
     import pyarrow
+    from lance import LanceDataset
 
 # Lance reads them when it is imported, or asked: warnings of its parts are for its makers, and
 # statistics of an index are wanted without all its vectors.
@@ -75,7 +75,7 @@ class Table:
                 return False
         return True
 
-    def open(self) -> lance.LanceDataset:
+    def open(self) -> LanceDataset:
         """Open the latest version."""
         with readable(self.place):
             return self.lance.dataset(self.place)
@@ -137,7 +137,7 @@ class Table:
         with readable(self.place):
             self._again_on_conflict(lambda: self._compact(file_rows))
 
-    def change_index(self, change: Callable[[lance.LanceDataset], object]) -> None:
+    def change_index(self, change: Callable[[LanceDataset], object]) -> None:
         """Call a function that makes or brings up to date an index of the latest version."""
         with readable(self.place), self._brought_to_disk():
             self._again_on_conflict(lambda: change(self.open()))
@@ -170,12 +170,13 @@ class Table:
         with self._brought_to_disk():
             self.lance.LanceDataset.commit(dataset, operation, read_version=dataset.version)
 
-    def _written(self, dataset: lance.LanceDataset, where: str, rows: pyarrow.Table) -> Any:
+    def _written(self, dataset: LanceDataset, where: str, rows: pyarrow.Table) -> Any:
         """Write rows and deletions; return the operation that makes them count."""
         operations = self.lance.LanceOperation
         gone, changed = [], []
         for number in _fragments_with(dataset, where):
-            left = dataset.get_fragment(number).delete(where)
+            fragment: Any = dataset.get_fragment(number)  # there is one of this number
+            left = fragment.delete(where)
             if left is None:
                 gone.append(number)
             else:
@@ -231,23 +232,24 @@ class Table:
         if self.folder is None:
             yield
             return
-        before = set(self._files())
+        before = set(_files_below(self.folder))
         yield
-        new = [file for file in self._files() if file not in before]
+        new = [file for file in _files_below(self.folder) if file not in before]
         for file in new:
             with suppress(FileNotFoundError):  # another process's, and gone again
                 sync_file(file)
-        for folder in {*map(os.path.dirname, new), self.folder, self.folder.parent}:
+        for folder in {*(Path(file).parent for file in new), self.folder, self.folder.parent}:
             sync_folder(folder)
 
-    def _files(self) -> Iterator[str]:
-        for folder, _, names in os.walk(self.folder):
-            yield from (os.path.join(folder, name) for name in names)
+
+def _files_below(root: Path) -> Iterator[str]:
+    for folder, _, names in os.walk(root):
+        yield from (os.path.join(folder, name) for name in names)
 
 
-def _fragments_with(dataset: lance.LanceDataset, where: str) -> list[int]:
+def _fragments_with(dataset: LanceDataset, where: str) -> list[int]:
     """Return the numbers of the fragments that hold rows that meet a condition."""
-    options = dict(columns=[], filter=where, with_row_address=True)
+    options: dict[str, Any] = dict(columns=[], filter=where, with_row_address=True)
     addresses = dataset.to_table(**options)['_rowaddr'].to_numpy()
     return sorted({int(address) >> 32 for address in addresses})
 

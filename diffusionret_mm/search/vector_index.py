@@ -116,14 +116,15 @@ def _take_up(dataset: lance.LanceDataset) -> None:
 
 def _make_segment(dataset: lance.LanceDataset, fragments: Sequence[int]) -> None:
     """Make a segment, in place of those that have vectors of the same fragments."""
-    alive = {each.fragment_id for each in dataset.get_fragments()}
+    alive = {each.fragment_id: each for each in dataset.get_fragments()}
     wanted = [number for number in fragments if number in alive]
     if not wanted:
         return  # other processes have removed all its rows meanwhile
-    rows = sum(dataset.get_fragment(number).count_rows() for number in wanted)
+    rows = sum(alive[number].count_rows() for number in wanted)
 
     def build(lists: int) -> Any:
-        options = dict(name=INDEX, metric=METRIC, replace=True, fragment_ids=wanted)
+        options: dict[str, Any] = dict(name=INDEX, metric=METRIC, fragment_ids=wanted)
+        options['replace'] = True
         return dataset.create_index_uncommitted(POOLED, INDEX_TYPE, num_partitions=lists, **options)
 
     segment = _with_filled_lists(build, max(1, int(rows**0.5)))

@@ -16,7 +16,7 @@ import zlib
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ class CheckpointFileError(RuntimeError):
     """A file is no checkpoint, or a damaged one."""
 
 
-def load_checkpoint_file(filename: str | os.PathLike, map_location: Any = None) -> Any:
+def load_checkpoint_file(filename: str | os.PathLike[str], map_location: Any = None) -> Any:
     """Load a checkpoint of torch or mmengine.
 
     Names that `torch.compile` has prefixed by `_orig_mod.` lose the prefix.
@@ -81,7 +81,7 @@ def load_checkpoint_file(filename: str | os.PathLike, map_location: Any = None) 
     return loaded
 
 
-def load_weights(filename: str | os.PathLike) -> dict[str, torch.Tensor]:
+def load_weights(filename: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
     """Load the weights of a checkpoint on the CPU.
 
     Args:
@@ -92,13 +92,15 @@ def load_weights(filename: str | os.PathLike) -> dict[str, torch.Tensor]:
         CheckpointFileError: It holds no weights; and as `load_checkpoint_file`.
     """
     loaded = load_checkpoint_file(filename, 'cpu')
-    state = loaded.get('state_dict', loaded) if isinstance(loaded, dict) else None
+    state: dict[str, torch.Tensor] | None = None
+    if isinstance(loaded, dict):
+        state = loaded.get('state_dict', loaded)
     if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise CheckpointFileError(f'{filename} holds no weights; give a checkpoint of a training.')
     return state
 
 
-def refuse_stand_ins(filename: str | os.PathLike) -> None:
+def refuse_stand_ins(filename: str | os.PathLike[str]) -> None:
     """Refuse what is often found in place of a file of weights.
 
     Args:
@@ -137,7 +139,7 @@ def _forget_compilation(loaded: Any) -> None:
         _forget_compilation(loaded.get(part))
 
 
-def save_checkpoint_file(checkpoint: Any, filename: str | os.PathLike) -> None:
+def save_checkpoint_file(checkpoint: Any, filename: str | os.PathLike[str]) -> None:
     """Save a checkpoint; it appears under its name only when it is complete and on the disk.
 
     Args:
@@ -152,7 +154,7 @@ def save_checkpoint_file(checkpoint: Any, filename: str | os.PathLike) -> None:
     try:
         with open_atomically(filename) as file:
             watched = _WatchedFile(file)
-            torch.save(checkpoint, watched)
+            torch.save(checkpoint, cast(BinaryIO, watched))  # it has all that is called
     except (OSError, RuntimeError) as error:
         # torch makes a RuntimeError about positions of a write that failed.
         reason = getattr(watched, 'error', None) or error
@@ -185,7 +187,7 @@ class _WatchedFile:
         self._file.flush()
 
 
-def is_complete(filename: str | os.PathLike) -> bool:
+def is_complete(filename: str | os.PathLike[str]) -> bool:
     """Tell whether a checkpoint can be read to its end and nothing in it was altered by accident.
 
     Args:
@@ -215,10 +217,11 @@ def _refuse_other_formats(filename: str) -> None:
         raise UnsafeCheckpointError('it is a tar archive (torch before 0.1.10)')
 
 
-def _history_method(owner: Any, name: str) -> Callable:
+def _history_method(owner: Any, name: str) -> Callable[..., Any]:
     """Stand in for `getattr`, by which `HistoryBuffer` pickles its statistics methods."""
     if owner is HistoryBuffer and name in ('min', 'max', 'current', 'mean'):
-        return getattr(HistoryBuffer, name)
+        method: Callable[..., Any] = getattr(HistoryBuffer, name)
+        return method
     raise UnsafeCheckpointError(f'it refers to getattr({owner!r}, {name!r})')
 
 

@@ -76,5 +76,5 @@ def why_not_a_file(path: str | os.PathLike[str]) -> str:
     except FileNotFoundError:
         return 'it is a link to nothing' if os.path.islink(path) else 'it does not exist'
     except OSError as error:
-        return f'{error.strerror.lower()}'
+        return (error.strerror or str(error)).lower()
     return next((reason for is_kind, reason in KINDS if is_kind(mode)), '')

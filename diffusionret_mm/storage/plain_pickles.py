@@ -6,7 +6,7 @@ import codecs
 import os
 import pickle
 from collections import OrderedDict
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -57,9 +57,12 @@ def _empty_array(*_: Any) -> np.ndarray:
     return np.empty(0, dtype='b')
 
 
-def _from_buffer(buffer: Any, dtype: np.dtype, shape: Any, order: str, *_: Any) -> np.ndarray:
+def _from_buffer(
+    buffer: Any, dtype: np.dtype, shape: Any, order: Literal['C', 'F'], *_: Any
+) -> np.ndarray:
     """Stand in for numpy's `_frombuffer`, by which protocol 5 makes arrays."""
-    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)
+    array: np.ndarray = np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)
+    return array
 
 
 def _admitted() -> dict[str, Any]:

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
@@ -39,7 +39,7 @@ def run_in_parallel(
     failures: Failures,
     timeout: float | Callable[[Task], float] | None = None,
     when_idle: Callable[[], None] | None = None,
-) -> Iterator[tuple[Task, Any, str]]:
+) -> Generator[tuple[Task, Any, str], None, None]:
     """Call a function for every task.
 
     Decoders crash on some broken files. A task whose process dies or takes too long is given up,
@@ -80,7 +80,7 @@ class _Job(Generic[Task]):
 
     def run(self, waiting: deque[Task], workers: int) -> Iterator[tuple[Task, Outcome]]:
         """Work tasks off until none is left, or the pool itself has broken."""
-        running: dict[Future, Task] = {}
+        running: dict[Future[Any], Task] = {}
         with _pool(workers) as pool:
             while running or (waiting and pool.active):
                 with suppress(RuntimeError):  # it has broken, and takes no more
@@ -105,13 +105,13 @@ class _Job(Generic[Task]):
             except BrokenProcessPool:
                 return None, CRASHED
 
-    def _schedule(self, pool: ProcessPool, task: Task) -> Future:
+    def _schedule(self, pool: ProcessPool, task: Task) -> Future[Any]:
         return pool.schedule(self.function, args=[task], timeout=self._seconds(task))
 
     def _seconds(self, task: Task) -> float | None:
         return self.timeout(task) if callable(self.timeout) else self.timeout
 
-    def _finished(self, pool: ProcessPool, running: dict[Future, Task]) -> set[Future]:
+    def _finished(self, pool: ProcessPool, running: dict[Future[Any], Task]) -> set[Future[Any]]:
         """Wait for some tasks; of a pool that has broken, give back all."""
         while pool.active:
             done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
@@ -121,7 +121,7 @@ class _Job(Generic[Task]):
                 self.when_idle()
         return set(running)
 
-    def _outcome(self, future: Future, task: Task) -> Outcome:
+    def _outcome(self, future: Future[Any], task: Task) -> Outcome:
         if not future.done():
             raise BrokenProcessPool
         try:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
@@ -57,7 +57,7 @@ def stream_in_parallel(
     workers: int | None,
     title: str | None,
     when_idle: Callable[[], None],
-) -> Iterator[Event[Task]]:
+) -> Generator[Event[Task], None, None]:
     """Run tasks in processes, and give their parts as they come.
 
     A process goes on to the next part while its last one is used, and then waits: a part per
@@ -92,7 +92,7 @@ class _Crew(Generic[Task]):
         self._job = job
         self._waiting = deque(tasks)
         self._free = [_Worker(job) for _ in range(count)]
-        self._busy: list[_Worker] = []
+        self._busy: list[_Worker[Task]] = []
 
     def __enter__(self) -> _Crew[Task]:
         return self
@@ -128,7 +128,7 @@ class _Crew(Generic[Task]):
                 self._free.append(worker if worker.is_alive else self._replaced(worker))
             yield event
 
-    def _replaced(self, worker: _Worker) -> _Worker:
+    def _replaced(self, worker: _Worker[Task]) -> _Worker[Task]:
         worker.kill()
         return _Worker(self._job)
 
@@ -138,7 +138,7 @@ class _Worker(Generic[Task]):
 
     def __init__(self, job: StreamJob[Task]) -> None:
         self._job = job
-        context = multiprocessing.get_context(START_METHOD)
+        context: Any = multiprocessing.get_context(START_METHOD)  # its class depends on the method
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, job, os.getpid()), daemon=True)
         self._process.start()

@@ -112,10 +112,9 @@ class SplitPictures:
         """
         of_texts = direction == 't2v'
         rows = self._rows(queries, direction)
-        own, others = self.split.texts, self.split.videos
+        sides: list[Any] = [self.split.texts, self.split.videos]
+        own, others = sides if of_texts else sides[::-1]
         scores = self.scored.before(direction)
-        if not of_texts:
-            own, others = others, own
         trace = trace_diffusion(
             self.model, direction, scores[rows.to(scores.device)], own[rows], others, rows
         )
@@ -160,9 +159,10 @@ class SplitPictures:
                 f'{type(self.model).__name__} with '
                 f'{type(self.model.similarity).__name__} weighs no frames by a text.'
             )
+        shown = None
         if weights is not None:
-            weights = weights[0, features.mask[0].to(weights.device)].cpu().numpy()
-        return draw_attention(caption, frames, weights, match)
+            shown = weights[0, features.mask[0].to(weights.device)].cpu().numpy()
+        return draw_attention(caption, frames, shown, match)
 
     def retrieval(self, query: int, top_k: int = 5) -> Figure:
         """Draw the best candidates of a text, and the right one below if it is not among them.

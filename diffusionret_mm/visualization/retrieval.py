@@ -62,8 +62,8 @@ def draw_retrieval(query: str, videos: Sequence[RankedVideo]) -> Figure:
     )
     places = min(style.MAX_FRAMES, max(len(video.frames) for video in videos))
     rows = figure.subplots(len(videos), 2, squeeze=False, width_ratios=[2.3, places])
-    for axes, video in zip(rows, videos, strict=True):
-        _draw_row(*axes, video, places)
+    for (text, images), video in zip(rows, videos, strict=True):
+        _draw_row(text, images, video, places)
     return figure
 
 

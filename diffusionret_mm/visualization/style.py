@@ -40,8 +40,9 @@ def new_figure(height: float) -> Figure:
 
 def to_image(figure: Figure) -> np.ndarray:
     """Draw a figure: RGB, shape [H, W, 3], uint8."""
-    figure.canvas.draw()
-    return np.ascontiguousarray(np.asarray(figure.canvas.buffer_rgba())[..., :3])
+    canvas: Any = figure.canvas  # Agg's, which `new_figure` gave it
+    canvas.draw()
+    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
 def encode_png(image: np.ndarray) -> bytes:

@@ -201,7 +201,7 @@ def test_a_shapes_checkpoint_on_another_data_set_by_a_config_of_one_s_own(offici
     train_retriever(cfg)
 
     text = (ROOT / 'configs/ood/msrvtt_to_msvd.py').read_text()
-    text = text.replace('backbones/vit-b32', 'backbones/tiny')
+    text = text.replace('backbones/vit-b32', 'backbones/tiny_convnext')
     path = tmp_path / 'shapes_to_msvd.py'
     path.write_text(text.replace('../_base_', str(ROOT / 'configs/_base_')))
     cfg = Config.fromfile(path)

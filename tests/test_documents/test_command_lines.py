@@ -25,6 +25,7 @@ SCRIPTS = {
     'tools/dist_index.sh': ('tools/index.py', r'\d+ (.+?)(--.*|$)'),
     'tools/slurm_train.sh': ('tools/train.py', r'\S+ \S+ (\S+)(.*)'),
     'tools/slurm_test.sh': ('tools/test.py', r'\S+ \S+ (\S+)(.*)'),
+    'tools/benchmarks/gpu.sh': ('tools/benchmarks/gpu.py', r'(?:[^-\s]\S*)?(.*)'),
     'tools/slurm_index.sh': ('tools/index.py', r'\S+ \S+ (.+?)(--.*|$)'),
 }
 REST = re.compile(r'\s*\[options of \S+\]')

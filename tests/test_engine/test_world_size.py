@@ -109,4 +109,4 @@ def assert_same(run, other):
         assert {key: row[key] for key in losses} == pytest.approx(losses, rel=1e-5, abs=1e-5)
     for name, weight in weights_of_one.items():
         torch.testing.assert_close(weights_of_two[name], weight, rtol=0, atol=1e-5, msg=name)
-    assert metrics_of_one == metrics_of_two
+    assert metrics_of_one == pytest.approx(metrics_of_two, rel=1e-6)

@@ -102,13 +102,6 @@ def test_types(tmp_path, new_format):
     assert str(loaded) == str(saved)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
-def test_from_gpu_to_cpu(tmp_path):
-    file = tmp_path / 'gpu.pth'
-    torch.save({'weight': torch.ones(2, device='cuda')}, file)
-    assert load_checkpoint_file(file, 'cpu')['weight'].device.type == 'cpu'
-
-
 @pytest.mark.parametrize('new_format', [True, False])
 @pytest.mark.parametrize(
     ('function', 'args', 'name'),

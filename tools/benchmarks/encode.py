@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,8 @@ VARIANTS = {
 COLUMNS = ('s/step', 'videos/s', 'of matrix rate', 'kept MB')
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
+def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line, or other words in its place."""
     parser = argparse.ArgumentParser(
         description='Time the encoding of a split and a training step of stage one',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -66,7 +66,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the tables to this file')
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 class Step:
@@ -225,20 +225,33 @@ def compare_encoding(args: argparse.Namespace) -> dict[str, Any]:
 
 def time_steps(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Time all variants of a training step, one after another."""
-    table = {}
-    for name, (backbone, words, dtype) in VARIANTS.items():
-        if args.device == 'cpu' and dtype == torch.bfloat16:
-            continue
-        step = Step(args, backbone, words, dtype)
-        kept = step.kept_bytes()
-        with FlopCounterMode(display=False) as counter:
-            step()
-        seconds = statistics.median(timed(step, args.device)[0] for _ in range(args.repeats))
-        del step  # the next one needs the memory
-        share = counter.get_total_flops() / seconds / machine_rate(args.device, dtype)
-        figures = (seconds, args.batch / seconds, share, kept / 1e6)
-        table[name] = dict(zip(COLUMNS, figures, strict=True))
-    return table
+    return {
+        name: time_step(args, name)
+        for name, (*_, dtype) in VARIANTS.items()
+        if args.device != 'cpu' or dtype != torch.bfloat16
+    }
+
+
+def time_step(args: argparse.Namespace, name: str) -> dict[str, float]:
+    """Time a variant of a training step.
+
+    Args:
+        args: sizes.
+        name: that of the variant.
+
+    Returns:
+        A figure per column.
+    """
+    step = Step(args, *VARIANTS[name])
+    kept = step.kept_bytes()
+    with FlopCounterMode(display=False) as counter:
+        step()
+    seconds = statistics.median(timed(step, args.device)[0] for _ in range(args.repeats))
+    del step  # the next one needs the memory
+    dtype = VARIANTS[name][-1]
+    share = counter.get_total_flops() / seconds / machine_rate(args.device, dtype)
+    figures = (seconds, args.batch / seconds, share, kept / 1e6)
+    return dict(zip(COLUMNS, figures, strict=True))
 
 
 @stop_with_message()

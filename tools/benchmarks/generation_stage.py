@@ -13,6 +13,7 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import diffusionret_mm  # noqa: F401  first: it prepares what the others load
@@ -46,8 +47,8 @@ SIZES = {
 TOLERANCE = dict(rtol=1e-6, atol=1e-5)
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
+def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line, or other words in its place."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--sizes', choices=SIZES, default='shapes', help='sizes of the model')
     parser.add_argument('--videos', type=int, help='number of videos, a multiple of 3')
@@ -56,7 +57,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--workers', type=int, default=0, help='loader processes')
     parser.add_argument('--device', default='cpu', help='device of the model: cpu or cuda')
     parser.add_argument('--json', type=Path, metavar='FILE', help='file for the figures')
-    args = parser.parse_args()
+    args = parser.parse_args(words)
     _, videos, batch_size = SIZES[args.sizes]
     args.videos = args.videos or videos
     args.batch_size = args.batch_size or batch_size

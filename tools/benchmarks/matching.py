@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,8 @@ SECOND_STAGES = ('published', 'listwise', 'token_diffusion')
 Matrices = tuple[Tensor, Tensor, Tensor]
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
+def parse_args(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line, or other words in its place."""
     parser = argparse.ArgumentParser(
         description='Time matching: similarity and re-ranking in both directions',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -67,7 +68,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--json', type=Path, help='file to write the figures into')
     parser.set_defaults(second_stage='published')  # that of one measurement
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def second_stage(args: argparse.Namespace) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from diffusionret_mm.evaluation.ranking import grouped_query_ranks, query_ranks
 from diffusionret_mm.features.encoding import ScoredSplit
 from diffusionret_mm.features.scoring import generate_all
 from diffusionret_mm.models.retrievers import TextVideoRetriever
+from diffusionret_mm.storage.checkpoints import load_checkpoint_file
 from diffusionret_mm.storage.files import write_json
 
 ROOT = Path(__file__).parents[2]
@@ -136,7 +137,7 @@ def train(args: argparse.Namespace, config: str, seed: int, first: Path | None) 
 def best_checkpoint(folder: Path, stage: str) -> Path:
     """The best checkpoint that a run kept of a stage."""
     for path in sorted(folder.glob('best_*.pth')):
-        meta = torch.load(path, map_location='cpu', weights_only=True)['meta']
+        meta = load_checkpoint_file(path, 'cpu')['meta']
         if meta['stage'] == stage:
             return path
     raise FileNotFoundError(f'{folder} holds no best checkpoint of stage {stage!r}.')

@@ -56,7 +56,7 @@ def compress_videos(
     """
     folder = out / FOLDER
     records = [record for record in manifest.videos.values() if record.status == 'ok']
-    paths = sorted({record.path for record in records})
+    paths = sorted({record.path for record in records if record.path is not None})
     work = partial(_compress_one, manifest.video_folder, folder)
     limit = partial(_time_limit, manifest.video_folder, seconds)
     before = after = done = known = 0

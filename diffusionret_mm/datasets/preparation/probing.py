@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 from diffusionret_mm.datasets.errors import AnnotationError, VideoReadError
 from diffusionret_mm.datasets.manifest import Manifest, VideoRecord
@@ -92,7 +92,7 @@ def _known_records(manifest: Path, journal: Path) -> dict[FileKey, VideoRecord]:
     if journal.is_file():
         records += _read_journal(journal.read_text(encoding='utf-8').splitlines())
     return {
-        (record.path, record.bytes, record.mtime_ns): record
+        (record.path, cast(int, record.bytes), cast(int, record.mtime_ns)): record
         for record in records
         # What others than PyAV counted before is counted again.
         if record.path is not None and record.decoder in (None, 'pyav')

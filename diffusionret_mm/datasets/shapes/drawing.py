@@ -79,12 +79,12 @@ def draw_scene(rng: np.random.Generator) -> Scene:
         colours = iter([list(COLOURS)[i] for i in rng.permutation(len(COLOURS))])
         shapes = [SHAPES[i] for i in rng.integers(len(SHAPES), size=count)]
         figures = tuple(Figure(next(colours), shape) for shape in shapes)
-        events = [
+        one, other = (
             Event(actor, action, next(colours) if action is Action.RECOLOUR else None)
             for actor, action in ((0, first), (last_actor, second))
-        ]
-        if content_flaw(figures, *events) is None:
-            return Scene(figures, *events, _draw_staging(rng, count, *events))
+        )
+        if content_flaw(figures, one, other) is None:
+            return Scene(figures, one, other, _draw_staging(rng, count, one, other))
 
 
 def draw_twins(rng: np.random.Generator, used: set[str]) -> dict[str, Scene]:

@@ -115,7 +115,7 @@ def write_video(path: Path, frames: np.ndarray, frame_rate: float) -> None:
     """
     height, width = frames.shape[1:3]
     writer = cv2.VideoWriter(
-        str(path), cv2.VideoWriter_fourcc(*'mp4v'), float(frame_rate), (width, height)
+        str(path), cv2.VideoWriter.fourcc(*'mp4v'), float(frame_rate), (width, height)
     )
     for frame in frames:
         writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
@@ -193,7 +193,8 @@ def _ramp(value: float, start: float, end: float) -> float:
 
 def _tinted(scene: Scene, index: int, colour: str) -> tuple[float, float, float]:
     pairs = zip(COLOURS[colour], scene.staging.tints[index], strict=True)
-    return tuple(float(min(max(value + tint, 0), 255)) for value, tint in pairs)
+    red, green, blue = (float(min(max(value + tint, 0), 255)) for value, tint in pairs)
+    return red, green, blue
 
 
 def _draw_background(scene: Scene) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import av
 from av.container import InputContainer
@@ -60,7 +61,7 @@ def open_container(path: str, is_strict: bool = False) -> tuple[InputContainer, 
 def _stream_of(container: InputContainer, is_strict: bool) -> VideoStream:
     if PLAYLISTS & set(container.format.name.split(',')):
         raise VideoReadError(f'it is a list of other files ({container.format.name}), no video')
-    stream = container.streams.best('video')
+    stream = cast('VideoStream | None', container.streams.best('video'))
     if stream is None or stream.disposition & Disposition.attached_pic:  # the cover of a song
         raise VideoReadError('it has no stream of pictures')
     if stream.codec_context is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
+from typing import cast
 
 import av
 import numpy as np
@@ -92,7 +93,8 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
         stream: its stream of pictures.
     """
     check = packet_check(stream) if container.format.name in WITH_INDEX else None
-    rows, are_whole, end, last = [], check is not None, 0, (0, 0)
+    rows: list[tuple[int | None, int | None, bool, bool]] = []
+    are_whole, end, last = check is not None, 0, (0, 0)
     try:
         for packet in container.demux(stream):
             if packet.size:
@@ -125,7 +127,8 @@ def _summarise(
         elif keys and time < keys[-1]:
             has_leading = True
     shown = [dts if pts is None else pts for pts, dts, _, is_hidden in rows if not is_hidden]
-    hidden, are_reordered = len(rows) - len(shown), are_whole and shown != sorted(shown)
+    hidden = len(rows) - len(shown)
+    are_reordered = are_whole and shown != sorted(cast(list[int], shown))
     return Packets(
         shown, sorted(keys), hidden, are_whole, has_leading, are_reordered, last_duration
     )
@@ -141,7 +144,7 @@ def table_of_packets(packets: Packets, rate: float, tick: float, start: float | 
         start: seconds at which a player starts; None: at the first frame.
     """
     times = times_of(packets.pts, rate, tick, start)
-    pts = sorted(packets.pts) if packets.are_regular else []
+    pts = sorted(cast(list[int], packets.pts)) if packets.are_regular else []
     # Frames before the first key frame cannot be decoded, and two of one time not be told apart.
     is_good = pts and packets.keys and packets.keys[0] <= pts[0] and len(set(pts)) == len(pts)
     if not is_good:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from av.sidedata.sidedata import Type
@@ -54,7 +55,8 @@ def orientation_of(frame: VideoFrame) -> Orientation:
 
     A matrix that turns by another angle than quarters counts as the nearest of the eight ways.
     """
-    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    side_data: Any = frame.side_data  # a mapping by type, too
+    data = side_data.get(Type.DISPLAYMATRIX)
     if data is None:
         return AS_STORED
     return from_matrix(np.frombuffer(bytes(data), dtype=np.int32).reshape(3, 3))

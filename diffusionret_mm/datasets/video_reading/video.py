@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -238,7 +238,7 @@ class Video:
         self.table = FrameTable(times, is_exact=True)
         raise FramesChangedError(f'{self.path} shows {len(times)} frames.')
 
-    def _all_frames(self) -> Iterator[VideoFrame]:
+    def _all_frames(self) -> Generator[VideoFrame, None, None]:
         container, stream = open_container(self.path)
         number = -1
         try:

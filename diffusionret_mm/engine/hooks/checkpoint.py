@@ -38,6 +38,7 @@ class DurableCheckpointHook(CheckpointHook):
         if within_epoch < 0:
             raise ValueError(f'within_epoch counts iterations; got {within_epoch}.')
         super().__init__(**kwargs)
+        self.file_backend: Any  # of mmengine
         self.within_epoch = within_epoch
         self._replaced: list[str] = []
         self._within: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sized
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -95,8 +95,9 @@ def side_of(arrays: Mapping[str, Any], side: str) -> Mapping[str, Any] | None:
         side: 'videos' or 'texts': the name of a mapping in it, or what stands before a slash in
             names such as 'videos/features'.
     """
-    if isinstance(arrays.get(side), Mapping):
-        return arrays[side]
+    part = arrays.get(side)
+    if isinstance(part, Mapping):
+        return part
     start = f'{side}/'
     names = {name.removeprefix(start): name for name in arrays if name.startswith(start)}
     return _Renamed(arrays, names) if names else None
@@ -173,7 +174,7 @@ def decode(content: bytes, where: str) -> str:
         raise ImportFeaturesError(f'{where} is not UTF-8: {content!r:.50}.') from error
 
 
-def check_length(values: Sequence[Any], length: int, what: str, where: str) -> None:
+def check_length(values: Sized, length: int, what: str, where: str) -> None:
     """Refuse a list that has not an entry for each row of the features."""
     if len(values) != length:
         raise ImportFeaturesError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from diffusionret_mm.evaluation.tables import Column, format_table, label
+from diffusionret_mm.evaluation.tables import Cell, Column, format_table, label
 from diffusionret_mm.features.importing.items import SIDES, ImportFeaturesError
 from diffusionret_mm.features.importing.pairs import Pair
 from diffusionret_mm.features.importing.spool import Spool
@@ -54,7 +54,7 @@ def match(pairs: Sequence[Pair], videos: Spool, texts: Spool) -> Matched:
 def describe(matched: Matched, spools: Mapping[str, Spool]) -> str:
     """Draw the table of what was found, matched and is wrong, a row per side."""
     used = dict(videos=len(matched.texts_of_video), texts=matched.num_texts)
-    rows = []
+    rows: list[list[Cell]] = []
     for side, spool in spools.items():
         found = len(spool.seen)
         wrong = [len(each) for each in (spool.not_finite, spool.zero, spool.other_width)]

@@ -97,7 +97,8 @@ class Spool:
                 "generators read; give an array 'pooled', or say what it is by --pooled "
                 f'{"|".join(POOLED_RULES)}.'
             )
-        return dict(first=words[0], last=words[-1], mean=words.mean(axis=0))[self._pooled]
+        rules: dict[str, np.ndarray] = dict(first=words[0], last=words[-1], mean=words.mean(axis=0))
+        return rules[self._pooled]
 
 
 class Kept:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -43,7 +43,8 @@ def npy_rows(path: Path) -> Iterator[Item]:
             'one per line.'
         )
     keys, array, companions = read_lines(ids), read_npy(path), _companions(path)
-    for values, name in ((keys, ids.name), *((value, key) for key, value in companions.items())):
+    counted: dict[str, Sized] = {ids.name: keys, **companions}
+    for name, values in counted.items():
         check_length(values, len(array), f'rows in {name}', str(path))
     for row, key in enumerate(keys):
         rest = {field: values[row] for field, values in companions.items()}
@@ -82,8 +83,10 @@ def read_npy(path: Path, file: Any = None) -> np.ndarray:
         ImportFeaturesError: if it is none, or an array of objects, which could run code.
     """
     try:
-        mode = 'r' if file is None else None
-        return np.load(path if file is None else file, allow_pickle=False, mmap_mode=mode)
+        mode: Literal['r'] | None = 'r' if file is None else None
+        source = path if file is None else file
+        array: np.ndarray = np.load(source, allow_pickle=False, mmap_mode=mode)
+        return array
     except (ValueError, EOFError) as error:
         raise ImportFeaturesError(f'{path} is no .npy file of numbers ({error}).') from error
 
@@ -140,7 +143,8 @@ def _to_array(scalar: Any, where: str) -> np.ndarray:
     if values is None or values.null_count:
         raise ImportFeaturesError(f'{where}: features or some of their numbers are missing (null).')
     if values.type.num_fields == 0:
-        return values.to_numpy(zero_copy_only=False)
+        array: np.ndarray = values.to_numpy(zero_copy_only=False)
+        return array
     rows = [_to_array(value, where) for value in values]
     if len({row.shape for row in rows}) != 1:
         raise ImportFeaturesError(f'{where}: its rows differ in width, or there is none.')
@@ -160,7 +164,8 @@ def tar_samples(path: Path, names: Names) -> Iterator[Item]:
     try:
         with tarfile.open(path) as archive:
             for key, members in groupby(filter(tarfile.TarInfo.isfile, archive), _key_of):
-                sample = {_kind_of(each): archive.extractfile(each).read() for each in members}
+                files = ((_kind_of(each), archive.extractfile(each)) for each in members)
+                sample = {kind: file.read() for kind, file in files if file is not None}
                 if 'npy' in sample:
                     yield _sample(path, key, sample, names)
     except tarfile.TarError as error:

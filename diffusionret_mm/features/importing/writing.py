@@ -110,7 +110,8 @@ def _write(
         with closing(writer):
             frames = int(kept['videos'].lengths[videos].max())
             words = int(kept['texts'].lengths[np.concatenate(texts)].max())
-            size = len(videos) * (frames * spools['videos'].width + len(scores) * matched.num_texts)
+            width = kept['videos'].arrays['rows'].shape[1]
+            size = len(videos) * (frames * width + len(scores) * matched.num_texts)
             check_space(folder, 4 * size)
             for start in range(0, len(videos), CHUNK):
                 part = slice(start, start + CHUNK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import open_clip
 import torch
@@ -94,7 +95,7 @@ class TextSide:
 
     def _attention_mask(self, ids: Tensor, mask: Tensor) -> Tensor | None:
         """Added to the logits: [N * heads, L, L], [L, L] or None."""
-        tower = self.tower
+        tower: Any = self.tower  # of open_clip, with attributes of its own
         if self.passport.padding == 'attended':
             return tower.attn_mask
         if self._has_class_token:

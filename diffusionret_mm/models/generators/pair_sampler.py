@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,6 +43,8 @@ class PairSampler:
         self.draw = draw
         self.candidates = candidates
         projects = encoder.project_texts, encoder.project_videos
+        self.project_query: Callable[[Any], Any]
+        self.project: Callable[[Any], Any]
         self.project_query, self.project = projects if direction == 't2v' else projects[::-1]
         size = 4 * candidates.mask.numel() * encoder.word_proj.out_features
         self.projected = self.project(candidates) if size <= PROJECTED_BYTES else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from mmaction.registry import MODELS
 from mmengine.model import BaseModule
@@ -94,7 +95,7 @@ def scaled(embeddings: Tensor) -> Tensor:
     return F.normalize(embeddings, dim=-1) * embeddings.shape[-1] ** 0.5
 
 
-def add_noise(scheduler: object, x_start: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+def add_noise(scheduler: Any, x_start: Tensor, noise: Tensor, t: Tensor) -> Tensor:
     """Return x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) noise; `t` has as many dimensions as `x_start`."""
     kept = scheduler.alphas_cumprod.to(device=t.device, dtype=x_start.dtype)[t]
     return kept.sqrt() * x_start + (1 - kept).sqrt() * noise

@@ -99,7 +99,7 @@ def _half_value(maps: Tensor, logits: Tensor, rows: Tensor, columns: Tensor) -> 
         Shape [B, r, c, 2, 2]: row i and column j out of, or in, the coalition.
     """
     num_rows, num_columns = maps.shape[1:]
-    total, lowest = 0, torch.finfo(maps.dtype).min
+    total, lowest = maps.new_zeros(()), torch.finfo(maps.dtype).min
     forced_rows = _forced(num_rows, rows)  # [B, S, i, 2, r]
     forced_columns = _forced(num_columns, columns)
     for rows_in, columns_in in zip(forced_rows.unbind(1), forced_columns.unbind(1), strict=True):

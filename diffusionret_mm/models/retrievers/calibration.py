@@ -64,9 +64,9 @@ class Match:
         is_match = torch.zeros(len(features), dtype=torch.double)
         is_match[: len(answered[0])] = 1
         mean, spread = features.mean(dim=0), features.std(dim=0).clamp_min(1e-12)
-        bias, *weights = _regress((features - mean) / spread, is_match)
-        weights = torch.stack(weights) / spread
-        return cls((bias - weights @ mean).item(), *weights.tolist())
+        chosen = _regress((features - mean) / spread, is_match)
+        weights = chosen[1:] / spread
+        return cls((chosen[0] - weights @ mean).item(), *weights.tolist())
 
 
 @dataclass(frozen=True)

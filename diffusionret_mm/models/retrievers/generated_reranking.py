@@ -35,7 +35,7 @@ class GeneratedReRanking(TextVideoRetriever):
     the smallest S among them. Arguments are those of `DiffusionRet`.
     """
 
-    stages = ('discrimination', 'generation')
+    stages: tuple[str, ...] = ('discrimination', 'generation')
     can_calibrate = True
 
     def __init__(
@@ -57,6 +57,7 @@ class GeneratedReRanking(TextVideoRetriever):
                 for direction in DIRECTIONS
             }
         )
+        self.calibration: Tensor | None
         self.candidates_per_query = _per_direction(num_candidates)
         self.temperature = _per_direction(temperature)
         self.weight = _per_direction(weight)

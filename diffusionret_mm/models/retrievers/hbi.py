@@ -104,7 +104,8 @@ class HBI(TextVideoRetriever):
             )
         options = self.backbone.logit_scale, video_of_text, video_index
         heads = [self.similarity, *self.coarse_heads]
-        losses, scores = {}, []
+        losses: dict[str, Tensor] = {}
+        scores: list[Tensor] = []
         for name, head, student, (level_texts, level_videos) in zip(
             LEVELS, heads, self.students, self._levels(texts, videos), strict=True
         ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from mmaction.registry import MODELS
@@ -139,7 +139,7 @@ class TextDiff(TextVideoRetriever):
             noise = self._noise(query_index, queries)[alone]
             diffused = self._score(texts, candidates[chosen], noise).squeeze(-1)
         else:
-            texts, noise = candidates
+            texts, noise = cast(tuple[PreparedTexts, Tensor], candidates)
             videos = self.similarity.prepare_videos(queries)
             diffused = self._score(texts[chosen], videos, noise[chosen])
         return scores + self.weight * (1 + diffused)

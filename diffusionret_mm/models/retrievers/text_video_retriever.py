@@ -61,6 +61,9 @@ class TextVideoRetriever(InStages, ReRanking, FromPretrained, BaseModel):
         ValueError: if an option is none of those.
     """
 
+    data_preprocessor: RetrievalDataPreprocessor
+    """Normalises and joins the items of a batch."""
+
     num_cached_negatives: int | None = None
     """Hard negatives per training row that a feature cache must find in the whole training set;
     None: the model takes its negatives from the batch."""
