@@ -156,8 +156,11 @@ def measure(args: argparse.Namespace, row: SecondStage, seed: int) -> Path:
     cfg.work_dir = str(folder / 'measured')
     runner = build_tester(cfg, str(best_checkpoint(folder, 'generation')))
     runner.load_or_resume()
+    model = TextVideoRetriever.of(runner.model).eval()
     if 'calibrate' in cfg.default_hooks:
-        runner.val()
+        runner.call_hook('before_val_epoch')  # from which the timer counts
+        with torch.no_grad():
+            runner.val_loop.measure(model)
     figures = {}
     for name in SETS:
         loader = copy.deepcopy(cfg.val_dataloader if name == 'val' else cfg.test_dataloader)
@@ -172,7 +175,7 @@ def measure(args: argparse.Namespace, row: SecondStage, seed: int) -> Path:
                 evaluator=cfg.test_evaluator,
             )
         )
-        model = TextVideoRetriever.of(runner.model).eval()
+        runner.call_hook('before_test_epoch')
         with torch.no_grad():
             metrics, scored = loop.measure(model)
         figures[name] = dict(metrics=metrics, **gains(scored, loop.dataloader.dataset.group_of))
