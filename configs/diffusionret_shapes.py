@@ -9,8 +9,8 @@ _base_ = [
 
 model = dict(backbone=_base_.backbone, temporal=_base_.temporal, num_negatives=63)
 
-stage_one_epochs = 16
-max_epochs = 24
+stage_one_epochs = 12
+max_epochs = 20
 train_cfg = dict(max_epochs=max_epochs, val_interval=4)
 
 optim_wrapper = dict(

@@ -8,6 +8,7 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.runner import Runner
+from own_parts import forget_parts
 
 GUIDES = Path(__file__).parents[1] / 'docs/guides'
 
@@ -31,8 +32,16 @@ def plain_config(tmp_path, write_clip):
     return path
 
 
+@pytest.fixture
+def own_model():
+    """Register the model of the guide for one test."""
+    exec(OWN, {'__name__': 'halved'})
+    yield
+    forget_parts('halved')
+
+
+@pytest.mark.usefixtures('own_model')
 def test_a_model_of_ones_own_re_ranks(tiny_model_cfg, features):
-    exec(OWN, {})
     parts = {key: tiny_model_cfg[key] for key in ('backbone', 'similarity', 'temporal')}
     model = MODELS.build(dict(parts, type='Halved', loss=dict(type='ContrastiveLoss'))).eval()
     texts, videos = features(num_texts=3, num_videos=40)

@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pytest
 from document_commands import COMMANDS, ROOT
+from own_parts import forget_parts
 from tool_modules import run_main
 
 from diffusionret_mm.commands import text_video
@@ -112,7 +113,8 @@ def clone(tmp_path_factory):
     for name, shape in (('SCORES', (6, 4)), ('BANK', (9, 4))):
         np.save(folder / f'{name}.npy', rng.random(shape, dtype=np.float32))
     np.save(folder / 'TRUTH.npy', np.array([0, 1, 2, 3, 0, 1]))
-    return folder
+    yield folder
+    forget_parts(*(path.stem for path in folder.glob('*.py')))
 
 
 def best_checkpoint(folder):

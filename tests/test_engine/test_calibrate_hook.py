@@ -78,5 +78,12 @@ def test_a_model_without_distribution_is_refused(make_cfg):
     )
     cfg.default_hooks.update(stage_switch=None, feature_cache=None)
     cfg.default_hooks.calibrate = dict(type='CalibrateHook')
-    with pytest.raises(TypeError, match='TextVideoRetriever generates no distribution'):
+    with pytest.raises(TypeError, match='this TextVideoRetriever does not generate them'):
+        build_runner(cfg).train()
+
+
+def test_a_direction_without_candidates_is_refused(make_listwise):
+    cfg = make_listwise()
+    cfg.model.num_candidates = dict(t2v=4, v2t=0)
+    with pytest.raises(TypeError, match='with num_candidates 0 none'):
         build_runner(cfg).train()

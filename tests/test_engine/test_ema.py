@@ -59,6 +59,12 @@ def test_both_are_evaluated_and_saved(make_cfg, tmp_path):
     assert 'Averaged weights (EMA)' in next(Path(tmp_path, 'test').glob('*/*.log')).read_text()
 
 
+def test_a_run_that_calibrates_is_refused(make_cfg):
+    hook = {'default_hooks.calibrate': dict(type='CalibrateHook')}
+    with pytest.raises(ValueError, match='take one of the two hooks out'):
+        build_runner(make_cfg(**EMA, **hook)).train()
+
+
 @pytest.mark.parametrize('epoch', [1, 2, 3])
 def test_a_resumed_run_goes_on_with_the_average(make_cfg, tmp_path, epoch):
     whole = build_runner(make_cfg('whole', **EMA))

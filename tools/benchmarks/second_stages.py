@@ -126,6 +126,8 @@ def train(args: argparse.Namespace, config: str, seed: int, first: Path | None) 
     options = {'default_hooks.run_cost': dict(type='RunCostHook')}
     if first is not None:
         options['load_from'] = str(first)
+        cache = (args.work_dir / f'views_{seed}').resolve()  # the same for each second stage
+        options['default_hooks.feature_cache.directory'] = str(cache)
     name = Path(config).stem
     method = Method(name, read_config(args, config, options), args.work_dir / f'{name}_{seed}')
     if run_seed(method, seed, TRAIN_TOOL) is None:
@@ -226,7 +228,7 @@ def main() -> None:
     first = [(train, args, 'diffusionret_shapes', seed, None) for seed in seeds]
     bases = [best_checkpoint(path, 'discrimination') for path in run_pool(args.jobs, first)]
     configs = dict.fromkeys(row.config for row in ROWS if row.config != 'diffusionret_shapes')
-    run_pool(args.jobs, [(train, args, name, s, bases[s]) for s in seeds for name in configs])
+    run_pool(args.jobs, [(train, args, name, s, bases[s]) for name in configs for s in seeds])
     paths = run_pool(args.jobs, [(measure, args, row, s) for row in ROWS for s in seeds])
     figures = [json.loads(path.read_text()) for path in paths]
     by_row = {

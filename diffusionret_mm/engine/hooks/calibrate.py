@@ -25,7 +25,8 @@ class CalibrateHook(Hook):
     the order of the similarity stays.
 
     Raises:
-        TypeError: at the start of a run whose model generates no distribution.
+        TypeError: at the start of a run whose model does not generate distributions in both
+            directions.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -33,8 +34,9 @@ class CalibrateHook(Hook):
         model = TextVideoRetriever.of(runner.model)
         if not model.can_calibrate:
             raise TypeError(
-                f'{type(model).__name__} generates no distribution that CalibrateHook could weigh; '
-                'take the hook out of the config.'
+                f'CalibrateHook weighs generated distributions of both directions, and this '
+                f'{type(model).__name__} does not generate them (with num_candidates 0 none); take '
+                'the hook out of the config.'
             )
 
     @torch.no_grad()

@@ -9,6 +9,7 @@ from mmaction.registry import HOOKS
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
+from diffusionret_mm.engine.hooks.calibrate import CalibrateHook
 from diffusionret_mm.evaluation import format_metrics
 from diffusionret_mm.models.checkpoint_check import check_finite
 from diffusionret_mm.models.retrievers import TextVideoRetriever
@@ -29,6 +30,9 @@ class EMABesideHook(EMAHook):
     Args:
         momentum: weight of the new parameters in each step; the published decay is 1 - 0.01.
         **kwargs: arguments of `mmengine.hooks.EMAHook`.
+
+    Raises:
+        ValueError: at the start of a run that calibrates its model, too.
     """
 
     priority = 'HIGH'  # after StageSwitchHook, before metrics are logged and choose the best
@@ -36,6 +40,15 @@ class EMABesideHook(EMAHook):
     def __init__(self, momentum: float = 0.01, **kwargs: Any) -> None:
         super().__init__(momentum=momentum, **kwargs)
         self._stage: str | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Copy the model, unless it will be calibrated."""
+        if any(isinstance(hook, CalibrateHook) for hook in runner.hooks):
+            raise ValueError(
+                'CalibrateHook calibrates the trained weights, and EMABesideHook would evaluate '
+                'averaged ones with it; take one of the two hooks out of the config.'
+            )
+        super().before_run(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Start afresh from the model when a stage begins."""

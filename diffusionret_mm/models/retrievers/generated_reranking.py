@@ -36,7 +36,6 @@ class GeneratedReRanking(TextVideoRetriever):
     """
 
     stages: tuple[str, ...] = ('discrimination', 'generation')
-    can_calibrate = True
 
     def __init__(
         self,
@@ -68,6 +67,11 @@ class GeneratedReRanking(TextVideoRetriever):
         counts = torch.tensor([self.candidates_per_query[name] for name in DIRECTIONS])
         keeps = self.generators['t2v'].keeps_num_candidates
         self.register_buffer(TRAINED_CANDIDATES, counts if keeps else None)
+
+    @property
+    def can_calibrate(self) -> bool:
+        """Whether both directions are re-ranked; see `ReRanking.can_calibrate`."""
+        return all(self.candidates_per_query.values())
 
     def calibrated(self, direction: str) -> Calibration | None:
         """Return how similarity and generator are weighed; None: by `weight`, as published."""

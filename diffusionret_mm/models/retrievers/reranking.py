@@ -136,10 +136,15 @@ class ReRanking:
     rerank_chunk: int | None = None
     """Queries that are re-ranked at a time; None chooses by the device."""
 
-    can_calibrate: bool = False
-    """Whether the model re-ranks by distributions: `generate` makes them, `combine` joins them with
-    the similarity, `calibrate`, which `CalibrateHook` calls, sets how, and `judge` says how sure
-    they are. Final scores are then those of `combine`, and `refine` must give the same."""
+    @property
+    def can_calibrate(self) -> bool:
+        """Whether the model re-ranks both directions by distributions.
+
+        Then `generate` makes them, `combine` joins them with the similarity, `calibrate`, which
+        `CalibrateHook` calls, sets how, and `judge` says how sure they are. Final scores are those
+        of `combine`, and `refine` must give the same.
+        """
+        return False
 
     @property
     def averaged_draws(self) -> int:
