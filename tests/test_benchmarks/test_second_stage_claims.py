@@ -2,17 +2,14 @@
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from mmaction.registry import MODELS
-from mmengine.config import Config
 from tool_modules import load_tool
 
 from diffusionret_mm.models.retrievers.calibration import Calibration
 
-ROOT = Path(__file__).parents[2]
 SCORES = torch.tensor([[0.9, 0.8, 0.7, 0.1], [0.2, 0.6, 0.5, 0.4]])
 BEST = torch.tensor([[0, 1], [1, 2]])
 RIGHT = torch.tensor([[True, True, False, False], [False, False, True, False]])
@@ -51,37 +48,9 @@ def test_likelihood_and_cross_entropy(side):
     assert side.least_cross_entropy() == pytest.approx(math.log(2) / 2)
 
 
-@pytest.fixture
-def configs(tmp_path, tiny_model_cfg):
-    """Configs of a tiny model, of a shifted set and of vague captions, a few clips each."""
-    encoder = dict(type='TokenPairEncoder', width=None, hidden_width=8, num_heads=2, pair_width=8)
-    cfg = Config.fromfile(ROOT / 'configs/second_stage/token_diffusion_shapes.py')
-    cfg.model = tiny_model_cfg | dict(
-        stage='generation',
-        negatives='sampled_gallery',
-        generator=dict(
-            type='DiffusionGenerator',
-            encoder=encoder,
-            denoiser=dict(type='CandidateListDenoiser', pair_width=8, num_heads=2),
-        ),
-    )
-    for loader in (cfg.val_dataloader, cfg.test_dataloader):
-        scenes = dict(train=1, val=2, test=2)
-        loader.dataset.update(data_root=str(tmp_path / 'shapes'), num_scenes=scenes)
-        loader.dataset.pipeline[0].transforms[-1].scale = (32, 32)
-        loader.dataset.pipeline[1].max_words = 16
-    cfg.dump(tmp_path / 'tiny.py')
-    fresh = dict(data_root=str(tmp_path / 'fresh'), shift='fresh', num_scenes=dict(test=2))
-    for name, dataset in (('fresh', fresh), ('vague', dict(captions='vague'))):
-        loader = cfg.test_dataloader.to_dict()
-        other = Config(dict(test_dataloader=loader | dict(dataset=loader['dataset'] | dataset)))
-        other.dump(tmp_path / f'to_{name}.py')
-    return cfg.model
-
-
-def test_the_three_tables(configs, run_tool, benchmarks, tmp_path):
+def test_the_three_tables(tiny_second_stage, run_tool, benchmarks, tmp_path):
     torch.manual_seed(0)
-    state = MODELS.build(configs).state_dict()
+    state = MODELS.build(tiny_second_stage).state_dict()
     torch.save(dict(state_dict=state, meta={}), tmp_path / 'model.pth')
     done = run_tool(
         'benchmarks/second_stage_claims',
@@ -102,8 +71,8 @@ def test_the_three_tables(configs, run_tool, benchmarks, tmp_path):
     assert 'time per query, ms' in done.out
 
 
-def test_a_model_without_second_stage_is_refused(configs, run_tool, benchmarks, tmp_path):
-    state = MODELS.build(configs).state_dict()
+def test_a_model_without_second_stage_is_refused(tiny_second_stage, run_tool, benchmarks, tmp_path):
+    state = MODELS.build(tiny_second_stage).state_dict()
     torch.save(dict(state_dict=state, meta={}), tmp_path / 'model.pth')
     done = run_tool(
         'benchmarks/second_stage_claims',
