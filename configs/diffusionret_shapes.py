@@ -2,16 +2,16 @@
 _base_ = [
     './_base_/backbones/tiny_convnext.py',
     './_base_/models/diffusionret.py',
-    './_base_/datasets/shapes.py',
+    './_base_/datasets/shapes_4_frames.py',
     './_base_/schedules/two_stage.py',
     './_base_/default_runtime.py',
 ]
 
 model = dict(backbone=_base_.backbone, temporal=_base_.temporal, num_negatives=63)
 
-stage_one_epochs = 12
-max_epochs = 20
-train_cfg = dict(max_epochs=max_epochs, val_interval=4)
+stage_one_epochs = 18
+max_epochs = 24
+train_cfg = dict(max_epochs=max_epochs, val_interval=6)
 
 optim_wrapper = dict(
     optimizer=dict(lr=1.5e-3, weight_decay=0.05, fused=True),

@@ -8,6 +8,7 @@ versions, where it is reported, and when it can go.
 import functools
 import importlib.metadata
 import importlib.util
+import inspect
 import logging
 import os
 import re
@@ -24,6 +25,7 @@ from mmengine.config import config as config_module
 from mmengine.dist import utils as dist_utils
 from mmengine.fileio import file_client
 from mmengine.logging import MMLogger
+from mmengine.optim.scheduler.param_scheduler import LinearParamScheduler
 from mmengine.runner import checkpoint as checkpoint_module
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.utils import package_utils
@@ -49,6 +51,7 @@ def apply(load_checkpoint: Load, save_checkpoint: Save) -> None:
     provide_drn()
     disable_broken_multimodal()
     allow_distributed_cpu()
+    end_warm_ups_of_one_step()
 
 
 def silence_mmcv_lite() -> None:
@@ -297,6 +300,32 @@ def allow_distributed_cpu() -> None:
     marked: Any = init_dist_pytorch
     marked._on_cpu = True
     dist_utils._init_dist_pytorch = marked
+
+
+def end_warm_ups_of_one_step() -> None:
+    """Give a linear schedule of a single step its last factor, not its first.
+
+    mmengine sets the first factor in the first step and reaches the last one in step `end` - 1. If
+    both are the same step, the first factor stays for the whole run: a warm-up over an epoch of one
+    batch leaves the learning rate at its start. Versions: mmengine up to 0.10.7 (no issue known).
+    Can go when mmengine takes the last factor, or refuses such a schedule.
+    """
+    original = LinearParamScheduler.__init__
+    if getattr(original, '_ends', False):
+        return
+
+    @functools.wraps(original)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        bound = inspect.signature(original).bind(self, *args, **kwargs)
+        bound.apply_defaults()
+        given = bound.arguments
+        if given['end'] - given['begin'] == 1:
+            given['start_factor'] = given['end_factor']
+        original(*bound.args, **bound.kwargs)
+
+    marked: Any = init
+    marked._ends = True
+    LinearParamScheduler.__init__ = marked
 
 
 def wait_for_a_free_second() -> None:

@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmengine.config import config as config_module
 from mmengine.dist import utils as dist_utils
 from mmengine.logging import HistoryBuffer
+from mmengine.optim import LinearLR
 
 from diffusionret_mm import compat
 
@@ -232,3 +233,18 @@ def test_nobody_is_told_that_weights_are_random(caplog):
     assert not caplog.records
     logging.warning('another')
     assert [record.message for record in caplog.records] == ['another']
+
+
+def test_a_warm_up_of_one_step_ends_at_its_end():
+    rates = {}
+    for steps in (1, 2):
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+        warm_up = LinearLR.build_iter_from_epoch(
+            optimizer, start_factor=0.01, begin=0, end=1, epoch_length=steps
+        )
+        rates[steps] = []
+        for _ in range(3):
+            rates[steps].append(optimizer.param_groups[0]['lr'])
+            optimizer.step()
+            warm_up.step()
+    assert rates == {1: [1.0, 1.0, 1.0], 2: [0.01, 1.0, 1.0]}

@@ -4,7 +4,7 @@
 _base_ = [
     '../_base_/backbones/tiny_convnext.py',
     '../_base_/models/diffusionret.py',
-    '../_base_/datasets/shapes.py',
+    '../_base_/datasets/shapes_4_frames.py',
     '../_base_/default_runtime.py',
 ]
 

@@ -60,6 +60,7 @@ class ReportHook(Hook):
         if self._pictures is None:
             return
         path = Path(runner.work_dir, FILE)
+        runner.logger.info('Drawing the report.')
         try:
             self._write(runner, path)
             runner.logger.info(f'Report: {os.path.relpath(path)}')

@@ -95,7 +95,7 @@ def group_of_one():
 def test_amp_builds(path, dtype, monkeypatch, group_of_one):
     cfg = read(path)
     if not cfg.get('optim_wrapper'):
-        assert path.parent.name in ('ood', 'zeroshot')  # for testing alone
+        assert path.parent.name in ('ood', 'zeroshot', 'analysis')  # for testing alone
         assert cfg.train_dataloader is None
         return
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)  # stands a GPU in

@@ -28,6 +28,17 @@ def validations(work_dir):
     }
 
 
+def assert_losses_are_of_their_stage(work_dir):
+    """The log shows means over the last steps, and none of them is of the stage before."""
+    log = next(work_dir.glob('*/vis_data/scalars.json')).read_text()
+    steps = [row for row in map(json.loads, log.splitlines()) if 'loss' in row]
+    first, last = steps[0], steps[-1]
+    assert 'loss_t2v' in first
+    assert 'loss_generation_t2v' not in first
+    assert 'loss_generation_t2v' in last
+    assert 'loss_t2v' not in last
+
+
 def test_a_run_goes_through_both_stages_and_its_test_repeats(make_cfg, tmp_path, whole):
     work_dir, metrics = whole
     assert json.loads((work_dir / 'metrics.json').read_text()) == metrics
@@ -35,6 +46,7 @@ def test_a_run_goes_through_both_stages_and_its_test_repeats(make_cfg, tmp_path,
         metrics
     )
 
+    assert_losses_are_of_their_stage(work_dir)
     one, two = (weights(work_dir / f'epoch_{epoch}.pth') for epoch in (2, 4))
     assert not any(key.startswith('generators.') for key in one)
     best_one = weights(next(work_dir.glob('best_*_epoch_[12].pth')))

@@ -2,14 +2,15 @@
 _base_ = './shapes.py'
 
 num_frames = 4
+load_frames = dict(
+    type='CacheInMemory',
+    transforms=[
+        dict(type='DecodeVideo', sample=dict(type='SampleVideoFrames', num_frames=num_frames)),
+        dict(type='Resize', scale=(64, 64), keep_ratio=False),
+    ],
+)
 pipeline = [
-    dict(
-        type='CacheInMemory',
-        transforms=[
-            dict(type='DecodeVideo', sample=dict(type='SampleVideoFrames', num_frames=num_frames)),
-            dict(type='Resize', scale=(64, 64), keep_ratio=False),
-        ],
-    ),
+    load_frames,
     dict(type='TokenizeCaptions', max_words=_base_.max_words),
     dict(type='PackTextVideoInputs'),
 ]

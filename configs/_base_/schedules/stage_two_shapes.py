@@ -31,11 +31,11 @@ feature_cache = dict(
         dict(
             type='CacheInMemory',
             transforms=[
-                dict(type='DecodeVideo', sample=dict(type='SampleVideoFrames', num_frames=16)),
+                dict(type='DecodeVideo', sample=dict(type='SampleVideoFrames', num_frames=8)),
                 dict(type='Resize', scale=(64, 64), keep_ratio=False),
             ],
         ),
-        dict(type='ThinFrames', num_frames=8),
+        dict(type='ThinFrames', num_frames=4),
         augmentation,
         dict(type='TokenizeCaptions', max_words=24),
         dict(type='PackTextVideoInputs'),

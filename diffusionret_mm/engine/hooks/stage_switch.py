@@ -86,6 +86,7 @@ class StageSwitchHook(Hook):
             self._refuse_untrained(runner)
         elif self.load_best:
             self._load_best(runner)
+        runner.message_hub.log_scalars.clear()  # the log shows means over the last steps
         self._enter(runner, 'generation', self.optim_wrapper, self.param_scheduler)
         runner.optim_wrapper.initialize_count_status(
             runner.model, runner.train_loop.iter, runner.train_loop.max_iters
