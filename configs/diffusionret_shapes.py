@@ -9,9 +9,9 @@ _base_ = [
 
 model = dict(backbone=_base_.backbone, temporal=_base_.temporal, num_negatives=63)
 
-stage_one_epochs = 16
-max_epochs = 20
-train_cfg = dict(max_epochs=max_epochs, val_interval=4)
+stage_one_epochs = 20
+max_epochs = 25
+train_cfg = dict(max_epochs=max_epochs, val_interval=5)
 
 optim_wrapper = dict(
     optimizer=dict(lr=1.5e-3, weight_decay=0.05, fused=True),

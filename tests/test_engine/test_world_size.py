@@ -106,7 +106,9 @@ def assert_same(run, other):
     assert {'loss_t2v', 'loss_generation_v2t'} <= {key for row in one for key in row}
     for expected, row in zip(one, two, strict=True):
         losses = {key: value for key, value in expected.items() if 'loss' in key}
-        assert {key: row[key] for key in losses} == pytest.approx(losses, rel=1e-5, abs=1e-5)
+        assert {key: row[key] for key in losses} == pytest.approx(losses, rel=1e-4, abs=1e-4)
     for name, weight in weights_of_one.items():
         torch.testing.assert_close(weights_of_two[name], weight, rtol=0, atol=1e-5, msg=name)
-    assert metrics_of_one == pytest.approx(metrics_of_two, rel=1e-6)
+    assert metrics_of_one == pytest.approx(
+        metrics_of_two, rel=1e-4
+    )  # NLL and ECE round as losses do
