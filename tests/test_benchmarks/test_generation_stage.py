@@ -16,7 +16,7 @@ def test_it_compares_epochs_with_and_without_cache(tmp_path, run_tool):
     assert figures['ratio'] == figures['published_s'] / figures['ours_s']
     assert figures['batches'] == 2
     # Every epoch encodes all frames of its videos, or none.
-    assert (figures['images_without'], figures['images_with']) == (12 * 8, 0)
+    assert (figures['images_without'], figures['images_with']) == (12 * 4, 0)
     assert figures['peak_rss_mb'] > 100  # torch alone takes more
     for name in ('ratio', 'build_s', 'cache_mb', 'images_with'):
         assert f'{name} ' in done.out
