@@ -46,7 +46,7 @@ def trained(tiny_second_stage, tmp_path):
 def test_a_checkpoint_is_measured_on_each_set(bench, trained):
     rows = [
         bench.SecondStage('two draws', 'tiny', {'model.num_draws': 2}),
-        bench.SecondStage('a step', 'tiny', {'model.generator.num_sample_steps': 1}),
+        bench.SecondStage('one step', 'tiny', {'model.generator.num_sample_steps': 1}),
     ]
     figures = {row.name: [json.loads(bench.measure(trained, row, 0).read_text())] for row in rows}
     for name in SETS:
@@ -57,9 +57,9 @@ def test_a_checkpoint_is_measured_on_each_set(bench, trained):
         added = metrics['t2v/R@1'] - metrics['discrimination/t2v/R@1']
         assert sum(gain) / len(gain) == pytest.approx(added, abs=1e-4)
         assert metrics['t2v/NLL'] > 0  # calibrated on the validation split
-    assert figures['a step'][0]['cost']['parameters'] > 0
+    assert figures['one step'][0]['cost']['parameters'] > 0
     table = bench.write_tables(trained.work_dir / 'table.md', figures)
-    assert table.count('| a step |') == 3
+    assert table.count('| one step |') == 3
     assert 'Chosen on val:' in table
     once = bench.measure(trained, rows[0], 0).stat().st_mtime_ns
     assert bench.measure(trained, rows[0], 0).stat().st_mtime_ns == once
