@@ -25,6 +25,7 @@ from diffusionret_mm.apis.backbone import follow_backbone
 from diffusionret_mm.compat import wait_for_a_free_second
 from diffusionret_mm.engine.config_differences import NAMED_HOOKS
 from diffusionret_mm.engine.global_batch import share_global_batch
+from diffusionret_mm.engine.memory import keep_freed_memory
 from diffusionret_mm.evaluation import METRICS_FILE, write_metrics
 from diffusionret_mm.models.retrievers import TextVideoRetriever
 from diffusionret_mm.storage.locks import LockedError, locked
@@ -52,6 +53,8 @@ def train_retriever(cfg: Config) -> dict[str, float]:
 
 
 def _train(cfg: Config) -> dict[str, float]:
+    if not torch.cuda.is_available():
+        keep_freed_memory()
     share_global_batch(cfg, get_world_size())
     if cfg.get('choose_on_test'):
         validate_on_test(cfg)
