@@ -58,16 +58,16 @@ class RowCount:
     """
 
     def __init__(self, module: torch.nn.Module) -> None:
-        self._rows = 0
+        self._rows: list[int] = []  # threads add to it
         module.register_forward_pre_hook(self._add)
 
     def take(self) -> int:
         """Return the rows since the last call."""
-        rows, self._rows = self._rows, 0
-        return rows
+        rows, self._rows = self._rows, []
+        return sum(rows)
 
     def _add(self, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        self._rows += len(inputs[0])
+        self._rows.append(len(inputs[0]))
 
 
 def forget_peak_memory() -> None:

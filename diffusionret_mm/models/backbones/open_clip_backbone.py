@@ -22,6 +22,7 @@ from diffusionret_mm.models.backbones.image_towers import (
 )
 from diffusionret_mm.models.backbones.text_side import TextSide
 from diffusionret_mm.models.backbones.weights import find_weights, load_weights
+from diffusionret_mm.models.parallel import map_on_cores
 from diffusionret_mm.passport import (
     Passport,
     model_config,
@@ -31,6 +32,10 @@ from diffusionret_mm.passport import (
 )
 
 MAX_LOG_SCALE = math.log(100.0)
+
+# Pixels that a core of a CPU encodes at a time, without gradient: 8 images of 256 x 256. What the
+# tower makes of many more does not fit the caches, and is too large for the C library to keep.
+CPU_PIXELS = 8 * 256 * 256
 
 
 @MODELS.register_module()
@@ -192,13 +197,21 @@ class OpenCLIPBackbone(TextVideoBackbone):
         exporting = torch.onnx.is_in_onnx_export()
         if exporting:  # a graph has no branches: all frames are encoded, padded ones as zeros
             frames = frames * mask[:, :, None, None, None]
-        if exporting or mask.all():
             return self.clip.encode_image(frames.flatten(0, 1)).unflatten(0, mask.shape)
+        if mask.all():
+            return self._encode_images(frames.flatten(0, 1)).unflatten(0, mask.shape)
         images = torch.cat([frames[mask], frames.new_zeros(1, *frames.shape[2:])])
-        encoded = self.clip.encode_image(images)
+        encoded = self._encode_images(images)
         rows = torch.full(mask.shape, len(images) - 1, device=mask.device)
         rows[mask] = torch.arange(len(images) - 1, device=mask.device)
         return encoded[rows]
+
+    def _encode_images(self, images: Tensor) -> Tensor:
+        """Encode images [N, 3, H, W] into [N, D]; on a CPU in small parts where it can be."""
+        if torch.is_grad_enabled() or images.device.type != 'cpu':
+            return self.clip.encode_image(images)
+        parts = images.split(max(1, CPU_PIXELS // math.prod(images.shape[-2:])))
+        return torch.cat(list(map_on_cores(self.clip.encode_image, parts, images.device)))
 
     def _check_size(self, size: tuple[int, int]) -> None:
         wanted = self.passport.image_size

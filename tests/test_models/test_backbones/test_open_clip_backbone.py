@@ -5,7 +5,7 @@ from mmaction.registry import MODELS
 from open_clip.transformer import QuickGELU
 
 from diffusionret_mm.datasets.tokenizers import load_tokenizer
-from diffusionret_mm.models.backbones import OpenCLIPBackbone
+from diffusionret_mm.models.backbones import OpenCLIPBackbone, open_clip_backbone
 from diffusionret_mm.models.backbones.weights import load_weights
 from diffusionret_mm.passport import UnsupportedEncoderError
 
@@ -44,6 +44,21 @@ def test_padded_frames_are_encoded_as_empty_images(backbone):
     encoded = backbone.encode_frames(frames, mask)
     expected = backbone.clip.encode_image(frames.flatten(0, 1)).unflatten(0, (2, 3))
     torch.testing.assert_close(encoded, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('num_threads', [1, 2])
+def test_a_cpu_encodes_few_images_at_a_time(backbone, monkeypatch, num_threads):
+    monkeypatch.setattr(open_clip_backbone, 'CPU_PIXELS', 3 * 32 * 32)
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: num_threads)
+    counts = []
+    backbone.clip.visual.register_forward_pre_hook(lambda _, args: counts.append(len(args[0])))
+    frames, mask = torch.randn(2, 4, 3, 32, 32), torch.ones(2, 4, dtype=torch.bool)
+    whole = backbone.encode_frames(frames, mask)
+    assert counts == [8]  # with gradient
+    with torch.no_grad():
+        parts = backbone.encode_frames(frames, mask)
+    assert sorted(counts[1:]) == [2, 3, 3]
+    torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-5)
 
 
 def test_texts_longer_than_the_context_are_refused(backbone):
