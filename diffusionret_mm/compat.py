@@ -216,9 +216,9 @@ def _source_of(package: str, *path: str) -> str:
 def register_checkpoint_loader(load_checkpoint: Load) -> None:
     """Make mmengine read local checkpoints with a loader of ours.
 
-    mmengine calls `torch.load(filename)`, which since torch 2.6 refuses what mmengine saves
-    itself (`HistoryBuffer`, numpy arrays), so resuming fails; before torch 2.6 it runs whatever
-    code the file contains. Versions: mmengine up to 0.10.7 (open-mmlab/mmengine#1655, #1650). Can
+    mmengine calls `torch.load(filename)`. Since torch 2.6 that refuses what mmengine saves itself
+    (`HistoryBuffer`, numpy arrays), so resuming fails. Before torch 2.6 it runs whatever code the
+    file contains. Versions: mmengine up to 0.10.7 (open-mmlab/mmengine#1655, #1650). Can
     go when mmengine loads its checkpoints with `weights_only=True`.
     """
 
@@ -232,8 +232,8 @@ def register_checkpoint_loader(load_checkpoint: Load) -> None:
 def save_checkpoints_atomically(save_local: Save) -> None:
     """Make mmengine write local checkpoints whole or not at all, by a function of ours.
 
-    mmengine opens the file under its final name and writes into it, so a process that is killed, or
-    a full disk, leaves half a checkpoint in place of the whole one of that name, and
+    mmengine opens the file under its final name and writes into it. A process that is killed, or a
+    full disk, leaves half a checkpoint in place of the whole one of that name, and
     `last_checkpoint` points to it. It also makes a second copy of the checkpoint in memory first.
     Versions: mmengine up to 0.10.7 (no issue known). Can go when its `LocalBackend.put` renames.
     """
@@ -262,7 +262,7 @@ def format_configs_once() -> None:
     """Let yapf format a config once, not again at every checkpoint.
 
     `Config.pretty_text` formats its text anew each time that it is asked for, which takes a third
-    of a second for a config of ours, and mmengine asks for it whenever it saves a checkpoint.
+    of a second for a config of ours. mmengine asks for it whenever it saves a checkpoint.
     Versions: mmengine up to 0.10.7 (no issue known). Can go when mmengine remembers the text.
     """
     original = config_module.FormatCode

@@ -169,8 +169,8 @@ def decode(transforms: bytes, path: str) -> dict[str, np.ndarray]:
 
     Returns:
         frames [F, 3, H, W] uint8, frame_mask [F] bool and duration [] float64, the seconds until
-        the last frame ends; arrays of numpy: tensors would go from process to process through open
-        files.
+        the last frame ends. They are arrays of numpy: tensors would go from process to process
+        through open files.
 
     Raises:
         VideoReadError: if it cannot be read.

@@ -30,11 +30,13 @@ DECODER_PACKAGES = {'decord', 'av', 'cv2'}
 class TextVideoDataset(BaseDataset):
     """Videos with captions, from a JSON list or from a reader that derives from this class.
 
-    The JSON file is a list of objects: `video_id` (unique), `video` (path below `data_root`),
-    `captions` (non-empty list of non-empty strings) and optionally `group` (clips that a
-    `GroupSampler` keeps in one batch), `start` and `end` (seconds: the part of the video that
-    counts; `end` may be null) and `answers` (for each caption the ids of all videos of the file
-    that it fits, its own among them; `SeveralAnswersMetric` reads them).
+    The JSON file is a list of objects. Each has `video_id` (unique), `video` (path below
+    `data_root`) and `captions` (non-empty list of non-empty strings). It may also have
+
+    - `group`: clips that a `GroupSampler` keeps in one batch;
+    - `start` and `end`: the part of the video that counts, in seconds; `end` may be null;
+    - `answers`: for each caption the ids of all videos of the file that it fits, its own among
+      them; `SeveralAnswersMetric` reads them.
 
     Args:
         data_root: folder that paths start from.

@@ -36,7 +36,7 @@ def probe_video(path: str | os.PathLike[str]) -> VideoInfo:
     """Open a video, count its frames, and decode its first one and its last one.
 
     Where the index of a container is known to lead to its frames, only those from the last key
-    frame on are decoded; elsewhere all are, to count those that are shown.
+    frame on are decoded. Elsewhere all are, to count those that are shown.
 
     Args:
         path: the file.

@@ -1,8 +1,8 @@
 """From score matrices to numbers: ranks, metrics, and what is printed and saved of them.
 
-`post_processing` changes matrices, `ranking` finds ranks in them, `summary` makes numbers of
-ranks, `metrics` wraps them for mmengine's evaluator, `results` prints and saves them, and
-`tables` draws every table of the project.
+`post_processing` changes matrices, `ranking` finds ranks in them, and `summary` makes numbers of
+ranks. `metrics` wraps them for mmengine's evaluator, and `results` prints and saves them. `tables`
+draws every table of the project.
 """
 
 from diffusionret_mm.evaluation.metrics import (

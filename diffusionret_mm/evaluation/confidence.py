@@ -50,8 +50,9 @@ def list_metrics(listed: Listed, answer_of: Tensor, own: Tensor) -> dict[str, fl
         own: the answer of each query, [n], integer.
 
     Returns:
-        `NLL`, the mean of -log p of the right answer, p at least 1e-6 (in a list without it p is
-        0), and `ECE`, the expected calibration error of the likeliest answer, in percent.
+        `NLL`, the mean of -log p of the right answer, and `ECE`, the expected calibration error of
+        the likeliest answer, in percent. In a list without the right answer its p is 0; p counts at
+        least 1e-6.
 
     Examples:
         >>> listed = Listed(torch.tensor([[0, 1, 2]]), torch.tensor([[0.5, 0.25, 0.25]]))

@@ -224,10 +224,10 @@ class SeveralAnswersMetric(_WholeMatrixMetric):
 class DumpScores(_WholeMatrixMetric):
     """Save the score matrices for analysis outside of the test run; gives no metric.
 
-    The file holds the arrays `t2v` [N, M] and `v2t` [M, N] of the final ranking,
-    `discrimination` [N, M] (text-to-video scores before re-ranking) if there was one,
-    `video_of_text` [N], and `video_ids` [M] and `captions` [N] as strings if the data sample
-    has them. All load with `numpy.load` without pickle. Only rank 0 writes, and the file
+    The file holds the arrays `t2v` [N, M] and `v2t` [M, N] of the final ranking, and
+    `video_of_text` [N]. If there was a re-ranking, `discrimination` [N, M] has the text-to-video
+    scores before it. If the data sample has them, `video_ids` [M] and `captions` [N] are strings.
+    All load with `numpy.load` without pickle. Only rank 0 writes, and the file
     appears under its name only when it is complete.
 
     Args:

@@ -28,7 +28,7 @@ def dual_softmax(t2v: Tensor, v2t: Tensor, temperature: float = 0.01) -> tuple[T
         v2t'[c, j] = v2t[c, j] softmax_c(v2t[c, j] / temperature)
 
     So a candidate that suits many queries counts less for each. The softmax runs over texts in one
-    direction and over videos in the other; the code published with T-MASS and TextDiff takes that
+    direction and over videos in the other. The code published with T-MASS and TextDiff takes that
     over texts for both, which cannot change a video-to-text rank. It supposes that each candidate
     belongs to one query, and that scores are positive: a smaller share raises a negative score.
 

@@ -4,8 +4,8 @@ A query with b better candidates and e others of the same score has a rank from 
 By default ties count as if they were broken at random: R@k is the expected share, and the rank is
 the middle of that range. So a constant matrix scores exactly like chance. The code published
 with DiffusionRet (`utils/metrics.py`) lists every tied position as a rank of its own and divides by
-the length of that list, so queries with ties weigh more; `ties='published'` does that. Without ties
-all rules agree.
+the length of that list. There queries with ties weigh more; `ties='published'` does that. Without
+ties all rules agree.
 
 N is the number of texts and M the number of videos throughout. A higher score is better.
 """

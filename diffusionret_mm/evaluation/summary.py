@@ -20,10 +20,10 @@ def retrieval_metrics(ranks: Ranks, topk: Sequence[int] = (1, 5, 10, 50)) -> dic
         topk: Cut-offs k of `R@k`.
 
     Returns:
-        In this order: `R@k` for each k (percent of the queries with rank <= k, ties as if broken
-        at random), `Rsum` (R@1 + R@5 + R@10 in percent, 300 at best, whatever `topk` is), `MdR`
-        (median rank, the mean of the two middle ranks for an even number of queries) and `MnR`
-        (mean rank).
+        In this order: `R@k` for each k, `Rsum`, `MdR` and `MnR`. `R@k` is the percent of the
+        queries with rank <= k, ties as if broken at random. `Rsum` is R@1 + R@5 + R@10, 300 at
+        best, whatever `topk` is. `MdR` is the median rank, for an even number of queries the mean
+        of the two middle ones, and `MnR` the mean rank.
 
     Raises:
         ValueError: if there are no ranks, or a cut-off is below 1.
@@ -106,7 +106,7 @@ def evaluate_ranking(
 def off_by_one(t2v: Tensor, v2t: Tensor, video_of_text: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Group captions as the published evaluation of MSVD does.
 
-    Loader and evaluation both subtract 1 from the ends of the groups, so the last caption of each
+    Loader and evaluation both subtract 1 from the ends of the groups. So the last caption of each
     video is taken for one of the next video's, and the very last caption is dropped (DiffusionRet,
     `eval.py` 315-374; EMCL-Net, `main_retrieval.py` 379-382). For comparison with published
     tables only.

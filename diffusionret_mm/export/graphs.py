@@ -53,9 +53,12 @@ def export_encoders(
     """Export the encoders, run the graphs on random inputs, and compare them with torch.
 
     The numbers of texts and words, videos and frames are free. The folder appears when the graphs
-    have passed: text_encoder.onnx (ids [N, L] int64 and mask [N, L] bool to words [N, L, D] and
-    pooled [N, D]), video_encoder.onnx (normalised frames [M, F, 3, H, W] float and mask [M, F] bool
-    to features [M, F, D]) and encoders.json.
+    have passed. It holds
+
+    - text_encoder.onnx: ids [N, L] int64 and mask [N, L] bool to words [N, L, D] and pooled [N, D];
+    - video_encoder.onnx: normalised frames [M, F, 3, H, W] float and mask [M, F] bool to features
+      [M, F, D];
+    - encoders.json.
 
     Args:
         model: the retriever, on the CPU and in evaluation mode.

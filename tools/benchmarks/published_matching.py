@@ -1,9 +1,9 @@
 """The matching of texts and videos as the released DiffusionRet code does it, loops and all.
 
 A plain transcription of its evaluation (`eval.py` 202-468, `modeling.py` 349-380, `diffusion.py`,
-`gaussian_diffusion.py` 541-707), for comparison only: similarities of 32 x 32 blocks with their
-padding, and per block of 32 queries candidates gathered one by one, the whole network at each of
-the 50 steps, and scores written back one by one.
+`gaussian_diffusion.py` 541-707), for comparison only. It computes similarities of 32 x 32 blocks
+with their padding. For each block of 32 queries it gathers candidates one by one, runs the whole
+network at each of the 50 steps, and writes scores back one by one.
 """
 
 from __future__ import annotations

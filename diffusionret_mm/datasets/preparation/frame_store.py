@@ -80,9 +80,10 @@ def store_frames(
 ) -> str:
     """Run transforms on every readable video, and store the frames for `LoadStoredFrames`.
 
-    The frames lie uncompressed in one file, a slot of equal size for each video; of a video with
-    fewer frames the rest stays a hole, which takes no space. The folder is complete once its index
-    is there. A run that was killed continues; nothing is done if the store is there already.
+    The frames lie uncompressed in one file, a slot of equal size for each video. Where a video has
+    fewer frames, the rest of its slot is a hole, which takes no space. The folder is complete once
+    its index is there. A run that was killed continues; nothing is done if the store is there
+    already.
 
     Args:
         preparation: the data set, its videos checked.

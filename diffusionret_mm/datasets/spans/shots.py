@@ -26,8 +26,8 @@ Bounds = tuple[float, float]
 class ContentCuts:
     """Says between which frames a video is cut, by two of PySceneDetect's detectors.
 
-    A cut is where a frame differs much from the one before (its detector of content), or less, but
-    three times as much as the frames around it do (its adaptive detector).
+    A cut is where a frame differs much from the one before (its detector of content). It is also
+    where a frame differs less, but three times as much as those around it (its adaptive detector).
 
     Args:
         fps: frames per second that it is shown.

@@ -29,9 +29,9 @@ class PackTextVideoInputs(BaseTransform):
     Required keys: imgs (list of [H, W, 3] uint8), num_frames, ids, text_mask, video_index.
 
     Returns `inputs` with frames [F, 3, H, W] uint8 (padded with zeros to num_frames), frame_mask
-    [F] bool, ids [C, L] int64 and text_mask [C, L] bool; and `data_samples`, whose metainfo names
-    the video and its captions, and whose field `tokenizer` says where the ids come from (None:
-    not known).
+    [F] bool, ids [C, L] int64 and text_mask [C, L] bool. Beside them it returns `data_samples`,
+    whose metainfo names the video and its captions. Their field `tokenizer` says where the ids
+    come from (None: not known).
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

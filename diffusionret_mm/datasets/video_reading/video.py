@@ -53,8 +53,8 @@ class Video:
     """The frames of a file that a player shows, in the order in which it shows them.
 
     Frames are found by their times of presentation. Where the index of a container is known to lead
-    to them, decoding starts at the key frame before; elsewhere, and where a frame that comes is not
-    the next one, all frames are decoded in order, and those that were asked for are kept.
+    to them, decoding starts at the key frame before. Elsewhere, and where a frame that comes is not
+    the next one, all frames are decoded in order. Those that were asked for are kept.
 
     Args:
         path: the file.

@@ -17,12 +17,12 @@ from diffusionret_mm.models.retrievers.calibration import Calibration
 class CalibrateHook(Hook):
     """Calibrates the final scores of `DiffusionRet` in each validation of stage 'generation'.
 
-    For each direction it chooses the temperature of the similarity and the weight of the generated
-    distribution under which the right candidates of the validation split are likeliest, before
-    these are re-ranked. It also fits the probability that any candidate is right (`Match`): each
-    query counts once as it is and once without its answers. Checkpoints keep both, so the one that
-    is chosen by its validation is tested with those of that validation. Where the weight 0 is best,
-    the order of the similarity stays.
+    For each direction it chooses two numbers: the temperature of the similarity, and the weight of
+    the generated distribution. Under them the right candidates of the validation split are
+    likeliest. It does so before the split is re-ranked. It also fits the probability that any
+    candidate is right (`Match`): each query counts once as it is and once without its answers.
+    Checkpoints keep both, so the one that is chosen by its validation is tested with those of that
+    validation. Where the weight 0 is best, the order of the similarity stays.
 
     Raises:
         TypeError: at the start of a run whose model does not generate distributions in both

@@ -29,8 +29,8 @@ class ResumeHook(Hook):
     """Finds the newest usable checkpoint, and compares its config with the present one.
 
     With `resume='auto'` in the config (or True without `load_from`), a run is resumed from the
-    checkpoint in `last_checkpoint`, or from the next older one if that is cut short or cannot be
-    read; without any, training starts from the beginning (from `load_from`, if the config has it).
+    checkpoint in `last_checkpoint`. If that is cut short or cannot be read, it is the next older
+    one. Without any, training starts from the beginning (from `load_from`, if the config has it).
     With `resume=True` and `load_from`, it is resumed from that file. Settings that change training
     must be those of the checkpoint; others that differ are logged.
 

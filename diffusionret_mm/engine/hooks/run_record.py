@@ -32,8 +32,9 @@ class RunRecordHook(Hook):
     """Keeps `run.json` in the work dir: a list with a record of each start, resumptions included.
 
     A record holds time, command line, config, versions, commit and changed files of the source,
-    seed, number of processes and global batch, the checkpoint gone on from, the protocol, and of
-    each split the number of videos and captions and checksums of its annotation files and manifest.
+    seed, number of processes, global batch, the checkpoint gone on from, and the protocol. Of each
+    split it holds the number of videos and captions, and checksums of annotation files and
+    manifest.
     """
 
     priority = 'LOWEST'

@@ -50,8 +50,8 @@ class SchedulerRun:
 class LinearRun:
     """A run of DDIM without noise, whose next state is a_t x_t + b_t x_0; any number of rows.
 
-    The coefficients are what the scheduler makes of (x_t, x_0) = (1, 0) and (0, 1), asked once: a
-    step of the scheduler is 20 operations on single numbers, which took as long on a CPU as a
+    The coefficients are what the scheduler makes of (x_t, x_0) = (1, 0) and (0, 1), asked once. A
+    step of the scheduler is 20 operations on single numbers. On a CPU they took as long as a
     quarter of the denoiser's step on 32 queries.
 
     Args:

@@ -49,8 +49,8 @@ class TextFrameAttentionHead(TextFramePooling):
 
     Args:
         temperature: tau' of the paper.
-        masking: 'before_softmax' leaves padded frames out; 'after_softmax' is the published code,
-            where they take part in the softmax and are removed without renormalising, so a video
+        masking: 'before_softmax' leaves padded frames out; 'after_softmax' is the published code.
+            There they take part in the softmax and are removed without renormalising. So a video
             with padding is pooled with weights that sum to less than 1.
 
     Raises:

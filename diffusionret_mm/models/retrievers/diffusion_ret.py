@@ -44,9 +44,9 @@ class DiffusionRet(GeneratedReRanking):
     """Generative text-video retrieval (Jin et al., ICCV 2023).
 
     Stage 'discrimination' trains the extractor (backbone, temporal module, similarity) and ranks
-    by the similarity S. Stage 'generation' trains the generators on the frozen extractor, and the
-    final score of each query's best `num_candidates` is S + weight * softmax(temperature * x_0)
-    with x_0 generated from noise; the other candidates keep S.
+    by the similarity S. Stage 'generation' trains the generators on the frozen extractor. The final
+    score of each query's best `num_candidates` is then S + weight * softmax(temperature * x_0),
+    with x_0 generated from noise. The other candidates keep S.
 
     Args:
         generator: config of a `DiffusionGenerator` or another `CandidateGenerator`, without its

@@ -25,9 +25,9 @@ def hardest_first(
         positive: column of each row's positive, shape [n], int64.
         same_video: whether a candidate belongs to the row's own video, shape [n, C], bool.
         num_negatives: number of negatives, at most.
-        rule: 'ignored' makes no candidate of the row's own video a negative, so a batch in which a
-            video occurs twice gives every row one negative less; 'negative' takes them last, the
-            positive itself among them, once there is no other candidate left (published code).
+        rule: 'ignored' makes no candidate of the row's own video a negative. So a batch in which a
+            video occurs twice gives every row one negative less. 'negative' takes them last, once
+            there is no other candidate left, the positive itself among them (published code).
 
     Returns:
         Columns of shape [n, 1 + number of negatives], int64, by falling score from column 1 on.

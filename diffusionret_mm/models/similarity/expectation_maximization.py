@@ -20,8 +20,8 @@ EPSILON = 1e-6
 class EMSimilarity(Similarity):
     """Expectation-maximisation contrastive similarity (EMCL, Jin et al., NeurIPS 2022).
 
-    Each video is pooled as each text sees it; pooled videos and texts together are the rows of a
-    matrix X, whose D columns an EM loop assigns to K bases; X + beta * (its reconstruction) gives
+    Each video is pooled as each text sees it. Pooled videos and texts together are the rows of a
+    matrix X, whose D columns an EM loop assigns to K bases. X + beta * (its reconstruction) gives
     the cosines. As in the published code (`until_module.py`) the bases live on the rows of the
     block, so the scores of a block depend a little on what else is in it. A training batch is one
     block; an evaluation takes blocks of `block_rows` texts by as many videos, in their order.
