@@ -46,10 +46,17 @@ def test_padded_frames_are_encoded_as_empty_images(backbone):
     torch.testing.assert_close(encoded, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize('num_threads', [1, 2])
-def test_a_cpu_encodes_few_images_at_a_time(backbone, monkeypatch, num_threads):
+@pytest.fixture(params=[1, 2])
+def num_threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures('num_threads')
+def test_a_cpu_encodes_few_images_at_a_time(backbone, monkeypatch):
     monkeypatch.setattr(open_clip_backbone, 'CPU_PIXELS', 3 * 32 * 32)
-    monkeypatch.setattr(torch, 'get_num_threads', lambda: num_threads)
     counts = []
     backbone.clip.visual.register_forward_pre_hook(lambda _, args: counts.append(len(args[0])))
     frames, mask = torch.randn(2, 4, 3, 32, 32), torch.ones(2, 4, dtype=torch.bool)
